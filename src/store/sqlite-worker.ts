@@ -1,0 +1,30 @@
+/** The thread that owns the SQLite file: takes one message after the other, answers each. */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { StoreError } from './port.ts';
+import { SqliteEngine } from './sqlite-engine.ts';
+
+export type WorkerRequest = {
+  [M in 'load' | 'commit' | 'show' | 'list' | 'close']: {
+    id: number;
+    method: M;
+    argument: Parameters<SqliteEngine[M]>[0];
+  };
+}['load' | 'commit' | 'show' | 'list' | 'close'];
+export type WorkerAnswer =
+  | { id: number; result: unknown }
+  | { id: number; error: { code: StoreError['code']; message: string } };
+
+const port = parentPort!;
+let engine: SqliteEngine | undefined;
+
+port.on('message', ({ id, method, argument }: WorkerRequest) => {
+  try {
+    engine ??= new SqliteEngine((workerData as { path: string }).path);
+    const result = (engine[method] as (argument: unknown) => unknown)(argument);
+    port.postMessage({ id, result } satisfies WorkerAnswer);
+    if (method === 'close') port.close();
+  } catch (error) {
+    const { code, message } = engine === undefined ? (error as StoreError) : engine.explain(error);
+    port.postMessage({ id, error: { code, message } } satisfies WorkerAnswer);
+  }
+});
