@@ -1,7 +1,7 @@
 /** Everything the core knows, and the words it hears (`Input`) and says (`Output`). No clock, no I/O, no chance but `random`. */
 import type { Fault } from '../protocol/fault.ts';
 import { defaultLimits, type Limits } from '../protocol/limits.ts';
-import type { CollectorRegisterParsed, ParamsParsed, Totals } from '../protocol/message.ts';
+import type { CollectorRegisterParsed, ParamsParsed, Submitted, Totals } from '../protocol/message.ts';
 import { Deadlines, type Due } from '../time/deadlines.ts';
 import type { Collector, CollectorStatus } from './collector.ts';
 import { canServe, classKey, enqueue, newClass, type TaskClass } from './queue.ts';
@@ -19,7 +19,7 @@ export type Input =
   | {
       readonly kind: 'submit';
       readonly to: ReplyTo;
-      readonly specs: readonly (TaskSpec | Fault)[];
+      readonly specs: readonly (TaskSpec | Fault | Submitted)[];
       readonly batch: boolean;
     }
   | { readonly kind: 'cancel'; readonly to: ReplyTo; readonly id: string; readonly reason: string }

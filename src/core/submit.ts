@@ -13,7 +13,7 @@ export function submit(
   nowMs: number,
   out: Output[],
 ): void {
-  const accepted = input.specs.map((spec) => (isFault(spec) ? spec : accept(state, spec, nowMs, out)));
+  const accepted = input.specs.map((spec) => (isFault(spec) || 'duplicate' in spec ? spec : accept(state, spec, nowMs, out)));
   // Hand out first, so that the reply can say where the task went.
   dispatch(state, nowMs, out);
   const outcomes = accepted.map((one) => (isFault(one) || 'duplicate' in one ? one : describe(state, one)));

@@ -91,6 +91,7 @@ export const protocolVersion = '1.0';
 export const requestIdMin = 65_536;
 export const requestIdMax = 0xffff_ffff;
 const idAt = 7;
+const noBytes = Buffer.alloc(0);
 
 /** Frame length prefix + the body. */
 function framed(body: Buffer): Buffer {
@@ -175,7 +176,8 @@ export function readUint(bytes: Buffer, at: number, end: number): { value: numbe
 
 /** Takes whole frames. `start` is where the length prefix stands, `end` the position after the frame. */
 export interface FrameSink {
-  frame(bytes: Buffer, start: number, end: number): void;
+  /** False: not taken now. Nothing more is delivered until `resume`, which presents the same frame again. */
+  frame(bytes: Buffer, start: number, end: number): boolean;
 }
 
 /**
@@ -187,6 +189,7 @@ export class FrameReader {
   #parts: Buffer[] = [];
   #kept = 0;
   #stopped = false;
+  #held: Buffer | undefined;
 
   constructor(frameBytesMax: number) {
     this.frameBytesMax = frameBytesMax;
@@ -202,20 +205,34 @@ export class FrameReader {
     this.#stopped = true;
     this.#parts = [];
     this.#kept = 0;
+    this.#held = undefined;
   }
 
   /** Feeds one chunk. Throws MalformedError; the stream is then beyond repair. */
   feed(chunk: Buffer, sink: FrameSink): void {
-    let at = 0;
-    if (this.#kept > 0) at = this.#complete(chunk, sink);
+    if (this.#held !== undefined) {
+      this.#held = Buffer.concat([this.#held, chunk]);
+      return;
+    }
+    let at = this.#kept > 0 ? this.#complete(chunk, sink) : 0;
     const end = chunk.length;
-    while (!this.#stopped && end - at >= 4) {
+    while (!this.#stopped && this.#held === undefined && end - at >= 4) {
       const frameEnd = at + 4 + this.#lengthAt(chunk, at);
       if (frameEnd > end) break;
-      sink.frame(chunk, at, frameEnd);
-      at = frameEnd;
+      if (!sink.frame(chunk, at, frameEnd)) this.#held = noBytes;
+      else at = frameEnd;
     }
-    if (at < end && at >= 0 && !this.#stopped) this.#keep(chunk.subarray(at));
+    if (this.#stopped || at === end) return;
+    const rest = chunk.subarray(at);
+    if (this.#held === undefined) this.#keep(rest);
+    else this.#held = this.#held.length === 0 ? rest : Buffer.concat([this.#held, rest]);
+  }
+
+  /** Goes on after a frame was not taken. */
+  resume(sink: FrameSink): void {
+    const held = this.#held;
+    this.#held = undefined;
+    if (held !== undefined) this.feed(held, sink);
   }
 
   /** Completes the kept frame from `chunk`; returns how much of the chunk it took. */
@@ -235,7 +252,7 @@ export class FrameReader {
       const whole = Buffer.concat(this.#parts, this.#kept);
       this.#parts = [];
       this.#kept = 0;
-      sink.frame(whole, 0, whole.length);
+      if (!sink.frame(whole, 0, whole.length)) this.#held = whole;
     }
     return taken;
   }

@@ -1,0 +1,138 @@
+/** Puts a broker on a socket: directory, lock, store, log, children; and takes all of it down again. */
+import { accessSync, constants } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { type Logger, pino } from 'pino';
+import { MemoryStore } from '../store/memory.ts';
+import { SqliteStore } from '../store/sqlite.ts';
+import { type Declared, Supervisor } from '../supervisor/supervisor.ts';
+import { realClock } from '../time/clock.ts';
+import { type Listener, listen } from '../transport/listen.ts';
+import { transportPair } from '../transport/pair.ts';
+import { makePipeIdentity } from '../transport/pipe.ts';
+import { ensurePrivateDirectory } from '../transport/private-directory.ts';
+import { proveAsBroker } from '../transport/token.ts';
+import { Broker } from './broker.ts';
+import type { CollectorDeclaration, Configuration } from './configuration.ts';
+import { lockStateDirectory } from './lock.ts';
+
+export const version = (createRequire(import.meta.url)(import.meta.url.endsWith('.ts') ? '../../package.json' : '../../../package.json') as { version: string }).version;
+
+export interface StartOptions {
+  readonly configuration: Configuration;
+  /** `memory` remembers nothing and needs no state directory. */
+  readonly store?: 'sqlite' | 'memory';
+  /** Without a socket only `open()` leads in: the embedded broker. */
+  readonly socket?: boolean;
+  readonly collectors?: boolean;
+  readonly log?: Logger;
+  /** The entry that runs a built-in collector as a child: a program and its first arguments. */
+  readonly builtin?: readonly string[];
+  readonly fatal?: (error: Error) => void;
+}
+
+export interface RunningBroker extends AsyncDisposable {
+  readonly broker: Broker;
+  /** Undefined for an embedded broker. */
+  readonly socket: string | undefined;
+  /** A new connection in this process. */
+  open(): Duplex;
+  /** Resolves once when somebody asked it to stop over the wire; `stop` is still the caller's to call. */
+  readonly stopAsked: Promise<'graceful' | 'immediate'>;
+  stop(type?: 'graceful' | 'immediate'): Promise<void>;
+}
+
+/** Rejects with AlreadyRunningError, TransportError, StoreError or ConfigurationError, and then leaves nothing behind. */
+export async function startBroker(options: StartOptions): Promise<RunningBroker> {
+  const { configuration, store: kind = 'sqlite', socket: withSocket = true } = options;
+  const { limits, stateDir } = configuration;
+  const log = options.log ?? pino({ level: 'silent' });
+  await using undo = new AsyncDisposableStack();
+  const onDisk = kind === 'sqlite';
+  if (onDisk) ensurePrivateDirectory(stateDir);
+  const lock = onDisk ? undo.use(lockStateDirectory(stateDir)) : undefined;
+  const storePath = onDisk ? join(stateDir, 'deye.db') : 'memory';
+  if (onDisk) accessSync(stateDir, constants.R_OK | constants.W_OK);
+  const store = onDisk ? new SqliteStore(storePath) : new MemoryStore();
+  undo.defer(() => store.close().catch(() => {})); // it may have failed already; the first error is the one that counts
+  const clock = undo.use(realClock());
+  const pipe = withSocket && process.platform === 'win32' ? makePipeIdentity(stateDir) : undefined;
+  const address = pipe?.address ?? configuration.socket;
+  const broker = await Broker.create({
+    limits,
+    store,
+    clock,
+    log,
+    version,
+    place: { socket: withSocket ? address : 'none', store: storePath },
+    ...(configuration.strategy === undefined ? {} : { strategy: configuration.strategy }),
+    fatal: options.fatal ?? crash,
+  });
+  const accept = (stream: Duplex): void => {
+    if (pipe === undefined) return broker.accept(stream);
+    proveAsBroker(stream, pipe.secret, limits.handshakeMs).then(
+      () => broker.accept(stream),
+      (error: Error) => log.warn({ component: 'transport', err: error }, 'a connection without the token was closed'),
+    );
+  };
+  let listener: Listener | undefined;
+  if (withSocket) listener = undo.use(await listen(address, { accept, failed: (error) => log.error({ component: 'transport', err: error }, 'the listening socket failed') }));
+  lock?.announce({ pid: process.pid, socket: address, version, started_ms: broker.startedMs });
+  const supervisor = options.collectors === true ? superviseDeclared(broker, configuration.collectors, address, options.builtin ?? [], log) : undefined;
+  broker.supervisor = supervisor;
+  // After a crash the old children come back by themselves within a moment, with the tasks they still hold.
+  if (supervisor !== undefined) setTimeout(() => supervisor.startAll(), lock?.afterCrash === true ? 1500 : 0);
+  log.info({ component: 'broker', pid: process.pid, socket: address, store: storePath, version }, 'broker ready');
+
+  const held = undo.move();
+  let stopping: Promise<void> | undefined;
+  const stop = (type: 'graceful' | 'immediate' = 'graceful'): Promise<void> => {
+    stopping ??= (async () => {
+      log.info({ component: 'broker', type }, 'broker stops');
+      const closed = listener?.close();
+      await Promise.all([broker.stop(type), supervisor?.stopAll()]);
+      await closed;
+      await held.disposeAsync();
+      log.info({ component: 'broker' }, 'broker stopped');
+    })();
+    return stopping;
+  };
+  return {
+    broker,
+    socket: withSocket ? address : undefined,
+    open() {
+      const [mine, theirs] = transportPair();
+      broker.accept(theirs);
+      return mine;
+    },
+    stopAsked: broker.stopAsked,
+    stop,
+    [Symbol.asyncDispose]: () => stop('immediate'),
+  };
+}
+
+function superviseDeclared(broker: Broker, declarations: readonly CollectorDeclaration[], socket: string, builtin: readonly string[], log: Logger): Supervisor {
+  const declared = declarations
+    .filter(({ enabled }) => enabled)
+    .map((one): Declared => {
+      const [program = process.execPath, ...first] = builtin;
+      const run = one.command === undefined ? { command: program, args: [...first, 'collectors', 'run', one.type, '--id', one.id] } : { command: one.command, args: one.args };
+      return { ...one, ...run, env: { ...one.env, DEYE_SOCKET: socket, DEYE_COLLECTOR_ID: one.id, DEYE_SUPERVISED: '1' } };
+    });
+  return new Supervisor(declared, {
+    log,
+    registered: (id) => {
+      const offer = broker.state.collectors.get(id)?.offer;
+      return offer === undefined ? undefined : { pid: offer.pid };
+    },
+    ask: (id) => broker.call(id, 'shutdown', { type: 'graceful', reason: 'the broker stops it' }, 2000),
+  });
+}
+
+/** Nothing may be acknowledged after a failed commit, so the process must not go on. */
+function crash(error: Error): void {
+  queueMicrotask(() => {
+    throw error;
+  });
+}

@@ -1,0 +1,225 @@
+/**
+ * Looks after the collectors that the configuration declares: starts each as a child process, restarts it with
+ * backoff, gives up on a crash loop (quarantine) and says who looped, stops by request, then SIGTERM, then SIGKILL.
+ * What a child writes goes to the log with its name on it.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { Logger } from 'pino';
+import { type Fault, fault } from '../protocol/fault.ts';
+import type { CollectorView } from '../protocol/message.ts';
+
+export interface Declared {
+  readonly id: string;
+  readonly type: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly working_dir?: string | undefined;
+  readonly auto_restart: boolean;
+  readonly max_restarts: number;
+  readonly restart_window_ms: number;
+  readonly backoff_ms: number;
+}
+
+export interface SupervisorOptions {
+  readonly log: Logger;
+  /** Whether a collector with this id is registered now, and the pid it gave. */
+  readonly registered: (id: string) => { readonly pid: number } | undefined;
+  /** Asks the collector to shut down; rejects when it cannot be reached. */
+  readonly ask: (id: string) => Promise<unknown>;
+  /** How long a child has after the request, and after SIGTERM, in ms. */
+  readonly requestGraceMs?: number;
+  readonly termGraceMs?: number;
+}
+
+type Phase = 'starting' | 'running' | 'restarting' | 'quarantined' | 'stopping' | 'stopped';
+
+interface Child {
+  readonly declared: Declared;
+  phase: Phase;
+  reason: string;
+  sinceMs: number;
+  process: ChildProcess | undefined;
+  /** A process that an earlier broker started and that came back to this one. */
+  adoptedPid: number | undefined;
+  restartsMs: number[];
+  timer: NodeJS.Timeout | undefined;
+}
+
+const backoffCapMs = 60_000;
+
+export class Supervisor implements AsyncDisposable {
+  readonly #options: SupervisorOptions;
+  readonly #children: Map<string, Child>;
+
+  constructor(declared: readonly Declared[], options: SupervisorOptions) {
+    this.#options = options;
+    this.#children = new Map(
+      declared.map((one) => [one.id, { declared: one, phase: 'stopped', reason: 'not started yet', sinceMs: Date.now(), process: undefined, adoptedPid: undefined, restartsMs: [], timer: undefined }]),
+    );
+  }
+
+  has(id: string): boolean {
+    return this.#children.has(id);
+  }
+
+  /** Starts every declared collector, except those that have come back by themselves. */
+  startAll(): void {
+    for (const child of this.#children.values()) this.#begin(child);
+  }
+
+  start(id: string): Fault | undefined {
+    const child = this.#children.get(id)!;
+    if (child.phase === 'running' || child.phase === 'starting' || child.phase === 'stopping')
+      return fault('wrong_state', `Collector ${id} is ${child.phase}.`, { collector_id: id, state: child.phase });
+    clearTimeout(child.timer);
+    child.restartsMs = [];
+    this.#begin(child);
+    return undefined;
+  }
+
+  stop(id: string): Fault | undefined {
+    const child = this.#children.get(id)!;
+    if (child.phase === 'stopped' || child.phase === 'stopping') return fault('wrong_state', `Collector ${id} is ${child.phase} already.`, { collector_id: id, state: child.phase });
+    void this.#end(child, 'stopped by an operator');
+    return undefined;
+  }
+
+  /** Its session ended. A child of our own is watched as a process; one that was adopted is not. */
+  gone(id: string): void {
+    const child = this.#children.get(id);
+    if (child?.adoptedPid === undefined) return;
+    child.adoptedPid = undefined;
+    if (child.phase === 'running') this.#restart(child, 'it went away');
+  }
+
+  absent(registered: ReadonlySet<string>): CollectorView[] {
+    return [...this.#children.values()].filter(({ declared }) => !registered.has(declared.id)).map(viewOf);
+  }
+
+  async stopAll(): Promise<void> {
+    await Promise.all([...this.#children.values()].filter(({ phase }) => phase !== 'stopped').map((child) => this.#end(child, 'the broker stops')));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stopAll();
+  }
+
+  #begin(child: Child): void {
+    const { declared } = child;
+    const back = this.#options.registered(declared.id);
+    if (back !== undefined) {
+      child.adoptedPid = back.pid;
+      this.#set(child, 'running', `pid ${back.pid}, started by an earlier broker`);
+      return;
+    }
+    this.#set(child, 'starting', '');
+    const started = spawn(declared.command, declared.args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...declared.env },
+      ...(declared.working_dir === undefined ? {} : { cwd: declared.working_dir }),
+    });
+    child.process = started;
+    for (const stream of [started.stdout, started.stderr])
+      createInterface({ input: stream }).on('line', (line) => this.#options.log.info({ component: 'collector', collector_id: declared.id, pid: started.pid }, line.slice(0, 4096)));
+    started.once('spawn', () => this.#set(child, 'running', `pid ${started.pid}`));
+    started.once('error', (error) => {
+      child.process = undefined;
+      this.#restart(child, `it cannot be started: ${error.message}`);
+    });
+    started.once('exit', (code, signal) => {
+      if (child.process !== started) return;
+      child.process = undefined;
+      if (child.phase !== 'stopping') this.#restart(child, signal === null ? `it exited with ${code}` : `it was ended by ${signal}`);
+    });
+  }
+
+  #restart(child: Child, why: string): void {
+    const { declared } = child;
+    if (child.phase === 'stopping' || child.phase === 'stopped') return;
+    const nowMs = Date.now();
+    child.restartsMs = [...child.restartsMs.filter((at) => at > nowMs - declared.restart_window_ms), nowMs];
+    if (!declared.auto_restart) return this.#set(child, 'stopped', why);
+    if (child.restartsMs.length > declared.max_restarts) {
+      this.#options.log.error({ component: 'supervisor', collector_id: declared.id, why }, `collector ${declared.id} is in a crash loop and stays down`);
+      return this.#set(child, 'quarantined', `${child.restartsMs.length} exits in ${declared.restart_window_ms / 1000} s; the last: ${why}`);
+    }
+    const waitMs = Math.min(declared.backoff_ms * 2 ** (child.restartsMs.length - 1), backoffCapMs);
+    this.#options.log.warn({ component: 'supervisor', collector_id: declared.id, why, wait_ms: waitMs }, `collector ${declared.id} ended and is started again`);
+    this.#set(child, 'restarting', why);
+    child.timer = setTimeout(() => this.#begin(child), waitMs);
+  }
+
+  async #end(child: Child, why: string): Promise<void> {
+    const { log, ask, requestGraceMs = 30_000, termGraceMs = 5000 } = this.#options;
+    const { id } = child.declared;
+    clearTimeout(child.timer);
+    const pid = child.process?.pid ?? child.adoptedPid;
+    if (pid === undefined) return this.#set(child, 'stopped', why);
+    this.#set(child, 'stopping', why);
+    const asked = await Promise.race([ask(id).then(() => true, () => false), wait(2000).then(() => false)]);
+    log.info({ component: 'supervisor', collector_id: id, pid, asked }, `collector ${id} is asked to stop`);
+    if (!(asked && (await gone(pid, requestGraceMs)))) {
+      signal(pid, 'SIGTERM');
+      if (!(await gone(pid, asked ? termGraceMs : requestGraceMs))) {
+        log.warn({ component: 'supervisor', collector_id: id, pid }, `collector ${id} did not stop and is killed`);
+        signal(pid, 'SIGKILL');
+        await gone(pid, termGraceMs);
+      }
+    }
+    child.process = undefined;
+    child.adoptedPid = undefined;
+    this.#set(child, 'stopped', why);
+  }
+
+  #set(child: Child, phase: Phase, reason: string): void {
+    child.phase = phase;
+    child.reason = reason;
+    child.sinceMs = Date.now();
+  }
+}
+
+function viewOf({ declared, phase, reason, sinceMs, process: running, restartsMs }: Child): CollectorView {
+  const status = phase === 'quarantined' ? 'quarantined' : phase === 'stopped' ? 'stopped' : phase === 'stopping' ? 'draining' : 'starting';
+  return {
+    collector_id: declared.id,
+    collector_type: declared.type,
+    version: '',
+    hostname: '',
+    pid: running?.pid ?? 0,
+    operations: [],
+    capabilities: [],
+    labels: {},
+    metadata: restartsMs.length > 0 ? { restarts: String(restartsMs.length) } : {},
+    status,
+    status_reason: reason,
+    status_since_ms: sinceMs,
+    tasks: 0,
+    max_concurrent_tasks: 0,
+    completed: 0,
+    failed: 0,
+    last_heartbeat_ms: 0,
+    confidence: 0,
+    supervised: true,
+  };
+}
+
+const wait = (ms: number): Promise<void> =>
+  new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
+
+function signal(pid: number, name: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(pid, name);
+  } catch {
+    return false; // it is gone already
+  }
+}
+
+/** Whether the process ends within `ms`. Looked at every 20 ms, since an adopted one is not our child. */
+async function gone(pid: number, ms: number): Promise<boolean> {
+  for (const untilMs = Date.now() + ms; Date.now() < untilMs; await wait(20)) if (!signal(pid, 0)) return true;
+  return !signal(pid, 0);
+}
