@@ -31,7 +31,7 @@ const answers: Record<CollectorMethod, (worker: Worker, params: Params) => unkno
 
   start_collection: async (worker, { config_overrides = {} }) => {
     refuseWhileDraining(worker);
-    await worker.definition.start?.(config_overrides as Params);
+    await worker.start(config_overrides as Params);
     await worker.setState('collecting');
     return { state: 'collecting' };
   },

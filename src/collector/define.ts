@@ -41,7 +41,7 @@ export interface CollectorDefinition {
   /** Priorities it accepts, as ranges. Default all. */
   readonly priorityLevels?: readonly (readonly [number, number])[];
   /** Called for start_collection and once at the beginning. */
-  readonly start?: (overrides: Readonly<Record<string, unknown>>) => void | Promise<void>;
+  readonly start?: (overrides: Readonly<Record<string, unknown>>, context: Pick<TaskContext, 'publish'>) => void | Promise<void>;
   /** Called for stop_collection and once at the end. */
   readonly stop?: (reason: string) => void | Promise<void>;
   /** Adds to what health_check answers. */

@@ -84,7 +84,7 @@ export class Worker {
     if (signals) for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, stop);
     signal?.addEventListener('abort', stop, { once: true });
     try {
-      await this.definition.start?.({});
+      await this.start({});
       await this.#register();
       this.#options.onReady?.(this.id);
       await this.#stopped.promise;
@@ -110,6 +110,11 @@ export class Worker {
       clearTimeout(timer);
     }
     this.#stopped.resolve();
+  }
+
+  /** Begins to collect; what it publishes goes out through this session. */
+  async start(overrides: Readonly<Record<string, unknown>>): Promise<void> {
+    await this.definition.start?.(overrides, { publish: (topic, body) => this.#client.publish(topic, body) });
   }
 
   /** Tells the broker at once that the state changed. */

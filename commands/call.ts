@@ -1,0 +1,30 @@
+import { Args, Flags } from '@oclif/core';
+import { DeyeCommand } from '../src/cli/command.ts';
+import { readDuration, readJson } from '../src/cli/input.ts';
+
+export default class Call extends DeyeCommand {
+  static override summary = 'Call a method of a collector, or of the broker, and print the answer.';
+  static override examples = [
+    '<%= config.bin %> call procmond get_capabilities',
+    `<%= config.bin %> call any:enumerate_processes health_check`,
+    `<%= config.bin %> call broker log.level '{"level":"debug"}'`,
+    `<%= config.bin %> call procmond stop_collection '{"reason":"maintenance"}'`,
+  ];
+  static override args = {
+    target: Args.string({ required: true, description: 'a collector id, any:OPERATION, or broker' }),
+    method: Args.string({ required: true, description: 'such as health_check' }),
+    params: Args.string({ description: 'JSON, - for standard input, or @file', default: '{}' }),
+  };
+  static override flags = { timeout: Flags.string({ description: 'how long to wait for the answer', default: '30s' }) };
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(Call);
+    const params = await readJson(args.params, 'params');
+    const client = await this.connect(flags);
+    const show = (answer: unknown) => this.print(answer, flags, () => JSON.stringify(answer, null, 2));
+    const chunks: Promise<void>[] = [];
+    const answer = await client.call(args.target, args.method, params, { timeoutMs: readDuration(flags.timeout), onChunk: (part) => chunks.push(show(part)) });
+    await Promise.all(chunks);
+    if (chunks.length === 0) await show(answer);
+  }
+}

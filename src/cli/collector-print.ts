@@ -1,0 +1,59 @@
+/** Collectors as people read them. */
+import type { CollectorView, Health, Reply } from '../protocol/message.ts';
+import { pairs, table } from './table.ts';
+import { ago, bytes, inline, paint, plain, statusStyle } from './text.ts';
+
+export function collectorsTable(collectors: readonly CollectorView[]): string {
+  if (collectors.length === 0) return 'No collectors. Start one with: deye collectors run procmond';
+  return table(collectors, [
+    { title: 'ID', value: ({ collector_id }) => plain(collector_id) },
+    { title: 'TYPE', value: ({ collector_type }) => plain(collector_type) },
+    { title: 'STATUS', value: ({ status }) => paint(statusStyle(status), status) },
+    { title: 'TASKS', value: ({ tasks, max_concurrent_tasks }) => `${tasks}/${max_concurrent_tasks}`, right: true },
+    { title: 'DONE', value: ({ completed }) => String(completed), right: true },
+    { title: 'FAILED', value: ({ failed }) => String(failed), right: true },
+    { title: 'HEARD', value: ({ last_heartbeat_ms }) => ago(last_heartbeat_ms), right: true },
+    { title: 'PID', value: ({ pid }) => (pid === 0 ? '-' : String(pid)), right: true },
+    { title: 'OPERATIONS', value: ({ operations, status_reason }) => (operations.length > 0 ? operations.join(', ') : plain(status_reason)) },
+  ]);
+}
+
+export function collectorText(collector: Reply<'collector.show'>): string {
+  const head = pairs([
+    ['id', plain(collector.collector_id)],
+    ['type', plain(collector.collector_type)],
+    ['status', `${paint(statusStyle(collector.status), collector.status)}${collector.status_reason === '' ? '' : ` (${plain(collector.status_reason)})`} for ${ago(collector.status_since_ms)}`],
+    ['pid', String(collector.pid)],
+    ['version', plain(collector.version)],
+    ['operations', collector.operations.join(', ')],
+    ['capabilities', collector.capabilities.join(', ')],
+    ['tasks', `${collector.tasks} of ${collector.max_concurrent_tasks}, ${collector.completed} done, ${collector.failed} failed`],
+    ['heard', `${ago(collector.last_heartbeat_ms)} ago`],
+    ['memory', collector.rss_bytes === undefined ? undefined : bytes(collector.rss_bytes)],
+    ['cpu', collector.cpu_percent === undefined ? undefined : `${collector.cpu_percent.toFixed(1)} %`],
+    ['confidence', collector.confidence.toFixed(2)],
+    ['supervised', collector.supervised ? 'by this broker' : 'no'],
+  ]);
+  if (collector.holds.length === 0) return head;
+  return `${head}\n\n${table(collector.holds, [
+    { title: 'TASK', value: ({ task_id }) => task_id },
+    { title: 'OPERATION', value: ({ operation }) => plain(operation) },
+    { title: 'TRY', value: ({ attempt }) => String(attempt), right: true },
+    { title: 'FOR', value: ({ started_ms }) => ago(started_ms), right: true },
+  ])}`;
+}
+
+export function healthText(id: string, health: Health): string {
+  const head = pairs([
+    ['collector', plain(id)],
+    ['status', paint(statusStyle(health.status), health.status)],
+    ['up', `${Math.round(health.uptime_seconds)} s`],
+    ['errors', String(health.error_count)],
+    ...Object.entries(health.metrics).map(([name, value]): [string, string] => [plain(name), inline(value)]),
+  ]);
+  return `${head}\n\n${table(Object.entries(health.components), [
+    { title: 'COMPONENT', value: ([name]) => plain(name) },
+    { title: 'STATUS', value: ([, { status }]) => status },
+    { title: 'MESSAGE', value: ([, { message }]) => plain(message) },
+  ])}`;
+}

@@ -1,0 +1,29 @@
+#!/usr/bin/env node
+/** The door from the shell. `--version` is answered before anything heavy is imported. */
+import { readFileSync } from 'node:fs';
+import { enableCompileCache } from 'node:module';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < 22 || (major === 22 && minor < 18)) {
+  process.stderr.write(
+    `deye needs Node 22.18 or newer; this is ${process.versions.node}. In a clone, "npm ci" brings its own: use "npx deye".\n`,
+  );
+  process.exit(1);
+}
+
+const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const arguments_ = process.argv.slice(2);
+
+if (arguments_.length === 1 && (arguments_[0] === '--version' || arguments_[0] === '-v')) {
+  const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string };
+  process.stdout.write(`deye ${version}\n`);
+} else {
+  // A cache of the user's own: the default one lies in the shared temporary directory.
+  enableCompileCache(join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'deye', 'compile'));
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1)); // the reader, such as head, has enough
+  const { run, flush, handle } = await import('@oclif/core');
+  await run(arguments_, { root: packageRoot }).then(() => flush(), handle);
+}
