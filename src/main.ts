@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The door from the shell. `--version` is answered before anything heavy is imported. */
 import { readFileSync } from 'node:fs';
-import { enableCompileCache } from 'node:module';
+import * as nodeModule from 'node:module'; // a name it lacks would be a syntax error on an old Node
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -22,7 +22,7 @@ if (arguments_.length === 1 && (arguments_[0] === '--version' || arguments_[0] =
   process.stdout.write(`deye ${version}\n`);
 } else {
   // A cache of the user's own: the default one lies in the shared temporary directory.
-  enableCompileCache(join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'deye', 'compile'));
+  nodeModule.enableCompileCache(join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'deye', 'compile'));
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1)); // the reader, such as head, has enough
   const { run, flush, handle } = await import('@oclif/core');
   await run(arguments_, { root: packageRoot }).then(() => flush(), handle);

@@ -72,7 +72,7 @@ export class Session implements FrameSink {
   end(reason: Fault): void {
     if (this.phase === 'closed') return;
     this.self.link.send(encodeFrame([Kind.goodbye, reason]));
-    this.self.link.flush();
+    this.self.link.finish();
     this.#stream.end();
     this.#gone(reason.code);
     // A peer that does not read must not keep its descriptor open.

@@ -1,7 +1,7 @@
 /** One connection to a broker, from hello to the end: frames out, frames in, and the requests that wait for a reply. */
 import type { Duplex } from 'node:stream';
-import { type Fault, FaultError } from '../protocol/fault.ts';
-import { encodeFrame, encodeFrameWith, FrameReader, type FrameSink, Kind, protocolVersion, requestIdMax, requestIdMin } from '../protocol/frame.ts';
+import { type Fault, fault, FaultError } from '../protocol/fault.ts';
+import { encodeFrame, encodeFrameWith, FrameReader, type FrameSink, FrameTooLargeError, Kind, protocolVersion, readId, requestIdMax, requestIdMin } from '../protocol/frame.ts';
 import { limitTable } from '../protocol/limits.ts';
 import type { Role, Welcome } from '../protocol/message.ts';
 import { decodeValue, encodeBody, MalformedError } from '../protocol/msgpack.ts';
@@ -149,7 +149,13 @@ export class Connection implements FrameSink {
   }
 
   frame(bytes: Buffer, start: number, end: number): boolean {
-    const frame = decodeValue(bytes, start + 4, end) as unknown[];
+    let frame: unknown[];
+    try {
+      frame = decodeValue(bytes, start + 4, end) as unknown[];
+    } catch (error) {
+      this.#undecodable(bytes, start, error as Error);
+      return true;
+    }
     if (this.#welcome === undefined && frame[0] !== Kind.welcome && frame[0] !== Kind.goodbye) throw new MalformedError(`frame kind ${frame[0]} came before the welcome`);
     switch (frame[0]) {
       case Kind.welcome:
@@ -192,11 +198,20 @@ export class Connection implements FrameSink {
     try {
       this.#reader.feed(chunk, this);
     } catch (error) {
-      if (!(error instanceof MalformedError)) throw error;
-      // A body that cannot be decoded ends here: the frames after it are still whole, but whoever sent it lies.
+      if (!(error instanceof MalformedError || error instanceof FrameTooLargeError)) throw error;
       this.#end(error);
       this.#stream.destroy();
     }
+  }
+
+  /** The broker forwards bodies unseen, so a peer may send one that is no value. Only that message or call suffers. */
+  #undecodable(bytes: Buffer, start: number, error: Error): void {
+    const refusal = fault('malformed_frame', `A message came whose body cannot be decoded: ${error.message}.`);
+    const kind = bytes[start + 5];
+    if (kind === Kind.publish || kind === Kind.publishReceipted) this.#events.refused(refusal);
+    else if (kind === Kind.reply || kind === Kind.chunk) this.#fail(readId(bytes, start), new FaultError(refusal));
+    else if (kind !== Kind.request) throw error;
+    else this.reply(readId(bytes, start), 1, refusal);
   }
 
   #replied(id: number, status: number, body: unknown): void {

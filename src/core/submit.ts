@@ -16,7 +16,7 @@ export function submit(
   const accepted = input.specs.map((spec) => (isFault(spec) || 'duplicate' in spec ? spec : accept(state, spec, nowMs, out)));
   // Hand out first, so that the reply can say where the task went.
   dispatch(state, nowMs, out);
-  const outcomes = accepted.map((one) => (isFault(one) || 'duplicate' in one ? one : describe(state, one)));
+  const outcomes = accepted.map((one) => (isFault(one) || 'duplicate' in one ? one : describe(state, one.task, one.before)));
   const first = outcomes[0]!;
   out.push({
     kind: 'reply',
@@ -100,7 +100,7 @@ function dropWaiter(state: CoreState, waiter: Waiter): void {
   if (waiters?.size === 0) state.waiters.delete(waiter.taskId);
 }
 
-function accept(state: CoreState, spec: TaskSpec, nowMs: number, out: Output[]): Task | Submitted | Fault {
+function accept(state: CoreState, spec: TaskSpec, nowMs: number, out: Output[]): { task: Task; before: number } | Submitted | Fault {
   const known = state.tasks.get(spec.id)?.phase.state ?? state.finished.get(spec.id);
   if (known !== undefined) return { id: spec.id, state: known, duplicate: true };
   if (state.stopping)
@@ -131,14 +131,14 @@ function accept(state: CoreState, spec: TaskSpec, nowMs: number, out: Output[]):
     { kind: 'record', record: { kind: 'submitted', seq: task.seq, spec, submittedMs: nowMs } },
     { kind: 'task_moved', spec, state: 'pending', attempt: 0, collectorId: undefined },
   );
-  return task;
+  return { task, before: tasksBefore(task) };
 }
 
-function describe(state: CoreState, task: Task): Submitted {
+function describe(state: CoreState, task: Task, before: number): Submitted {
   const { id, operation } = task.spec;
   if (task.phase.state === 'in_progress')
     return { id, state: 'in_progress', collector_id: task.phase.collectorId, duplicate: false };
-  const position = tasksBefore(task);
+  const position = Math.min(before, task.class.size - 1); // some that went before may have been handed out since
   if (servable(task.class, task.spec.priority)) return { id, state: 'pending', position, duplicate: false };
   const asked = [
     operation,

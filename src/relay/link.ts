@@ -6,6 +6,8 @@ import type { Duplex } from 'node:stream';
 
 const copyBelow = 2048;
 const stagingBytes = 32 * 1024;
+/** A write counts as queued until all of it has left, so it must stay small beside the outbound limit. */
+const writeBytesMax = 512 * 1024;
 
 export class Link {
   readonly #stream: Duplex;
@@ -15,6 +17,7 @@ export class Link {
   #stagedFrom = 0;
   #stagedTo = 0;
   #bytes = 0;
+  #inFlight = 0;
   #isDirty = false;
   readonly #written: () => void;
   /** Writes that reached the stream, for the test that counts them. */
@@ -29,7 +32,7 @@ export class Link {
 
   /** Bytes pushed that the kernel has not taken yet. */
   get queuedBytes(): number {
-    return this.#bytes + this.#stream.writableLength;
+    return this.#bytes + this.#inFlight;
   }
 
   /** Adds `bytes[start, end)` to what leaves at the end of this pass. The bytes must not change until then. */
@@ -59,26 +62,51 @@ export class Link {
     this.push(frame, 0, frame.length);
   }
 
-  /** One write for everything pushed since the last flush. */
+  /** At most one write a pass, and one on its way at a time; the rest follows when that has been taken. */
   flush(): void {
     this.#isDirty = false;
+    if (this.#inFlight === 0) this.#write(writeBytesMax);
+  }
+
+  /** Hands everything to the stream, whatever is on its way: the last thing before the stream is ended. */
+  finish(): void {
+    this.#write(Number.POSITIVE_INFINITY);
+  }
+
+  #write(most: number): void {
     this.#seal();
-    const parts = this.#parts;
-    if (parts.length === 0) return;
-    this.#parts = [];
-    this.#bytes = 0;
+    if (this.#parts.length === 0) return;
+    const parts = this.#takeParts(most);
+    const before = this.#inFlight;
+    for (const part of parts) this.#inFlight += part.length;
+    this.#bytes -= this.#inFlight - before;
     if (this.#stream.destroyed || this.#stream.writableEnded) return;
     this.writes++;
-    if (parts.length === 1) {
-      this.#stream.write(parts[0], this.#written);
-      return;
-    }
-    this.#stream.cork();
     const last = parts.length - 1;
+    if (last > 0) this.#stream.cork();
     for (let at = 0; at < last; at++) this.#stream.write(parts[at]);
-    this.#stream.write(parts[last], this.#written);
-    this.#stream.uncork();
+    this.#stream.write(parts[last], this.#taken);
+    if (last > 0) this.#stream.uncork();
   }
+
+  #takeParts(most: number): Buffer[] {
+    let size = 0;
+    let count = 0;
+    while (count < this.#parts.length && size < most) size += this.#parts[count++]!.length;
+    if (count === this.#parts.length) {
+      const all = this.#parts;
+      this.#parts = [];
+      return all;
+    }
+    return this.#parts.splice(0, count);
+  }
+
+  /** The write that was on its way has left. One function for the life of the link, not one per write. */
+  readonly #taken = (): void => {
+    this.#inFlight = 0;
+    this.#write(writeBytesMax);
+    this.#written();
+  };
 
   /** The staged bytes become a part; the rest of the staging buffer goes on being used. */
   #seal(): void {

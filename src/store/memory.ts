@@ -22,6 +22,10 @@ export class MemoryStore implements Store {
   }
 
   async commit(records: readonly StoreRecord[]): Promise<void> {
+    // Whole or not at all: what could be refused is looked at before anything is applied.
+    const ids = records.flatMap((record) => (record.kind === 'submitted' ? [record.spec.id] : []));
+    const taken = ids.find((id, at) => this.#seqOf.has(id) || ids.indexOf(id) !== at);
+    if (taken !== undefined) throw new Error(`task ${taken} is stored already`);
     this.commits++;
     this.records += records.length;
     for (const record of records) this.#apply(record);
@@ -56,7 +60,6 @@ export class MemoryStore implements Store {
     switch (record.kind) {
       case 'submitted': {
         const { seq, spec, submittedMs } = record;
-        if (this.#seqOf.has(spec.id)) throw new Error(`task ${spec.id} is stored already`);
         this.#maxSeq = Math.max(this.#maxSeq, seq);
         this.#seqOf.set(spec.id, seq);
         this.#rows.set(seq, {

@@ -1,0 +1,144 @@
+import { describe, expect, test } from 'vitest';
+import { encodeFrame, Kind } from '../../src/protocol/frame.ts';
+import { harness, until } from './harness.ts';
+
+const goodbye = async (raw: Awaited<ReturnType<typeof harness>>['raw'] extends () => infer R ? R : never) => {
+  const [, fault] = await raw.kind(Kind.goodbye);
+  await raw.ended();
+  return fault as { code: string; message: string; context: Record<string, unknown> };
+};
+
+describe('a session that breaks a rule ends with its name, and nobody else notices', () => {
+  test.each<[string, Buffer, string]>([
+    ['a request before the hello', encodeFrame([Kind.request, 70_000, 'broker', 'snapshot', {}, 0]), 'hello_expected'],
+    ['a hello without a name', encodeFrame([Kind.hello, { protocol: '1.0' }]), 'hello_expected'],
+    ['an unknown major version', encodeFrame([Kind.hello, { protocol: '9.1', name: 'x' }]), 'protocol_version'],
+    ['a large frame before the hello', Buffer.from([0, 1, 0, 0]), 'frame_too_large'],
+    ['a length of 4 GiB', Buffer.from([0xff, 0xff, 0xff, 0xff]), 'frame_too_large'],
+    ['an empty frame', Buffer.from([0, 0, 0, 0]), 'malformed_frame'],
+    ['HTTP', Buffer.from('GET / HTTP/1.1\r\n\r\n'), 'frame_too_large'],
+  ])('%s', async (_what, bytes, code) => {
+    await using broker = await harness();
+    const other = await broker.client('other');
+    const said = await goodbye(broker.raw().write(bytes));
+    expect(said.code).toBe(code);
+    expect((await other.request('health_check', {})).status).toBe('healthy');
+  });
+
+  test('both versions are named', async () => {
+    await using broker = await harness();
+    expect(await goodbye(broker.raw().send(Kind.hello, { protocol: '9.1', name: 'x' }))).toMatchObject({ message: expect.stringMatching(/9\.1.*1\.0/), context: { client: '9.1', broker: '1.0' } });
+  });
+
+  test.each<[string, Buffer]>([
+    ['an unknown kind', encodeFrame([77, 1])],
+    ['a welcome from a client', encodeFrame([Kind.welcome, {}])],
+    ['a small id', encodeFrame([Kind.request, 5, 'broker', 'snapshot', {}, 0])],
+    ['a request cut short', encodeFrame([Kind.request, 70_000, 'broker'])],
+    ['no array', Buffer.from([0, 0, 0, 2, 0x81, 0x05])],
+    ['a publish without a body', encodeFrame([Kind.publish, 'a.b'])],
+    ['a topic that is no string', encodeFrame([Kind.publish, 7, 'x'])],
+    ['params that nest without end', Buffer.concat([Buffer.from([0, 0, 0, 255]), encodeFrame([Kind.request, 70_000, 'broker', 'x']).subarray(4), Buffer.alloc(255, 0x91)]).subarray(0, 259)],
+  ])('%s after the hello', async (_what, bytes) => {
+    await using broker = await harness();
+    const raw = broker.raw().hello();
+    await raw.kind(Kind.welcome);
+    expect((await goodbye(raw.write(bytes))).code).toBe('malformed_frame');
+  });
+
+  test('silence instead of a hello', async () => {
+    await using broker = await harness({ handshakeMs: 50 });
+    expect((await goodbye(broker.raw())).code).toBe('hello_timeout');
+  });
+
+  test('silence afterwards: pinged, then dropped; a pong keeps it', async () => {
+    await using broker = await harness({ pingMs: 40, idleMs: 120 });
+    const silent = broker.raw().hello();
+    const alive = broker.raw().hello();
+    let pings = 0;
+    void (async () => {
+      for (;;) {
+        const [, number] = await alive.kind(Kind.ping);
+        pings++;
+        alive.send(Kind.pong, number);
+      }
+    })().catch(() => {});
+    expect((await goodbye(silent)).code).toBe('idle_timeout');
+    await until(() => pings >= 5, 'five pings');
+    expect(alive.closed).toBe(false);
+  });
+
+  test('beyond the connection limit: busy, and room again later', async () => {
+    await using broker = await harness({ connectionsMax: 2 });
+    const first = broker.raw().hello();
+    await first.kind(Kind.welcome);
+    await broker.raw().hello().kind(Kind.welcome);
+    expect(await goodbye(broker.raw().hello())).toMatchObject({ code: 'busy', context: { limit: 2 } });
+    first.stream.destroy();
+    await until(() => broker.running.broker.sessions.size === 1, 'the first is gone');
+    await broker.raw().hello().kind(Kind.welcome);
+  });
+});
+
+describe('a request that is refused leaves the session open', () => {
+  const ask = async (method: string, params: unknown, role = 'operator') => {
+    await using broker = await harness();
+    const raw = broker.raw().hello(role).send(Kind.request, 70_000, 'broker', method, params, 1000);
+    const [, id, status, body] = await raw.kind(Kind.reply);
+    raw.send(Kind.ping, 5);
+    expect(await raw.kind(Kind.pong)).toEqual([Kind.pong, 5]);
+    expect([id, status]).toEqual([70_000, 1]);
+    return body as { code: string; message: string };
+  };
+  test('unknown method', async () => expect(await ask('no.such', {})).toMatchObject({ code: 'unsupported_operation' }));
+  test('a method named like a property of every object', async () => expect((await ask('constructor', {})).code).toBe('unsupported_operation'));
+  test('params that do not fit', async () => expect(await ask('task.submit', { operation: 'Bad Name', priority: 999 })).toMatchObject({ code: 'invalid_params', message: expect.stringMatching(/operation.*priority/) }));
+  test('an unknown field', async () => expect((await ask('task.submit', { operation: 'a', run_att: 5 })).message).toMatch(/run_att/));
+  test('params that are no map', async () => expect((await ask('task.submit', [1])).code).toBe('invalid_params'));
+  test('a role that may not', async () => expect(await ask('task.submit', { operation: 'a' }, 'observer')).toMatchObject({ code: 'not_allowed', message: expect.stringMatching(/observer/) }));
+  test('an operator is no collector', async () => expect((await ask('collector.heartbeat', { sequence: 1 })).code).toBe('not_allowed'));
+  test('a collector that has not registered', async () => expect((await ask('collector.heartbeat', { sequence: 1 }, 'collector')).code).toBe('not_registered'));
+  test('a task that is not there', async () => expect((await ask('task.show', { id: '0197a8e2-5c1e-7d43-9b1f-2f6f6d1c9a10' })).code).toBe('not_found'));
+  test('an id that is no UUIDv7', async () => expect((await ask('task.submit', { operation: 'a', id: 'mine' })).message).toMatch(/UUIDv7/));
+  test('an id from the future', async () => expect((await ask('task.submit', { operation: 'a', id: 'ffffffff-ffff-7d43-9b1f-2f6f6d1c9a10' })).message).toMatch(/future/));
+  test('a bad pattern', async () => expect(await ask('subscribe', { patterns: ['events.#.x'] })).toMatchObject({ code: 'bad_pattern', message: expect.stringMatching(/last segment/) }));
+});
+
+test('a payload over the limit is refused', async () => {
+  await using broker = await harness({ payloadBytesMax: 1000 });
+  const client = await broker.client('c');
+  await expect(client.submit({ operation: 'a', payload: 'x'.repeat(1001) })).rejects.toMatchObject({ code: 'payload_too_large' });
+  expect(await client.submit({ operation: 'a', payload: 'x'.repeat(990) })).toMatchObject({ state: 'pending' });
+});
+
+test('a batch: one outcome each, in order, one commit', async () => {
+  await using broker = await harness({ pendingMax: 3 });
+  const client = await broker.client('c');
+  const before = broker.running.broker.commits;
+  const outcomes = await client.submitBatch(['a', 'b', 'c', 'd'].map((operation) => ({ operation, payload: operation })));
+  expect(outcomes.map((one) => ('state' in one ? one.state : one.code))).toEqual(['pending', 'pending', 'pending', 'queue_full']);
+  expect(broker.running.broker.commits - before).toBe(1);
+  const page = await client.request('task.ls', { limit: 2 });
+  expect(page.tasks.map(({ operation }) => operation)).toEqual(['c', 'b']);
+  expect((await client.request('task.ls', { limit: 2, cursor: page.cursor! })).tasks.map(({ operation }) => operation)).toEqual(['a']);
+  const first = outcomes[0]!;
+  expect('id' in first && (await client.request('task.show', { id: first.id })).payload).toBe('a');
+});
+
+test('payloads and results keep what JavaScript would not', async () => {
+  await using broker = await harness();
+  const raw = broker.raw().hello();
+  // 1.0 as a float, and an integer beyond 2^53
+  const params = Buffer.concat([Buffer.from([0x82, 0xa9]), Buffer.from('operation'), Buffer.from([0xa1, 0x61, 0xa7]), Buffer.from('payload'), Buffer.from([0x92, 0xcb, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0, 0xcf, 0, 0x20, 0, 0, 0, 0, 0, 1])]);
+  const head = encodeFrame([Kind.request, 70_000, 'broker', 'task.submit']).subarray(4);
+  const body = Buffer.concat([Buffer.from([0x96]), head.subarray(1), params, Buffer.from([0])]);
+  const frame = Buffer.concat([Buffer.alloc(4), body]);
+  frame.writeUInt32BE(body.length);
+  raw.write(frame);
+  const [, , , reply] = await raw.kind(Kind.reply);
+  let seen = Buffer.alloc(0);
+  raw.stream.on('data', (chunk: Buffer) => (seen = Buffer.concat([seen, chunk])));
+  raw.send(Kind.request, 70_001, 'broker', 'task.show', { id: (reply as { id: string }).id }, 0);
+  await raw.kind(Kind.reply);
+  expect(seen.includes(params.subarray(-19))).toBe(true);
+});

@@ -1,0 +1,37 @@
+/** Records for tests of stores. */
+import type { StoreRecord, TaskSpec } from '../../src/core/task.ts';
+
+export function specOf(id: string, changes: Partial<TaskSpec> = {}): TaskSpec {
+  return {
+    id,
+    operation: 'scan',
+    priority: 100,
+    requires: ['process'],
+    labels: { zone: 'a' },
+    collectorType: undefined,
+    collectorId: undefined,
+    timeoutMs: 30_000,
+    maxRetries: 3,
+    backoffBaseMs: 5000,
+    backoffCapMs: 3_600_000,
+    metadata: { note: 'é\n"' },
+    correlation: { correlation_id: id },
+    payload: Uint8Array.of(0x81, 0xa1, 0x61, 0x01),
+    ...changes,
+  };
+}
+
+export const submitted = (seq: number, id: string, changes: Partial<TaskSpec> = {}): StoreRecord => ({ kind: 'submitted', seq, spec: specOf(id, changes), submittedMs: 1000 + seq });
+export const moved = (seq: number, state: Extract<StoreRecord, { kind: 'moved' }>['state'], changes: Partial<Extract<StoreRecord, { kind: 'moved' }>> = {}): StoreRecord => ({
+  kind: 'moved',
+  seq,
+  state,
+  attempt: 1,
+  atMs: 2000 + seq,
+  collectorId: undefined,
+  readyMs: undefined,
+  error: undefined,
+  excluded: [],
+  result: undefined,
+  ...changes,
+});

@@ -1,0 +1,127 @@
+/** What every store must do. Each engine runs this suite; `reopen` gives a store over what the last one kept. */
+import { afterEach, describe, expect, test } from 'vitest';
+import type { Store, TaskFilter } from '../../src/store/port.ts';
+import { moved, specOf, submitted } from './records.ts';
+
+const everything: TaskFilter = { states: [], operation: undefined, collectorId: undefined, beforeSeq: undefined, limit: 100 };
+
+export function storeConformance(name: string, open: () => { store: Store; reopen: () => Promise<Store> }): void {
+  describe(`${name} store`, () => {
+    let opened: Store[] = [];
+    const fresh = async () => {
+      const { store, reopen } = open();
+      opened.push(store);
+      await store.load();
+      return {
+        store,
+        reopen: async () => {
+          await store.close();
+          const again = await reopen();
+          opened.push(again);
+          return again;
+        },
+      };
+    };
+    afterEach(async () => {
+      for (const store of opened) await store.close();
+      opened = [];
+    });
+
+    test('an empty one loads nothing and counts from 1', async () => {
+      const { store } = open();
+      opened.push(store);
+      expect(await store.load()).toEqual({ tasks: [], settings: new Map(), nextSeq: 1 });
+      expect(await store.show('x')).toBeUndefined();
+      expect(await store.list(everything)).toEqual([]);
+    });
+
+    test('what was committed is there after a restart, byte for byte', async () => {
+      const { store, reopen } = await fresh();
+      await store.commit([submitted(1, 'a', { collectorType: 'deep', collectorId: 'c9' }), submitted(2, 'b', { payload: new Uint8Array(100_000).fill(7), priority: 255 })]);
+      const again = await reopen();
+      const { tasks, nextSeq } = await again.load();
+      expect(nextSeq).toBe(3);
+      expect(tasks.map(({ seq, state, attempt, submittedMs }) => ({ seq, state, attempt, submittedMs }))).toEqual([
+        { seq: 1, state: 'pending', attempt: 0, submittedMs: 1001 },
+        { seq: 2, state: 'pending', attempt: 0, submittedMs: 1002 },
+      ]);
+      expect({ ...tasks[0]!.spec, payload: Buffer.from(tasks[0]!.spec.payload) }).toEqual({ ...specOf('a', { collectorType: 'deep', collectorId: 'c9' }), payload: Buffer.from([0x81, 0xa1, 0x61, 0x01]) });
+      expect(Buffer.from(tasks[1]!.spec.payload).equals(Buffer.alloc(100_000, 7))).toBe(true);
+    });
+
+    test('the life of a task, its attempts and its result', async () => {
+      const { store, reopen } = await fresh();
+      const error = { code: 'oops', message: 'it broke' };
+      await store.commit([submitted(1, 'a')]);
+      await store.commit([moved(1, 'in_progress', { collectorId: 'c1' })]);
+      await store.commit([
+        { kind: 'attempt', seq: 1, attempt: 1, collectorId: 'c1', startedMs: 5, endedMs: 6, outcome: 'failed', error },
+        moved(1, 'retrying', { readyMs: 9000, error, excluded: ['c1'] }),
+      ]);
+      expect(await store.show('a')).toMatchObject({ state: 'retrying', readyMs: 9000, error, excluded: ['c1'], collectorId: 'c1', result: undefined });
+      await store.commit([moved(1, 'in_progress', { attempt: 2, collectorId: 'c2', excluded: ['c1'] })]);
+      const again = await reopen();
+      expect((await again.load()).tasks).toMatchObject([{ seq: 1, state: 'in_progress', attempt: 2, collectorId: 'c2', excluded: ['c1'] }]);
+      await again.commit([
+        { kind: 'attempt', seq: 1, attempt: 2, collectorId: 'c2', startedMs: 7, endedMs: 8, outcome: 'completed', error: undefined },
+        moved(1, 'completed', { attempt: 2, result: Uint8Array.of(0xc3) }),
+      ]);
+      const done = (await again.show('a'))!;
+      expect(done).toMatchObject({ state: 'completed', attempt: 2, error: undefined });
+      expect(Buffer.from(done.result!)).toEqual(Buffer.from([0xc3]));
+      expect(done.attempts).toEqual([
+        { attempt: 1, collectorId: 'c1', startedMs: 5, endedMs: 6, outcome: 'failed', error },
+        { attempt: 2, collectorId: 'c2', startedMs: 7, endedMs: 8, outcome: 'completed', error: undefined },
+      ]);
+    });
+
+    test('ended tasks are not loaded, and no seq is used twice, even after they are forgotten', async () => {
+      const { store, reopen } = await fresh();
+      await store.commit([submitted(1, 'a'), submitted(2, 'b'), submitted(3, 'c'), submitted(4, 'd')]);
+      await store.commit([moved(1, 'completed', { result: Uint8Array.of(1) }), moved(2, 'dead_letter'), moved(3, 'cancelled'), moved(4, 'completed')]);
+      await store.commit([{ kind: 'forget', finishedBeforeMs: 2004 }]);
+      expect(await store.show('a')).toBeUndefined();
+      expect(await store.show('c')).toBeUndefined();
+      expect((await store.show('b'))?.state).toBe('dead_letter'); // dead letters are never forgotten
+      expect((await store.show('d'))?.state).toBe('completed'); // it ended at 2004
+      await store.commit([{ kind: 'forget', finishedBeforeMs: 9999 }]);
+      const loaded = await (await reopen()).load();
+      expect(loaded.tasks).toEqual([]);
+      expect(loaded.nextSeq).toBe(5);
+    });
+
+    test('a commit is whole or not at all', async () => {
+      const { store, reopen } = await fresh();
+      await store.commit([submitted(1, 'a')]);
+      await expect(store.commit([submitted(2, 'b'), submitted(3, 'a')])).rejects.toThrow();
+      const { tasks } = await (await reopen()).load();
+      expect(tasks.map(({ spec }) => spec.id)).toEqual(['a']);
+    });
+
+    test('settings are remembered, the last one wins', async () => {
+      const { store, reopen } = await fresh();
+      await store.commit([{ kind: 'setting', key: 'k', value: '1' }, { kind: 'setting', key: 'k', value: '2' }]);
+      expect((await (await reopen()).load()).settings).toEqual(new Map([['k', '2']]));
+    });
+
+    test('lists by filter, newest first, by pages', async () => {
+      const { store } = await fresh();
+      await store.commit(Array.from({ length: 10 }, (_, at) => submitted(at + 1, `t${at + 1}`, { operation: at % 2 === 0 ? 'even' : 'odd' })));
+      await store.commit([moved(1, 'in_progress', { collectorId: 'c1' }), moved(2, 'completed', { collectorId: 'c1' })]);
+      const ids = async (filter: Partial<TaskFilter>) => (await store.list({ ...everything, ...filter })).map(({ spec }) => spec.id);
+      expect(await ids({ limit: 3 })).toEqual(['t10', 't9', 't8']);
+      expect(await ids({ limit: 3, beforeSeq: 8 })).toEqual(['t7', 't6', 't5']);
+      expect(await ids({ operation: 'even' })).toEqual(['t9', 't7', 't5', 't3', 't1']);
+      expect(await ids({ states: ['completed', 'in_progress'] })).toEqual(['t2', 't1']);
+      expect(await ids({ collectorId: 'c1', operation: 'odd' })).toEqual(['t2']);
+      expect((await store.list(everything))[0]!.spec.payload.length).toBe(0);
+    });
+
+    test('commits take effect in order, and reads see those before them', async () => {
+      const { store } = await fresh();
+      const commits = Array.from({ length: 50 }, (_, at) => store.commit([submitted(at + 1, `t${at + 1}`)]));
+      expect((await store.list(everything)).length).toBe(50);
+      await Promise.all(commits);
+    });
+  });
+}

@@ -1,0 +1,433 @@
+import { describe, expect, test } from 'vitest';
+import { play } from './transcript.ts';
+
+describe('order', () => {
+  test('submit 1, 5, 3, 2, 4, then a collector joins: 5, 4, 3, 2, 1', () => {
+    play(`
+      0s submit p1 scan priority 1
+      → p1 pending at 0, nobody can
+      0s submit p5 scan priority 5
+      → p5 pending at 0, nobody can
+      0s submit p3 scan priority 3
+      → p3 pending at 1, nobody can
+      0s submit p2 scan priority 2
+      → p2 pending at 2, nobody can
+      0s submit p4 scan priority 4
+      → p4 pending at 1, nobody can
+      1s A joins: scan credit 5
+      → A joined
+      → p5 to A (1)
+      → p4 to A (1)
+      → p3 to A (1)
+      → p2 to A (1)
+      → p1 to A (1)
+    `);
+  });
+
+  test('low, critical, normal, high come out as critical, high, normal, low', () => {
+    play(`
+      0s submit l scan priority low
+      → l pending at 0, nobody can
+      0s submit c scan priority critical
+      → c pending at 0, nobody can
+      0s submit n scan priority normal
+      → n pending at 1, nobody can
+      0s submit h scan priority high
+      → h pending at 1, nobody can
+      0s A joins: scan credit 4
+      → A joined
+      → c to A (1)
+      → h to A (1)
+      → n to A (1)
+      → l to A (1)
+    `);
+  });
+
+  test('same priority: oldest first, also after a retry', () => {
+    play(`
+      0s A joins: scan
+      → A joined
+      0s submit t1 scan
+      → t1 to A (1)
+      → t1 in_progress
+      0s submit t2 scan
+      → t2 pending at 0
+      1s A fails t1#1
+      → t1 retrying
+      → t1 to A (2)
+      2s A completes t1#2
+      → t1 completed
+      → t2 to A (1)
+    `);
+  });
+
+  test('one task that nobody can serve does not block another', () => {
+    play(`
+      0s submit t1 dream priority critical
+      → t1 pending at 0, nobody can
+      0s submit t2 scan
+      → t2 pending at 0, nobody can
+      1s A joins: scan
+      → A joined
+      → t2 to A (1)
+    `);
+  });
+});
+
+describe('match', () => {
+  test('capabilities, labels, type, pin and priority levels', () => {
+    play(`
+      0s A joins: scan label zone=a levels 0-99
+      → A joined
+      0s B joins: scan having process+kernel_level type deep
+      → B joined
+      0s submit t1 scan requires process+kernel_level
+      → t1 to B (1)
+      → t1 in_progress
+      0s submit t2 scan requires gpu
+      → t2 pending at 0, nobody can
+      0s submit t3 scan label zone=a
+      → t3 pending at 0, nobody can
+      0s submit t4 scan label zone=a priority low
+      → t4 to A (1)
+      → t4 in_progress
+      0s submit t5 scan only B
+      → t5 pending at 0
+      0s submit t6 scan type deep
+      → t6 pending at 0
+      1s B completes t1#1
+      → t1 completed
+      → t5 to B (1)
+    `);
+  });
+
+  test('healthy before degraded; stopped not at all', () => {
+    play(`
+      0s A joins: scan credit 9 status degraded
+      → A joined
+      0s B joins: scan credit 1
+      → B joined
+      0s C joins: scan credit 9 status stopped
+      → C joined
+      0s submit t1 scan
+      → t1 to B (1)
+      → t1 in_progress
+      0s submit t2 scan
+      → t2 to A (1)
+      → t2 in_progress
+    `);
+  });
+});
+
+describe('strategies', () => {
+  const hundred = (strategy: string) => {
+    const lines = [`0s route ${strategy}`, '0s A joins: scan credit 100', '→ A joined', '0s B joins: scan credit 100', '→ B joined'];
+    const { state } = play(`${lines.join('\n')}`);
+    return state;
+  };
+  test('round robin gives 100 tasks to two equal collectors as 50 and 50', () => {
+    const lines = ['0s route round_robin', '0s A joins: scan credit 100', '→ A joined', '0s B joins: scan credit 100', '→ B joined'];
+    for (let at = 0; at < 100; at++) lines.push(`1s submit t${at} scan`, `→ t${at} to ${at % 2 === 0 ? 'A' : 'B'} (1)`, `→ t${at} in_progress`);
+    const { state } = play(lines.join('\n'));
+    expect(Object.fromEntries(state.decisionsByCollector)).toEqual({ A: 50, B: 50 });
+    expect(hundred('round_robin').strategy).toBe('round_robin');
+  });
+  test('least loaded gives nine tasks to three collectors as three each', () => {
+    const lines = ['A', 'B', 'C'].flatMap((name) => [`0s ${name} joins: scan credit 9`, `→ ${name} joined`]);
+    for (let at = 0; at < 9; at++) lines.push(`${at + 1}s submit t${at} scan`, `→ t${at} to ${'ABC'[at % 3]} (1)`, `→ t${at} in_progress`);
+    const { state } = play(lines.join('\n'));
+    expect(Object.fromEntries(state.decisionsByCollector)).toEqual({ A: 3, B: 3, C: 3 });
+  });
+  test('a strategy of its own for one operation, remembered', () => {
+    const { state, records } = play('0s route round_robin scan');
+    expect(state.strategy).toBe('least_loaded');
+    expect(state.strategyByOperation.get('scan')).toBe('round_robin');
+    expect(records).toEqual([{ kind: 'setting', key: 'routing.strategy.scan', value: 'round_robin' }]);
+  });
+});
+
+describe('an attempt ends', () => {
+  test('completing twice frees one slot; a stale answer changes nothing', () => {
+    const { state } = play(`
+      0s A joins: scan credit 2
+      → A joined
+      0s submit t1+t2+t3 scan
+      → t1 to A (1)
+      → t2 to A (1)
+      → t1 in_progress
+      1s A completes t1#1
+      → t1 completed
+      → t3 to A (1)
+      1s A completes t1#1
+      → refused: stale_lease
+      1s A completes t2#9
+      → refused: stale_lease
+    `);
+    expect(state.collectors.get('A')?.tasks.size).toBe(2);
+  });
+
+  test('somebody else cannot end it', () => {
+    play(`
+      0s A joins: scan
+      → A joined
+      0s B joins: other
+      → B joined
+      0s submit t1 scan
+      → t1 to A (1)
+      → t1 in_progress
+      1s B completes t1#1
+      → refused: stale_lease
+    `);
+  });
+
+  test('failed: retried after its backoff, at most max_retries times, then dead', () => {
+    const { records } = play(`
+      0s A joins: scan
+      → A joined
+      0s submit t1 scan retries 2
+      → t1 to A (1)
+      → t1 in_progress
+      1s A fails t1#1 retry after 4s
+      → t1 retrying
+      4.9s tick
+      5s tick
+      → t1 to A (2)
+      6s A fails t1#2 retry after 1s
+      → t1 retrying
+      7s tick
+      → t1 to A (3)
+      8s A fails t1#3
+      → t1 dead_letter
+      9s A completes t1#3
+      → refused: stale_lease
+    `);
+    const attempts = records.filter((record) => record.kind === 'attempt');
+    expect(attempts.map(({ attempt, outcome, error }) => [attempt, outcome, error?.code])).toEqual([1, 2, 3].map((at) => [at, 'failed', 'oops']));
+  });
+
+  test('the backoff is within its bound and grows', () => {
+    for (let seed = 1; seed < 50; seed++) {
+      const { state } = play('0s A joins: scan\n→ A joined\n0s submit t1 scan backoff 5s\n→ t1 to A (1)\n→ t1 in_progress\n0s A fails t1#1\n→ t1 retrying', { seed });
+      expect(state.deadlines.nextMs).toBeLessThanOrEqual(16_500);
+      const { phase } = state.tasks.get('t1')!;
+      expect(phase.state === 'retrying' && phase.readyMs).toBeLessThanOrEqual(5000);
+    }
+  });
+
+  test('a handler can give up, or ask for another collector', () => {
+    play(`
+      0s A joins: scan
+      → A joined
+      0s submit t1 scan
+      → t1 to A (1)
+      → t1 in_progress
+      1s A fails t1#1 give_up
+      → t1 dead_letter
+      2s submit t2 scan
+      → t2 to A (1)
+      → t2 in_progress
+      3s A fails t2#1 elsewhere
+      4s B joins: scan
+      → B joined
+      → t2 to B (2)
+    `);
+  });
+
+  test('over its time: told to stop, and failed after the grace', () => {
+    play(`
+      0s A joins: scan
+      → A joined
+      0s submit t1 scan timeout 3s retries 0
+      → t1 to A (1)
+      → t1 in_progress
+      3s tick
+      → A is told to drop t1#1
+      7.9s tick
+      8s tick
+      → t1 dead_letter
+    `);
+  });
+});
+
+describe('a collector is lost', () => {
+  test('its connection closes: the task goes to another at once', () => {
+    const { state } = play(`
+      0s A joins: scan
+      → A joined
+      0s submit t1 scan
+      → t1 to A (1)
+      → t1 in_progress
+      0s B joins: scan
+      → B joined
+      2s A hangs up
+      → A is gone
+      → t1 to B (2)
+      3s B completes t1#2
+      → t1 completed
+    `);
+    expect(state.totals).toMatchObject({ returned: 1, completed: 1, distributed: 2 });
+  });
+
+  test('it falls silent: degraded after one heartbeat, failing after two, and a late answer is fenced', () => {
+    play(
+      `
+      0s A joins: scan
+      → A joined
+      0s submit t1 scan
+      → t1 to A (1)
+      → t1 in_progress
+      0s B joins: scan
+      → B joined
+      10s B beats
+      16.5s tick
+      → A is degraded
+      20s B beats
+      31.5s tick
+      → A is failing
+      → t1 to B (2)
+      32s A completes t1#1
+      → refused: stale_lease
+      33s A beats t1#1
+      → A is healthy
+      → lost: t1
+    `,
+      { limits: { leaseMs: 60_000 } },
+    );
+  });
+
+  test('it beats but forgets a lease: the lease runs out', () => {
+    play(`
+      0s A joins: scan credit 2
+      → A joined
+      0s submit t1+t2 scan retries 0
+      → t1 to A (1)
+      → t2 to A (1)
+      → t1 in_progress
+      15s A beats t1#1
+      29s A beats t1#1
+      31s tick
+      → A is told to drop t2#1
+      → t2 dead_letter
+    `);
+  });
+
+  test('a poisoned task that kills every collector ends in the dead letters', () => {
+    const lines: string[] = ['0s submit t1 scan retries 2', '→ t1 pending at 0, nobody can'];
+    for (let at = 1; at <= 3; at++) lines.push(`${at}s C${at} joins: scan`, `→ C${at} joined`, `→ t1 to C${at} (${at})`, `${at}.5s C${at} hangs up`, ...(at === 3 ? ['→ t1 dead_letter'] : []), `→ C${at} is gone`);
+    play(lines.join('\n'));
+  });
+
+  test('it leaves: drained, or at once', () => {
+    play(`
+      0s A joins: scan
+      → A joined
+      0s submit t1 scan
+      → t1 to A (1)
+      → t1 in_progress
+      1s A leaves
+      → A is draining
+      1s submit t2 scan
+      → t2 pending at 0
+      2s A completes t1#1
+      → t1 completed
+      → A is gone
+      3s B joins: scan
+      → B joined
+      → t2 to B (1)
+      4s B leaves now
+      → B is gone
+    `);
+  });
+
+  test('an id is held once', () => {
+    play(`
+      0s A joins: scan
+      → A joined
+      0s B joins: scan as A
+      → refused: id_taken
+      0s A joins: scan as other
+      → refused: id_taken
+    `);
+  });
+});
+
+describe('submit', () => {
+  test('the same id again adds nothing, waiting, running or ended', () => {
+    play(`
+      0s submit t1 scan
+      → t1 pending at 0, nobody can
+      0s submit t1 scan
+      → t1 was there: pending
+      0s A joins: scan
+      → A joined
+      → t1 to A (1)
+      0s submit t1 scan
+      → t1 was there: in_progress
+      1s A completes t1#1
+      → t1 completed
+      1s submit t1 scan
+      → t1 was there: completed
+    `);
+  });
+
+  test('a full queue refuses, and takes again when there is room', () => {
+    play(
+      `
+      0s submit t1+t2 scan
+      → t1 pending at 0, nobody can
+      0s submit t3 scan
+      → refused: queue_full
+      0s A joins: scan
+      → A joined
+      → t1 to A (1)
+      0s submit t3 scan
+      → t3 pending at 1
+    `,
+      { limits: { pendingMax: 2 } },
+    );
+  });
+
+  test('cancel: waiting yes, running no, ended no', () => {
+    play(`
+      0s submit t1+t2 scan
+      → t1 pending at 0, nobody can
+      0s wait t1 until 60s
+      1s cancel t1
+      → t1 cancelled
+      → waiter is answered: t1 ended
+      1s cancel t1
+      → refused: wrong_state
+      1s cancel t9
+      → refused: not_found
+      2s A joins: scan
+      → A joined
+      → t2 to A (1)
+      3s cancel t2
+      → refused: wrong_state
+    `);
+  });
+
+  test('a wait ends with its deadline; the task goes on', () => {
+    const { state } = play(`
+      0s submit t1 scan
+      → t1 pending at 0, nobody can
+      0s wait t1 until 5s
+      5s tick
+      → refused: deadline_exceeded
+    `);
+    expect(state.tasks.size).toBe(1);
+    expect(state.waiters.size).toBe(0);
+  });
+
+  test('while stopping nothing is handed out or taken', () => {
+    play(`
+      0s submit t1 scan
+      → t1 pending at 0, nobody can
+      0s stop
+      1s A joins: scan
+      → A joined
+      1s submit t2 scan
+      → refused: shutting_down
+    `);
+  });
+});

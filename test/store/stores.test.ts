@@ -1,0 +1,122 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterAll, describe, expect, test } from 'vitest';
+import { MemoryStore } from '../../src/store/memory.ts';
+import { StoreError } from '../../src/store/port.ts';
+import { SqliteStore } from '../../src/store/sqlite.ts';
+import { SqliteEngine } from '../../src/store/sqlite-engine.ts';
+import { submitted } from '../conformance/records.ts';
+import { storeConformance } from '../conformance/store.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'deye-store-'));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+let files = 0;
+const newPath = () => join(directory, `${++files}.db`);
+
+storeConformance('memory', () => {
+  const store = new MemoryStore();
+  return { store, reopen: async () => store };
+});
+
+storeConformance('sqlite', () => {
+  const path = newPath();
+  return { store: new SqliteStore(path), reopen: async () => new SqliteStore(path) };
+});
+
+describe('a store that cannot be trusted is refused, and left as it is', () => {
+  const filled = async (): Promise<string> => {
+    const path = newPath();
+    const engine = new SqliteEngine(path);
+    engine.commit(Array.from({ length: 200 }, (_, at) => submitted(at + 1, `task-${at + 1}`, { payload: new Uint8Array(2000).fill(0x61) })));
+    engine.close();
+    return path;
+  };
+  const refusal = async (path: string): Promise<StoreError> => {
+    const before = readFileSync(path);
+    const store = new SqliteStore(path);
+    const error = await store.load().then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+    await store.close().catch(() => {});
+    expect(error).toBeInstanceOf(StoreError);
+    expect(readFileSync(path).equals(before)).toBe(true);
+    return error as StoreError;
+  };
+
+  test('not a database', async () => {
+    const path = newPath();
+    writeFileSync(path, 'this is no database, but it is long enough to be looked at as one'.repeat(100));
+    expect(await refusal(path)).toMatchObject({ code: 'store_corrupt', message: expect.stringContaining(path) });
+  });
+
+  test('truncated', async () => {
+    const path = await filled();
+    truncateSync(path, Math.floor(readFileSync(path).length / 2));
+    expect((await refusal(path)).code).toBe('store_corrupt');
+  });
+
+  test('a flipped bit in a payload', async () => {
+    const path = await filled();
+    const bytes = readFileSync(path);
+    const at = bytes.lastIndexOf(Buffer.alloc(500, 0x61));
+    bytes[at + 250] = 0x60;
+    writeFileSync(path, bytes);
+    expect((await refusal(path)).message).toMatch(/damaged \(task task-\d+\)/);
+  });
+
+  test('of a newer version', async () => {
+    const path = await filled();
+    const db = new DatabaseSync(path);
+    db.exec('PRAGMA user_version = 99');
+    db.close();
+    expect(await refusal(path)).toMatchObject({ code: 'store_newer', message: expect.stringMatching(/version 99/) });
+  });
+
+  test('of another program', async () => {
+    const path = newPath();
+    const db = new DatabaseSync(path);
+    db.exec('CREATE TABLE notes (text)');
+    db.close();
+    expect((await refusal(path)).code).toBe('store_foreign');
+  });
+
+  test('in a directory that is not there', async () => {
+    const store = new SqliteStore(join(directory, 'missing', 'deye.db'));
+    await expect(store.load()).rejects.toMatchObject({ code: 'store_unavailable' });
+  });
+});
+
+test('a full disk rejects the commit, keeps what was there, and names the file', () => {
+  // The limit on a file's size stands in for the end of the disk; the signal that comes with it is ignored.
+  const path = newPath();
+  const script = `
+    import { SqliteEngine } from ${JSON.stringify(new URL('../../src/store/sqlite-engine.ts', import.meta.url).href)};
+    import { submitted } from ${JSON.stringify(new URL('../conformance/records.ts', import.meta.url).href)};
+    process.on('SIGXFSZ', () => {});
+    const engine = new SqliteEngine(${JSON.stringify(path)});
+    let kept = 0;
+    try { for (let at = 1; at < 500; at++) { engine.commit([submitted(at, 'task-' + at, { payload: new Uint8Array(20_000) })]); kept = at; } }
+    catch (error) { console.log(JSON.stringify({ kept, code: engine.explain(error).code, message: engine.explain(error).message })); }
+  `;
+  const said = execFileSync('bash', ['-c', 'ulimit -f 2000; exec "$0" --input-type=module -e "$1"', process.execPath, script], { encoding: 'utf8' });
+  const { kept, code, message } = JSON.parse(said) as { kept: number; code: string; message: string };
+  expect(kept).toBeGreaterThan(10);
+  expect(['store_full', 'store_failed']).toContain(code);
+  expect(message).toContain(path);
+  const engine = new SqliteEngine(path);
+  expect(engine.load().tasks.length).toBe(kept);
+  engine.close();
+});
+
+test('the file is readable by its owner only', async () => {
+  const path = newPath();
+  const store = new SqliteStore(path);
+  await store.load();
+  const mode = execFileSync('stat', ['-c', '%a', path], { encoding: 'utf8' }).trim();
+  expect(mode).toBe('600');
+  await store.close();
+});
