@@ -49,8 +49,10 @@ export function lockStateDirectory(stateDir: string): Lock {
   }
   const held = db;
   const file = infoFile(stateDir);
+  const afterCrash = readBrokerInfo(stateDir) !== undefined;
+  rmSync(file, { force: true });
   return {
-    afterCrash: readBrokerInfo(stateDir) !== undefined,
+    afterCrash,
     announce(info) {
       writeFileSync(`${file}.new`, `${JSON.stringify(info)}\n`, { mode: 0o600 });
       renameSync(`${file}.new`, file);

@@ -1,6 +1,6 @@
 /** The broker as a process, seen from a command: asking it to stop and seeing it go, waiting for its collectors. */
 import type { Client } from '../client/client.ts';
-import type { CollectorView, Snapshot } from '../protocol/message.ts';
+import type { CollectorView } from '../protocol/message.ts';
 
 /** Hard end of a graceful stop. */
 const stopMs = 75_000;
@@ -25,9 +25,7 @@ export async function settledCollectors(client: Client, timeoutMs: number, progr
   }
 }
 
-export const brokerOf = async (client: Client): Promise<Snapshot['broker']> => (await client.request('snapshot', {})).broker;
-
-function isAlive(pid: number): boolean {
+export function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0);
   } catch (error) {

@@ -8,9 +8,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { loadConfiguration, type Overrides } from '../broker/configuration.ts';
-import { AlreadyRunningError, readBrokerInfo } from '../broker/lock.ts';
+import { AlreadyRunningError, type BrokerInfo, readBrokerInfo } from '../broker/lock.ts';
 import { startBroker, version } from '../broker/start.ts';
 import { ensurePrivateDirectory } from '../transport/private-directory.ts';
+import { isAlive } from './broker-process.ts';
 import { prettyLogLine } from './log-line.ts';
 
 export interface StartFlags extends Overrides {
@@ -66,9 +67,18 @@ export async function startInBackground(flags: StartFlags): Promise<Started> {
   if (child.connected) child.disconnect();
   child.unref();
   if ('ready' in said) return describe(said.ready.pid, said.ready.socket, version, false);
-  const info = readBrokerInfo(stateDir);
-  if (said.failed.code === 'already_running' && info !== undefined) return describe(info.pid, info.socket, info.version, true);
-  throw new StartError(said.failed.code, said.failed.message);
+  if (said.failed.code !== 'already_running') throw new StartError(said.failed.code, said.failed.message);
+  const info = await announced(stateDir);
+  return describe(info.pid, info.socket, info.version, true);
+}
+
+/** What the broker that holds the lock says about itself; it may still be starting. */
+async function announced(stateDir: string): Promise<BrokerInfo> {
+  for (const untilMs = Date.now() + startupMs; Date.now() < untilMs; await new Promise((resolve) => setTimeout(resolve, 20))) {
+    const info = readBrokerInfo(stateDir);
+    if (info !== undefined && isAlive(info.pid)) return info;
+  }
+  throw new StartError('already_running', `Another broker holds ${stateDir} but has not become ready in ${startupMs / 1000} s. See ${join(stateDir, 'broker.log')}`);
 }
 
 /** Runs the broker in this process until it is told to stop. Resolves with the exit code. */

@@ -1,0 +1,125 @@
+import type { ChildProcess } from 'node:child_process';
+import { expect, test } from 'vitest';
+import { connect, type Client } from '../../src/index.ts';
+import { nextRandom } from '../../src/core/random.ts';
+import { SqliteEngine } from '../../src/store/sqlite-engine.ts';
+import { uuidv7 } from '../../src/protocol/uuid.ts';
+import { until } from '../broker/harness.ts';
+import { ended, World } from './daemon.ts';
+
+const kills = Number(process.env.DEYE_KILLS ?? 20);
+
+test(`kill -9 of the broker, ${kills} times under 2,000 submits a second: every acknowledged task is there, none twice`, { timeout: 600_000 }, async () => {
+  await using world = new World();
+  const random = { seed: Number(process.env.DEYE_SEED ?? Date.now() % 1e6) };
+  console.log(`seed ${random.seed}`);
+  const intended = new Set<string>();
+  const acknowledged = new Set<string>();
+  let broker: ChildProcess = world.spawn('broker', 'start', '--foreground', '--no-collectors', '--log-level', 'error');
+  await until(() => connect({ socket: world.socket, reconnect: false }).then((client) => client.close()).then(() => true, () => false), 'the first broker');
+  const client: Client = await world.client();
+  let going = true;
+  const open = new Set<Promise<void>>();
+  // 20 every 10 ms, whether the broker is there or not: the client repeats what was not answered, under the same id.
+  const submitting = (async () => {
+    while (going) {
+      for (let at = 0; at < 20 && open.size < 4000; at++) {
+        const id = uuidv7();
+        intended.add(id);
+        const one: Promise<void> = client.submit({ operation: 'scan', id, payload: { at } }, { timeoutMs: 60_000 }).then(({ id: told }) => {
+          acknowledged.add(told);
+          open.delete(one);
+        });
+        open.add(one);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  })();
+  for (let kill = 0; kill < kills; kill++) {
+    const before = acknowledged.size;
+    await until(() => acknowledged.size > before + 50, `kill ${kill}: submits go through`);
+    await new Promise((resolve) => setTimeout(resolve, nextRandom(random) * 150));
+    broker.kill('SIGKILL');
+    await ended(broker);
+    broker = world.spawn('broker', 'start', '--foreground', '--no-collectors', '--log-level', 'error');
+    // Sometimes also while it starts or recovers.
+    if (nextRandom(random) < 0.3) {
+      await new Promise((resolve) => setTimeout(resolve, nextRandom(random) * 300));
+      broker.kill('SIGKILL');
+      await ended(broker);
+      broker = world.spawn('broker', 'start', '--foreground', '--no-collectors', '--log-level', 'error');
+    }
+  }
+  going = false;
+  await submitting;
+  await Promise.all(open);
+  expect(acknowledged).toEqual(intended);
+  await client.close();
+  broker.kill('SIGKILL');
+  await ended(broker);
+  const engine = new SqliteEngine(`${world.state}/deye.db`);
+  const stored = engine.load().tasks.map(({ spec }) => spec.id);
+  engine.close();
+  expect(new Set(stored).size).toBe(stored.length);
+  expect(new Set(stored)).toEqual(acknowledged);
+  console.log(`${acknowledged.size} tasks over ${kills} kills`);
+});
+
+test('kill -9 of the collector in the middle of a task: another has it within a second', async () => {
+  await using world = new World();
+  await world.broker();
+  const work = (id: string) =>
+    world.spawnScript(`
+      import { defineCollector } from ${JSON.stringify(new URL('../../dist/src/index.js', import.meta.url).href)};
+      await defineCollector({ type: 't', operations: { hold: (task, { signal }) => new Promise((resolve) => { signal.addEventListener('abort', () => resolve('aborted')); if (task.attempt > 1) resolve(${JSON.stringify(id)}); }) } }).run({ id: ${JSON.stringify(id)}, onReady: () => console.log('ready') });
+    `);
+  const first = work('first');
+  await world.said(first, 'ready');
+  const client = await world.client();
+  const { id, collector_id } = await client.submit({ operation: 'hold' });
+  expect(collector_id).toBe('first');
+  const second = work('second');
+  await world.said(second, 'ready');
+  const startMs = performance.now();
+  first.kill('SIGKILL');
+  const done = await client.wait(id);
+  const tookMs = performance.now() - startMs;
+  expect(done).toMatchObject({ state: 'completed', result: 'second', attempt: 2 });
+  expect(done.attempts.map(({ outcome }) => outcome)).toEqual(['connection_lost', 'completed']);
+  expect(done.attempts[1]!.started_ms - done.attempts[0]!.ended_ms).toBeLessThan(1000);
+  console.log(`failover took ${tookMs.toFixed(1)} ms`);
+  second.kill('SIGTERM');
+  await ended(second);
+  expect(second.exitCode).toBe(0);
+  await client.close();
+});
+
+test('a broker that is killed and comes back: its collector keeps the task it holds', async () => {
+  await using world = new World();
+  const broker = await world.broker();
+  const collector = world.spawnScript(`
+    import { defineCollector } from ${JSON.stringify(new URL('../../dist/src/index.js', import.meta.url).href)};
+    let attempts = 0;
+    await defineCollector({ type: 't', operations: { slow: () => { attempts++; return new Promise((resolve) => setTimeout(() => resolve({ attempts }), 2500)); } } }).run({ id: 'keeper', onReady: () => console.log('ready') });
+  `);
+  await world.said(collector, 'ready');
+  const client = await world.client();
+  const { id } = await client.submit({ operation: 'slow' });
+  broker.kill('SIGKILL');
+  await ended(broker);
+  await world.broker();
+  const done = await client.wait(id, { timeoutMs: 30_000 });
+  expect(done).toMatchObject({ state: 'completed', attempt: 1, result: { attempts: 1 } });
+  await client.close();
+});
+
+test('many brokers race for one directory: exactly one owner, and the others say who', { timeout: 120_000 }, async () => {
+  await using world = new World();
+  const started = await Promise.all(Array.from({ length: 8 }, () => world.run(['broker', 'start', '--no-collectors', '--json'])));
+  const said = started.map(({ code, stdout, stderr }) => {
+    expect(code, stderr).toBe(0);
+    return JSON.parse(stdout) as { pid: number; already_running: boolean };
+  });
+  expect(said.filter(({ already_running }) => !already_running)).toHaveLength(1);
+  expect(new Set(said.map(({ pid }) => pid)).size).toBe(1);
+});

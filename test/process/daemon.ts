@@ -1,0 +1,81 @@
+/** The built program as real processes, each world in a directory of its own. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Client, connect, type ConnectOptions } from '../../src/index.ts';
+import { until } from '../broker/harness.ts';
+
+export const main = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
+
+export interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export class World implements AsyncDisposable {
+  readonly directory = mkdtempSync(join(tmpdir(), 'deye-world-'));
+  readonly socket = join(this.directory, 'run', 'broker.sock');
+  readonly state = join(this.directory, 'state');
+  readonly env: Record<string, string | undefined> = { ...process.env, DEYE_SOCKET: this.socket, DEYE_STATE_DIR: this.state, XDG_CONFIG_HOME: join(this.directory, 'config'), XDG_CACHE_HOME: join(tmpdir(), 'deye-test-cache'), NO_COLOR: '1', FORCE_COLOR: undefined };
+  readonly #children = new Set<ChildProcess>();
+
+  /** Runs `deye …` to its end. */
+  run(args: readonly string[], options: { input?: string; env?: Record<string, string>; cwd?: string } = {}): Promise<Ran> {
+    return new Promise((resolve) => {
+      const child = execFile(process.execPath, [main, ...args], { env: { ...this.env, ...options.env }, maxBuffer: 64 * 1024 * 1024, ...(options.cwd === undefined ? {} : { cwd: options.cwd }) }, (error, stdout, stderr) => resolve({ code: error === null ? 0 : ((error as { code?: number }).code ?? -1), stdout, stderr }));
+      child.stdin?.end(options.input ?? '');
+    });
+  }
+
+  /** Starts `deye …` and leaves it running. */
+  spawn(...args: string[]): ChildProcess {
+    const child = spawn(process.execPath, [main, ...args], { env: this.env as NodeJS.ProcessEnv, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#children.add(child);
+    child.once('exit', () => this.#children.delete(child));
+    return child;
+  }
+
+  /** Runs a module given as text, in this world. */
+  spawnScript(text: string): ChildProcess {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', text], { env: this.env as NodeJS.ProcessEnv, stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#children.add(child);
+    child.once('exit', () => this.#children.delete(child));
+    return child;
+  }
+
+  /** Waits until the child has printed the text. */
+  async said(child: ChildProcess, text: string): Promise<void> {
+    let output = '';
+    child.stdout!.on('data', (chunk) => (output += chunk));
+    await until(() => output.includes(text), `it says ${text}`);
+  }
+
+  /** A broker in the foreground that is ready. */
+  async broker(...args: string[]): Promise<ChildProcess> {
+    const child = this.spawn('broker', 'start', '--foreground', '--no-collectors', ...args);
+    let errors = '';
+    child.stderr!.on('data', (chunk) => (errors += chunk));
+    await until(async () => {
+      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the broker ended: ${errors}`);
+      return (await this.run(['broker', 'status', '--json'])).code === 0;
+    }, 'the broker is ready');
+    return child;
+  }
+
+  client(options: ConnectOptions = {}): Promise<Client> {
+    return connect({ socket: this.socket, name: 'test', ...options });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.run(['broker', 'stop', '--immediate']);
+    for (const child of this.#children) child.kill('SIGKILL');
+    rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+export function ended(child: ChildProcess): Promise<void> {
+  return child.exitCode !== null || child.signalCode !== null ? Promise.resolve() : new Promise((resolve) => child.once('exit', () => resolve()));
+}
