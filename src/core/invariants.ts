@@ -1,4 +1,4 @@
-/** What must hold after every step; see the page deye-trust(7). Throws with the name of the broken one. */
+/** What must hold after every step; see deye-design(7). Throws with the name of the broken one. */
 import assert from 'node:assert/strict';
 import { acceptsPriority, credit } from './collector.ts';
 import { canServe } from './queue.ts';

@@ -5,14 +5,26 @@ import { TransportError } from './error.ts';
 
 /** Makes the directory when it is missing, and refuses one that others could look into or have put there. */
 export function ensurePrivateDirectory(path: string): void {
+  if (!isThere(path)) make(path);
+  checkPrivateDirectory(path);
+}
+
+function isThere(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return false; // something above it is not a directory; making it says so
+  }
+}
+
+function make(path: string): void {
   try {
     mkdirSync(dirname(path), { recursive: true });
     mkdirSync(path, { mode: 0o700 });
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST')
-      throw new TransportError('directory_unsafe', `The directory ${path} cannot be made: ${(cause as Error).message}.`, { cause });
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST' && isThere(path)) return; // another was quicker
+    throw new TransportError('directory_unsafe', `The directory ${path} cannot be made: ${(cause as Error).message}.`, { cause });
   }
-  checkPrivateDirectory(path);
 }
 
 /** Throws a TransportError `directory_unsafe` that names what is wrong and the command that mends it. */

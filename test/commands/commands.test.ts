@@ -1,0 +1,237 @@
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { CollectorView, Snapshot, Submitted, TaskDetail } from '../../src/index.ts';
+import { until } from '../broker/harness.ts';
+import { ended, World } from '../process/daemon.ts';
+
+describe('with a broker and procmond', () => {
+  let world: World;
+  beforeAll(async () => {
+    world = new World();
+    const up = await world.run(['up']);
+    expect(up.code, up.stderr).toBe(0);
+    for (const word of ['socket', 'store', 'log', 'pid', 'procmond healthy', 'deye broker stop']) expect(up.stdout).toContain(word);
+  });
+  afterAll(() => world[Symbol.asyncDispose]());
+
+  const json = async <T>(...args: string[]): Promise<T> => {
+    const { code, stdout, stderr } = await world.run([...args, '--json']);
+    expect(code, stderr).toBe(0);
+    return JSON.parse(stdout) as T;
+  };
+
+  test('the socket is 600, its directory and the state 700', () => {
+    const mode = (path: string) => (statSync(path).mode & 0o777).toString(8);
+    expect([mode(world.socket), mode(join(world.socket, '..')), mode(world.state), mode(join(world.state, 'broker.log'))]).toEqual(['600', '700', '700', '600']);
+  });
+
+  test('a second start says who is running and exits with 0', async () => {
+    const { code, stdout } = await world.run(['broker', 'start']);
+    const { pid } = await json<{ pid: number }>('broker', 'status');
+    expect([code, stdout]).toEqual([0, expect.stringMatching(new RegExp(`already running[^]*${pid}`))]);
+    const again = await world.run(['broker', 'start', '--foreground']);
+    expect([again.code, again.stderr]).toEqual([0, expect.stringContaining(String(pid))]);
+  });
+
+  test('a submit that is waited for gives real processes, one line of JSON', async () => {
+    const { stdout } = await world.run(['task', 'submit', 'enumerate_processes', '--wait', '--json']);
+    expect(stdout.trimEnd().split('\n')).toHaveLength(1);
+    const task = JSON.parse(stdout) as TaskDetail & { result: { processes: { pid: number; name: string }[]; total: number } };
+    expect(task.state).toBe('completed');
+    expect(task.result.processes.length).toBe(task.result.total);
+    expect(task.result.processes.some(({ pid }) => pid === process.pid)).toBe(true);
+  });
+
+  test('tables for people', async () => {
+    const { stdout } = await world.run(['task', 'submit', 'enumerate_processes', '-p', `{"filter":{"pid":${process.pid}},"fields":["pid","name","memory_bytes"]}`, '--wait']);
+    expect(stdout).toMatch(/^ *PID +(NAME +MEMORY_BYTES|MEMORY_BYTES +NAME)\n/);
+    expect(stdout).toContain(String(process.pid));
+    expect((await world.run(['collectors', 'ls'])).stdout).toMatch(/^ID +TYPE +STATUS[^]*procmond +procmond +healthy/);
+    expect((await world.run(['task', 'ls', '--state', 'completed'])).stdout).toMatch(/enumerate_processes +completed/);
+    expect((await world.run(['collectors', 'ls', '-o', 'yaml'])).stdout).toMatch(/- collector_id: procmond/);
+  });
+
+  test('without a capable collector the submit says so; the task waits, is shown, and is cancelled', async () => {
+    const submit = await world.run(['task', 'submit', 'dream', '-p', '"of \\u001b[31msheep"', '--meta', 'a=b']);
+    expect(submit.stdout).toMatch(/no_capable_collector/);
+    const { tasks } = await json<{ tasks: { id: string }[] }>('task', 'ls', '--operation', 'dream');
+    const show = await world.run(['task', 'show', tasks[0]!.id]);
+    expect(show.stdout).toContain('of \\x1b[31msheep'); // escaped: a payload cannot colour the screen
+    expect((await json<Submitted>('task', 'cancel', tasks[0]!.id)).state).toBe('cancelled');
+    expect((await world.run(['task', 'cancel', tasks[0]!.id])).code).toBe(1);
+    expect((await world.run(['task', 'wait', tasks[0]!.id])).code).toBe(3);
+  });
+
+  test('a task that fails ends with 3, a wait that is too long with 124', async () => {
+    const failed = await world.run(['task', 'submit', 'enumerate_processes', '-p', '{"fields":["no_such"]}', '--wait']);
+    expect([failed.code, failed.stdout]).toEqual([3, expect.stringMatching(/dead_letter[^]*gave_up/)]);
+    expect(await world.run(['task', 'submit', 'nobody_does_this', '--wait', '--wait-timeout', '200ms'])).toMatchObject({ code: 124, stderr: expect.stringMatching(/no_capable_collector[^]*deadline_exceeded/) });
+  });
+
+  test('bad input is refused with 2 and a reason, what is not there with 5', async () => {
+    const refused: [string[], number, RegExp][] = [
+      [['task', 'submit', 'enumerate_processes', '-p', '{oops'], 2, /payload is not JSON/],
+      [['task', 'submit', 'Bad Operation'], 2, /operation/],
+      [['task', 'submit', 'a', '--priority', 'urgent'], 2, /priority/],
+      [['task', 'submit', 'a', '--label', 'novalue'], 2, /key=value/],
+      [['task', 'submit', 'a', '--timeout', 'soon'], 2, /duration/],
+      [['task', 'submit'], 2, /operation/],
+      [['task', 'ls', '--state', 'odd'], 2, /Expected --state/],
+      [['task', 'show', 'x'], 2, /UUIDv7/],
+      [['task', 'show', '0197a8e2-5c1e-7d43-9b1f-2f6f6d1c9a10'], 5, /no task/],
+      [['topic', 'pub', 'Bad.Topic'], 2, /character/],
+      [['topic', 'pub', 'system.x', '1'], 2, /reserved/],
+      [['tap', 'a.#.b'], 2, /last segment/],
+      [['call', 'nobody', 'start_collection'], 5, /no collector/],
+      [['call', 'procmond', 'no_such'], 2, /no method/],
+      [['call', 'any:dream', 'x'], 75, /No healthy collector/],
+      [['collectors', 'show', 'nobody'], 5, /no collector/],
+      [['collectors', 'run', 'nosuch'], 2, /procmond/],
+      [['routing', 'set', 'best'], 2, /Expected best to be one of/],
+      [['no', 'such'], 2, /not found/],
+      [['task', 'ls', '--nope'], 2, /Nonexistent flag/],
+    ];
+    for (const [args, code, why] of refused) expect(await world.run(args), args.join(' ')).toMatchObject({ code, stdout: '', stderr: expect.stringMatching(why) });
+  });
+
+  test('errors for programs', async () => {
+    const { stderr } = await world.run(['task', 'show', '0197a8e2-5c1e-7d43-9b1f-2f6f6d1c9a10', '--json']);
+    expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'not_found' } });
+  });
+
+  test('health, calls, start and stop of collection', async () => {
+    expect(await json('collectors', 'health', 'procmond')).toMatchObject({ status: 'healthy', components: { collection: { status: 'collecting' } } });
+    expect((await world.run(['collectors', 'health', 'nobody'])).code).toBe(1);
+    expect(await json('call', 'procmond', 'get_capabilities')).toMatchObject({ operations: ['enumerate_processes'] });
+    expect(await json('call', 'any:enumerate_processes', 'stop_collection', '{"reason":"test"}')).toEqual({ state: 'stopped' });
+    expect((await json<CollectorView[]>('collectors', 'ls'))[0]).toMatchObject({ status: 'stopped' });
+    expect(await json<Submitted>('task', 'submit', 'enumerate_processes')).toMatchObject({ state: 'pending' });
+    expect(await json('call', 'procmond', 'start_collection', '{"config_overrides":{"interval_ms":200}}')).toEqual({ state: 'collecting' });
+    await until(async () => (await json<{ tasks: unknown[] }>('task', 'ls', '--state', 'pending', '--operation', 'enumerate_processes')).tasks.length === 0, 'the waiting task ran');
+  });
+
+  test('tap shows routing and process events; pub says who heard it', async () => {
+    const tap = world.spawn('tap', 'control.tasks.#', 'events.process.lifecycle', 'mine.*', '--json');
+    let seen = '';
+    tap.stdout!.on('data', (chunk) => (seen += chunk));
+    await until(async () => (await json<{ subscribers: number }>('topic', 'pub', 'mine.now', '{"a":1}')).subscribers === 1, 'the tap listens');
+    await world.run(['task', 'submit', 'enumerate_processes', '--wait']);
+    await until(() => seen.includes('"topic":"control.tasks.procmond.procmond"') && seen.includes('"topic":"mine.now"'), 'both came');
+    await until(() => seen.includes('"event":"start"') && seen.includes('"event":"exit"'), 'starts and exits of real processes');
+    tap.kill('SIGINT');
+    await ended(tap);
+    expect(tap.exitCode).toBe(130);
+    expect((await world.run(['topic', 'pub', 'nobody.here', '-'], { input: '[1]' })).stdout).toMatch(/Nobody listens/);
+  });
+
+  test('routing is shown, changed and remembered', async () => {
+    expect(await json('routing', 'set', 'round_robin')).toMatchObject({ strategy: 'round_robin' });
+    expect((await world.run(['routing', 'show'])).stdout).toMatch(/strategy +round_robin[^]*procmond/);
+  });
+
+  test('top: one snapshot, and a line a second off a terminal', async () => {
+    const snapshot = await json<Snapshot>('top', '--once');
+    expect(snapshot.collectors[0]).toMatchObject({ collector_id: 'procmond', supervised: true });
+    expect(snapshot.queues.map(({ operation }) => operation)).toContain('enumerate_processes');
+    expect((await world.run(['top', '--once'])).stdout).toMatch(/queues[^]*enumerate_processes[^]*collectors[^]*procmond[^]*routing/);
+    const top = world.spawn('top');
+    let lines = '';
+    top.stdout!.on('data', (chunk) => (lines += chunk));
+    await until(() => lines.split('\n').length > 3, 'three lines');
+    expect(lines.split('\n')[0]).toMatch(/^\d{4}-.*Z submit .*collectors 1\/1/);
+    top.kill('SIGINT');
+    await ended(top);
+  });
+
+  test('a supervised collector that is killed comes back; stopped and started by command', async () => {
+    const [{ pid }] = (await json<CollectorView[]>('collectors', 'ls')) as [CollectorView];
+    process.kill(pid, 'SIGKILL');
+    await until(async () => {
+      const [one] = await json<CollectorView[]>('collectors', 'ls');
+      return one!.status === 'healthy' && one!.pid !== pid;
+    }, 'it is back under another pid');
+    expect((await world.run(['collectors', 'stop', 'procmond'])).code).toBe(0);
+    await until(async () => (await json<CollectorView[]>('collectors', 'ls'))[0]!.status === 'stopped', 'it stopped');
+    expect((await world.run(['collectors', 'stop', 'procmond'])).code).toBe(1);
+    expect((await world.run(['collectors', 'start', 'procmond'])).code).toBe(0);
+    await until(async () => (await json<CollectorView[]>('collectors', 'ls'))[0]!.status === 'healthy', 'it runs again');
+  });
+
+  test('logs', async () => {
+    expect((await world.run(['broker', 'logs', '-n', '500'])).stdout).toMatch(/info +broker: broker ready/);
+    const { stdout } = await world.run(['broker', 'logs', '-n', '1', '--json']);
+    expect(JSON.parse(stdout)).toHaveProperty('msg');
+    expect(await json('call', 'broker', 'log.level', '{"level":"debug"}')).toEqual({ level: 'debug' });
+    await until(async () => (await world.run(['broker', 'logs'])).stdout.includes('session closed'), 'debug lines');
+  });
+
+  test('help has examples for every command', async () => {
+    const manifest = JSON.parse(readFileSync(new URL('../../oclif.manifest.json', import.meta.url), 'utf8')) as { commands: Record<string, { summary?: string; examples?: unknown[] }> };
+    for (const [id, { summary, examples }] of Object.entries(manifest.commands)) expect([id, Boolean(summary), (examples ?? []).length > 0]).toEqual([id, true, true]);
+    expect((await world.run(['task', 'submit', '--help'])).stdout).toMatch(/EXAMPLES[^]*enumerate_processes --wait/);
+  });
+
+  test('a stop is clean: settings and tasks are there afterwards, the socket is gone', async () => {
+    const { id } = await json<Submitted>('task', 'submit', 'later');
+    const stop = await world.run(['broker', 'stop']);
+    expect([stop.code, stop.stdout]).toEqual([0, expect.stringMatching(/stopped/)]);
+    expect(await world.run(['broker', 'status'])).toMatchObject({ code: 69, stderr: expect.stringMatching(/deye broker start/) });
+    expect(statSync(world.socket, { throwIfNoEntry: false })).toBeUndefined();
+    expect((await world.run(['broker', 'start', '--no-collectors'])).code).toBe(0);
+    expect(await json<TaskDetail>('task', 'show', id)).toMatchObject({ state: 'pending', operation: 'later' });
+    expect(await json('routing', 'show')).toMatchObject({ strategy: 'round_robin' });
+    expect(await json<CollectorView[]>('collectors', 'ls')).toEqual([]);
+  });
+});
+
+describe('without a broker', () => {
+  test('every command that needs one says how to start it, at once, with 69', async () => {
+    await using world = new World();
+    for (const args of [['task', 'ls'], ['task', 'submit', 'a'], ['collectors', 'ls'], ['top'], ['top', '--once'], ['tap', 'a'], ['call', 'a', 'b'], ['routing', 'show'], ['topic', 'pub', 'a', '1'], ['broker', 'stop']])
+      expect(await world.run(args), args.join(' ')).toMatchObject({ code: 69, stderr: expect.stringMatching(/No broker is running.*deye broker start.*\[broker_not_running\]/) });
+  });
+
+  test('a state directory that is open to others, a file, a damaged store: refused, with the reason', async () => {
+    await using world = new World();
+    mkdirSync(world.state, { mode: 0o755 });
+    chmodSync(world.state, 0o755);
+    expect(await world.run(['broker', 'start'])).toMatchObject({ code: 4, stderr: expect.stringMatching(/open to others.*chmod 700/) });
+    chmodSync(world.state, 0o700);
+    writeFileSync(join(world.state, 'deye.db'), 'rubbish '.repeat(1000));
+    const damaged = await world.run(['broker', 'start']);
+    expect(damaged).toMatchObject({ code: 1, stderr: expect.stringMatching(/damaged[^]*\[store_corrupt\]/) });
+    expect(readFileSync(join(world.state, 'deye.db'), 'utf8')).toBe('rubbish '.repeat(1000));
+    const file = join(world.directory, 'file');
+    writeFileSync(file, '');
+    expect(await world.run(['broker', 'start', '--state-dir', join(file, 'below')])).toMatchObject({ code: 4, stderr: expect.stringMatching(/cannot be made/) });
+  });
+
+  test('a configuration that is wrong names the file, the key and the rule', async () => {
+    await using world = new World();
+    const file = join(world.directory, 'deye.yaml');
+    for (const [text, why] of [
+      ['limits: {pendingMax: many}', /pendingMax/],
+      ['colectors: []', /colectors/],
+      ['collectors: [{id: a, type: nosuch}]', /no command and is no built-in/],
+      ['collectors: [{id: a, type: procmond}, {id: a, type: procmond}]', /same id/],
+      ['a: [', /YAML/],
+    ] as const) {
+      writeFileSync(file, text);
+      expect(await world.run(['broker', 'start', '--config', file]), text).toMatchObject({ code: 2, stderr: expect.stringMatching(why) });
+    }
+    expect(await world.run(['broker', 'start'], { env: { DEYE_LIMITS_PENDING_MAX: 'x' } })).toMatchObject({ code: 2, stderr: expect.stringMatching(/DEYE_LIMITS_PENDING_MAX/) });
+  });
+
+  test('declared collectors: a program of the user, and one in a crash loop that is quarantined', async () => {
+    await using world = new World();
+    const file = join(world.directory, 'deye.yaml');
+    writeFileSync(file, 'limits: {pendingMax: 2}\ncollectors:\n  - {id: bad, type: bad, command: "false", max_restarts: 2, backoff_ms: 10}\n  - {id: second, type: procmond}\n');
+    const up = await world.run(['up', '--config', file]);
+    expect([up.code, up.stdout]).toEqual([1, expect.stringMatching(/bad quarantined, second healthy/)]);
+    const collectors = JSON.parse((await world.run(['collectors', 'ls', '--json'])).stdout) as CollectorView[];
+    expect(collectors.find(({ collector_id }) => collector_id === 'bad')).toMatchObject({ status: 'quarantined', status_reason: expect.stringMatching(/3 exits.*exited with 1/) });
+    for (let at = 0; at < 2; at++) await world.run(['task', 'submit', 'dream']);
+    expect(await world.run(['task', 'submit', 'dream'])).toMatchObject({ code: 75, stderr: expect.stringMatching(/limit is 2.*\[queue_full\]/) });
+  });
+});
