@@ -23,7 +23,10 @@ export default class Call extends DeyeCommand {
     const client = await this.connect(flags);
     const show = (answer: unknown) => this.print(answer, flags, () => JSON.stringify(answer, null, 2));
     const chunks: Promise<void>[] = [];
-    const answer = await client.call(args.target, args.method, params, { timeoutMs: readDuration(flags.timeout), onChunk: (part) => chunks.push(show(part)) });
+    const answer = await client.call(args.target, args.method, params, {
+      timeoutMs: readDuration(flags.timeout),
+      onChunk: (part) => chunks.push(show(part)),
+    });
     await Promise.all(chunks);
     if (chunks.length === 0) await show(answer);
   }

@@ -12,17 +12,25 @@ Where to go next:
   npx deye broker stop                                stop all of it`;
 
 export default class Demo extends DeyeCommand {
-  static override summary = 'Show deye at work: start it, list the processes of this machine as a task, open the window.';
+  static override summary =
+    'Show deye at work: start it, list the processes of this machine as a task, open the window.';
   static override description = 'Leaves the broker running. On a terminal it ends in "deye top"; press q to leave it.';
   static override examples = ['<%= config.bin %> demo'];
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Demo);
-    const up = await bringUp({ socket: flags.socket, collectors: true }, (socket) => this.connect({ socket }, { reconnect: true }), (text) => process.stderr.isTTY && this.note(`${text} …`));
+    const up = await bringUp(
+      { socket: flags.socket, collectors: true },
+      (socket) => this.connect({ socket }, { reconnect: true }),
+      (text) => process.stderr.isTTY && this.note(`${text} …`),
+    );
     this.log(`${bannerText(up)}\n`);
     const client = await this.connect({ socket: up.socket }, { reconnect: true });
     const fields = ['pid', 'user', 'state', 'cpu_percent', 'memory_bytes', 'name', 'command_line'];
-    const submitted = await client.submit({ operation: 'enumerate_processes', payload: { fields, sort: 'memory_bytes', limit: 15 } });
+    const submitted = await client.submit({
+      operation: 'enumerate_processes',
+      payload: { fields, sort: 'memory_bytes', limit: 15 },
+    });
     this.log(`enumerate_processes  ${submittedText(submitted)}\n`);
     const ended = await client.wait(submitted.id, { timeoutMs: 30_000 });
     if (ended.state !== 'completed') this.exit(exitCodes.taskFailed);

@@ -1,13 +1,17 @@
 import { Args, Flags } from '@oclif/core';
 import { DeyeCommand } from '../src/cli/command.ts';
-import { inline, paint } from '../src/cli/text.ts';
+import { inline, paint } from '../src/tui/text.ts';
 
 export default class Tap extends DeyeCommand {
   static override summary = 'Print messages as they come, by pattern.';
-  static override description = '"*" stands for one segment, "#" at the end for any number. Goes on until Ctrl-C, or until --count messages came; survives a restart of the broker.';
+  static override description =
+    '"*" stands for one segment, "#" at the end for any number. Goes on until Ctrl-C, or until --count messages came; survives a restart of the broker.';
   static override examples = [
     { description: 'See tasks being routed', command: `<%= config.bin %> tap 'control.tasks.#'` },
-    { description: 'Two patterns, for a program', command: `<%= config.bin %> tap 'events.process.*' 'alerts.#' --json` },
+    {
+      description: 'Two patterns, for a program',
+      command: `<%= config.bin %> tap 'events.process.*' 'alerts.#' --json`,
+    },
   ];
   static override strict = false;
   static override args = { pattern: Args.string({ required: true, description: 'one or more patterns' }) };
@@ -19,14 +23,20 @@ export default class Tap extends DeyeCommand {
   async run(): Promise<void> {
     const { argv, flags } = await this.parse(Tap);
     const client = await this.connect(flags, { role: 'observer', reconnect: true });
-    client.onState((state, why) => state === 'connected' ? this.note('connected again') : this.note(`${state}: ${why?.message ?? ''}`));
+    client.onState((state, why) =>
+      state === 'connected' ? this.note('connected again') : this.note(`${state}: ${why?.message ?? ''}`),
+    );
     const asJson = flags.json || flags.output === 'json' || flags.output === 'jsonl' || !process.stdout.isTTY;
     let left = flags.count ?? Number.POSITIVE_INFINITY;
     const messages = await client.subscribe(argv as string[], { exclude: flags.exclude ?? [] });
     this.note(`listening on ${(argv as string[]).join(' ')}`);
     for await (const { topic, body, headers } of messages) {
       const atMs = Date.now();
-      this.log(asJson ? JSON.stringify({ at_ms: atMs, topic, body, ...(headers === undefined ? {} : { headers }) }) : `${paint('gray', new Date(atMs).toISOString().slice(11, 23))} ${paint('cyan', topic)} ${inline(body, 2000)}`);
+      this.log(
+        asJson
+          ? JSON.stringify({ at_ms: atMs, topic, body, ...(headers === undefined ? {} : { headers }) })
+          : `${paint('gray', new Date(atMs).toISOString().slice(11, 23))} ${paint('cyan', topic)} ${inline(body, 2000)}`,
+      );
       if (--left === 0) break;
     }
   }

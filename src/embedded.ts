@@ -18,7 +18,10 @@ export interface EmbeddedOptions {
 /** Starts a broker. `connect({ transport: broker.open })` leads in without a socket. */
 export async function startBroker(options: EmbeddedOptions = {}): Promise<RunningBroker> {
   const { socket, stateDir, limits = {}, log, onFatal } = options;
-  const loaded = await loadConfiguration({ ...(typeof socket === 'string' ? { socket } : {}), ...(typeof stateDir === 'string' ? { stateDir } : {}) });
+  const loaded = await loadConfiguration({
+    ...(typeof socket === 'string' ? { socket } : {}),
+    ...(typeof stateDir === 'string' ? { stateDir } : {}),
+  });
   return start({
     configuration: { ...loaded, limits: { ...loaded.limits, ...limits } },
     store: stateDir === false ? 'memory' : 'sqlite',

@@ -4,7 +4,11 @@ import { followLog } from '../../src/cli/follow.ts';
 
 export default class BrokerLogs extends DeyeCommand {
   static override summary = "Print the broker's log, and what its collectors wrote.";
-  static override examples = ['<%= config.bin %> broker logs -n 50', '<%= config.bin %> broker logs --follow', '<%= config.bin %> broker logs --json | jq .msg'];
+  static override examples = [
+    '<%= config.bin %> broker logs -n 50',
+    '<%= config.bin %> broker logs --follow',
+    '<%= config.bin %> broker logs --json | jq .msg',
+  ];
   static override flags = {
     lines: Flags.integer({ char: 'n', description: 'how many of the last lines', default: 100, min: 0 }),
     follow: Flags.boolean({ char: 'f', description: 'go on as lines come' }),
@@ -13,6 +17,10 @@ export default class BrokerLogs extends DeyeCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(BrokerLogs);
-    await followLog(flags['state-dir'], { lines: flags.lines, follow: flags.follow, raw: flags.json || flags.output === 'jsonl' }, (line) => this.log(line));
+    await followLog(
+      flags['state-dir'],
+      { lines: flags.lines, follow: flags.follow, raw: flags.json || flags.output === 'jsonl' },
+      (line) => this.log(line),
+    );
   }
 }

@@ -1,6 +1,6 @@
 import { DeyeCommand } from '../../src/cli/command.ts';
 import { pairs } from '../../src/cli/table.ts';
-import { bytes, duration } from '../../src/cli/text.ts';
+import { bytes, duration } from '../../src/tui/text.ts';
 
 export default class BrokerStatus extends DeyeCommand {
   static override summary = 'Say whether the broker runs, where, and how busy it is.';
@@ -9,7 +9,10 @@ export default class BrokerStatus extends DeyeCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(BrokerStatus);
-    const { broker, totals, collectors, queues } = await (await this.connect(flags, { role: 'observer' })).request('snapshot', {});
+    const { broker, totals, collectors, queues } = await (await this.connect(flags, { role: 'observer' })).request(
+      'snapshot',
+      {},
+    );
     const waiting = queues.reduce((sum, { pending, retrying }) => sum + pending + retrying, 0);
     await this.print({ ...broker, totals, collectors: collectors.length, waiting }, flags, () =>
       pairs([
@@ -22,7 +25,10 @@ export default class BrokerStatus extends DeyeCommand {
         ['memory', bytes(broker.rss_bytes)],
         ['sessions', String(broker.sessions)],
         ['collectors', String(collectors.length)],
-        ['tasks', `${waiting} waiting, ${totals.submitted} submitted, ${totals.completed} completed, ${totals.dead_lettered} dead`],
+        [
+          'tasks',
+          `${waiting} waiting, ${totals.submitted} submitted, ${totals.completed} completed, ${totals.dead_lettered} dead`,
+        ],
       ]),
     );
   }

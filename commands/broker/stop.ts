@@ -4,7 +4,8 @@ import { DeyeCommand } from '../../src/cli/command.ts';
 
 export default class BrokerStop extends DeyeCommand {
   static override summary = 'Stop the broker and the collectors it started.';
-  static override description = 'Attempts in progress may finish, for up to 30 seconds; with --immediate they are returned to the queue. Nothing that was accepted is lost either way. Returns when the process is gone.';
+  static override description =
+    'Attempts in progress may finish, for up to 30 seconds; with --immediate they are returned to the queue. Nothing that was accepted is lost either way. Returns when the process is gone.';
   static override examples = ['<%= config.bin %> broker stop', '<%= config.bin %> broker stop --immediate'];
   static override flags = { immediate: Flags.boolean({ description: 'do not wait for attempts in progress' }) };
 

@@ -1,5 +1,5 @@
-import { DeyeCommand } from '../../src/cli/command.ts';
 import { collectorsTable } from '../../src/cli/collector-print.ts';
+import { DeyeCommand } from '../../src/cli/command.ts';
 
 export default class CollectorsLs extends DeyeCommand {
   static override summary = 'List the collectors, what they offer and how they are.';

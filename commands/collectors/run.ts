@@ -1,19 +1,27 @@
 import { Args, Flags } from '@oclif/core';
+import { DeyeCommand, UsageError } from '../../src/cli/command.ts';
 import { builtin } from '../../src/collectors/builtin.ts';
-import { DeyeCommand } from '../../src/cli/command.ts';
-import { UsageError } from '../../src/cli/command.ts';
 
 export default class CollectorsRun extends DeyeCommand {
   static override summary = 'Run a built-in collector in the foreground.';
-  static override description = 'It works until SIGTERM or Ctrl-C, then takes no more tasks, finishes those it has and ends. A second Ctrl-C ends it at once.';
-  static override examples = ['<%= config.bin %> collectors run procmond', '<%= config.bin %> collectors run procmond --id procmond-2'];
+  static override description =
+    'It works until SIGTERM or Ctrl-C, then takes no more tasks, finishes those it has and ends. A second Ctrl-C ends it at once.';
+  static override examples = [
+    '<%= config.bin %> collectors run procmond',
+    '<%= config.bin %> collectors run procmond --id procmond-2',
+  ];
   static override args = { type: Args.string({ required: true, description: 'procmond' }) };
-  static override flags = { id: Flags.string({ description: 'its id; default the type and the pid', env: 'DEYE_COLLECTOR_ID' }) };
+  static override flags = {
+    id: Flags.string({ description: 'its id; default the type and the pid', env: 'DEYE_COLLECTOR_ID' }),
+  };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(CollectorsRun);
     const make = Object.hasOwn(builtin, args.type) ? builtin[args.type] : undefined;
-    if (make === undefined) throw new UsageError(`There is no built-in collector "${args.type}". There is: ${Object.keys(builtin).join(', ')}.`);
+    if (make === undefined)
+      throw new UsageError(
+        `There is no built-in collector "${args.type}". There is: ${Object.keys(builtin).join(', ')}.`,
+      );
     process.removeAllListeners('SIGINT'); // it means: drain
     const collector = await make();
     await collector.run({

@@ -9,7 +9,9 @@ export default class CollectorsShow extends DeyeCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(CollectorsShow);
-    const collector = await (await this.connect(flags, { role: 'observer' })).request('collector.show', { collector_id: args.id });
+    const collector = await (await this.connect(flags, { role: 'observer' })).request('collector.show', {
+      collector_id: args.id,
+    });
     await this.print(collector, flags, () => collectorText(collector));
   }
 }

@@ -2,17 +2,29 @@ import { Args, Flags } from '@oclif/core';
 import { DeyeCommand, exitCodes } from '../../src/cli/command.ts';
 import { readDuration, readJson, readPairs } from '../../src/cli/input.ts';
 import { resultText, submittedText, taskText } from '../../src/cli/task-print.ts';
-import type { TaskSubmit } from '../../src/protocol/message.ts';
+import type { TaskSubmit } from '../../src/protocol/shape.ts';
 
 export default class TaskSubmitCommand extends DeyeCommand {
   static override summary = 'Submit a task; returns when it is on disk, or, with --wait, when it has ended.';
-  static override description = 'The exit code is 3 when the awaited task failed and 124 when it took longer than --wait-timeout; it goes on then.';
+  static override description =
+    'The exit code is 3 when the awaited task failed and 124 when it took longer than --wait-timeout; it goes on then.';
   static override examples = [
-    { description: 'List the processes of this machine', command: '<%= config.bin %> task submit enumerate_processes --wait' },
-    { description: 'The five that use the most memory, for a program', command: `<%= config.bin %> task submit enumerate_processes -p '{"sort":"memory_bytes","limit":5}' --wait --json` },
-    { description: 'Payload from standard input, urgent', command: 'cat scan.json | <%= config.bin %> task submit scan -p - --priority critical' },
+    {
+      description: 'List the processes of this machine',
+      command: '<%= config.bin %> task submit enumerate_processes --wait',
+    },
+    {
+      description: 'The five that use the most memory, for a program',
+      command: `<%= config.bin %> task submit enumerate_processes -p '{"sort":"memory_bytes","limit":5}' --wait --json`,
+    },
+    {
+      description: 'Payload from standard input, urgent',
+      command: 'cat scan.json | <%= config.bin %> task submit scan -p - --priority critical',
+    },
   ];
-  static override args = { operation: Args.string({ required: true, description: 'what is to be done; see: deye collectors ls' }) };
+  static override args = {
+    operation: Args.string({ required: true, description: 'what is to be done; see: deye collectors ls' }),
+  };
   static override flags = {
     payload: Flags.string({ char: 'p', description: 'JSON, - for standard input, or @file' }),
     priority: Flags.string({ description: 'critical, high, normal, low, or 0 to 255', default: 'normal' }),
@@ -32,7 +44,9 @@ export default class TaskSubmitCommand extends DeyeCommand {
     const { args, flags } = await this.parse(TaskSubmitCommand);
     const task: TaskSubmit = {
       operation: args.operation,
-      priority: (/^\d+$/.test(flags.priority) ? Number(flags.priority) : flags.priority) as NonNullable<TaskSubmit['priority']>,
+      priority: (/^\d+$/.test(flags.priority) ? Number(flags.priority) : flags.priority) as NonNullable<
+        TaskSubmit['priority']
+      >,
       labels: readPairs(flags.label, 'label'),
       metadata: readPairs(flags.meta, 'metadata'),
       requires: flags.requires ?? [],

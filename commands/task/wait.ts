@@ -5,7 +5,8 @@ import { taskText } from '../../src/cli/task-print.ts';
 
 export default class TaskWait extends DeyeCommand {
   static override summary = 'Wait until a task has ended, and show it.';
-  static override description = 'Exits with 3 when it did not complete, and with 124 when the time is over; the task goes on then.';
+  static override description =
+    'Exits with 3 when it did not complete, and with 124 when the time is over; the task goes on then.';
   static override examples = ['<%= config.bin %> task wait 0197a8e2-5c1e-7d43-9b1f-2f6f6d1c9a10 --timeout 5m'];
   static override args = { id: Args.string({ required: true, description: 'the id that submit printed' }) };
   static override flags = { timeout: Flags.string({ description: 'how long to wait', default: '60s' }) };

@@ -4,8 +4,12 @@ import { readJson } from '../../src/cli/input.ts';
 
 export default class TopicPub extends DeyeCommand {
   static override summary = 'Publish a message on a topic.';
-  static override description = 'Waits for the receipt, which says how many subscribers were handed the message. With --realtime it is sent without one.';
-  static override examples = [`<%= config.bin %> topic pub alerts.disk '{"full":true}'`, 'date +%s | <%= config.bin %> topic pub clock.tick -'];
+  static override description =
+    'Waits for the receipt, which says how many subscribers were handed the message. With --realtime it is sent without one.';
+  static override examples = [
+    `<%= config.bin %> topic pub alerts.disk '{"full":true}'`,
+    'date +%s | <%= config.bin %> topic pub clock.tick -',
+  ];
   static override args = {
     topic: Args.string({ required: true, description: 'such as alerts.disk.full' }),
     body: Args.string({ description: 'JSON, - for standard input, or @file', default: 'null' }),
@@ -18,6 +22,8 @@ export default class TopicPub extends DeyeCommand {
     const client = await this.connect(flags);
     if (flags.realtime) return void client.publish(args.topic, body);
     const receipt = await client.publish(args.topic, body, { receipt: true });
-    await this.print(receipt, flags, () => (receipt.subscribers === 0 ? 'Nobody listens on this topic.' : `Handed to ${receipt.subscribers}.`));
+    await this.print(receipt, flags, () =>
+      receipt.subscribers === 0 ? 'Nobody listens on this topic.' : `Handed to ${receipt.subscribers}.`,
+    );
   }
 }

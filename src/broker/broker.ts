@@ -9,13 +9,13 @@ import type { StrategyName } from '../core/strategy.ts';
 import { type Fault, fault } from '../protocol/fault.ts';
 import { encodeFrame, encodePublish, encodeReply, Kind } from '../protocol/frame.ts';
 import type { Limits } from '../protocol/limits.ts';
-import { statusTopic } from '../protocol/message.ts';
 import { decodeValue } from '../protocol/msgpack.ts';
+import { statusTopic } from '../protocol/shape.ts';
 import { Calls, type Party, type RequestHead } from '../relay/calls.ts';
 import { Relay } from '../relay/relay.ts';
 import { type Store, StoreError } from '../store/port.ts';
-import { Deadlines, type Due } from '../time/deadlines.ts';
 import type { Clock } from '../time/clock.ts';
+import { Deadlines, type Due } from '../time/deadlines.ts';
 import { OwnCalls } from './own-calls.ts';
 import { Release } from './release.ts';
 import { handle } from './requests.ts';
@@ -92,10 +92,17 @@ export class Broker implements SessionHost {
     this.#clock = options.clock;
     this.#fatal = options.fatal;
     this.startedMs = this.nowMs();
-    this.state = newState({ seed: options.seed ?? Math.floor(Math.random() * 2 ** 31), limits: options.limits, nowMs: this.startedMs });
+    this.state = newState({
+      seed: options.seed ?? Math.floor(Math.random() * 2 ** 31),
+      limits: options.limits,
+      nowMs: this.startedMs,
+    });
     if (options.strategy !== undefined) this.state.strategy = options.strategy;
     this.calls = new Calls(options.limits);
-    this.relay = new Relay(options.limits, { wake: () => this.#schedule(), slow: (subscriber, graceMs) => this.#watchSlow(subscriber.session, graceMs) });
+    this.relay = new Relay(options.limits, {
+      wake: () => this.#schedule(),
+      slow: (subscriber, graceMs) => this.#watchSlow(subscriber.session, graceMs),
+    });
     const release = new Release(this);
     this.#turn = new Turn({
       state: this.state,
@@ -133,15 +140,24 @@ export class Broker implements SessionHost {
     const session = new Session(this.#nextSession++, stream, this);
     if (this.#stopping) return session.end(fault('shutting_down', 'The broker is stopping.', { retry_after_ms: 1000 }));
     if (this.sessions.size >= this.limits.connectionsMax)
-      return session.end(fault('busy', `${this.sessions.size} connections are open, the limit.`, { retry_after_ms: 1000, limit: this.limits.connectionsMax }));
+      return session.end(
+        fault('busy', `${this.sessions.size} connections are open, the limit.`, {
+          retry_after_ms: 1000,
+          limit: this.limits.connectionsMax,
+        }),
+      );
     this.sessions.set(session.id, session);
     this.#at(this.nowMs() + this.limits.handshakeMs, () => {
-      if (session.phase === 'greeting') session.end(fault('hello_timeout', `No hello came within ${this.limits.handshakeMs} ms.`));
+      if (session.phase === 'greeting')
+        session.end(fault('hello_timeout', `No hello came within ${this.limits.handshakeMs} ms.`));
     });
   }
 
   opened(session: Session): void {
-    this.log.debug({ component: 'session', session: session.id, name: session.name, role: session.role }, 'session opened');
+    this.log.debug(
+      { component: 'session', session: session.id, name: session.name, role: session.role },
+      'session opened',
+    );
     this.#watchIdle(session);
   }
 
@@ -175,7 +191,15 @@ export class Broker implements SessionHost {
     const callee = this.#sessionOfCollector(collectorId);
     if (callee === undefined) throw new Error(`collector ${collectorId} is not connected`);
     return this.#own.call(collectorId, method, params, timeoutMs, (frame, head, caller) => {
-      const refusal = this.calls.forward(frame, 0, frame.length, head, caller, { session: callee.id, link: callee.self.link }, this.nowMs());
+      const refusal = this.calls.forward(
+        frame,
+        0,
+        frame.length,
+        head,
+        caller,
+        { session: callee.id, link: callee.self.link },
+        this.nowMs(),
+      );
       if (refusal === undefined) this.#schedule();
       return refusal;
     });
@@ -197,7 +221,10 @@ export class Broker implements SessionHost {
   async stop(type: 'graceful' | 'immediate'): Promise<void> {
     this.#stopping = true;
     this.take({ kind: 'stop' });
-    this.relay.publish('control.broker.shutdown', encodePublish('control.broker.shutdown', { type, grace_ms: this.limits.stopGraceMs }));
+    this.relay.publish(
+      'control.broker.shutdown',
+      encodePublish('control.broker.shutdown', { type, grace_ms: this.limits.stopGraceMs }),
+    );
     const untilMs = this.nowMs() + (type === 'graceful' ? this.limits.stopGraceMs : 0);
     await this.#until(() => this.state.inProgress === 0 || this.nowMs() >= untilMs);
     await this.#until(() => this.#turn.idle);
@@ -219,11 +246,23 @@ export class Broker implements SessionHost {
     if (session.role === 'observer' && method !== 'health_check' && method !== 'get_capabilities')
       return fault('not_allowed', `A session in the role observer may not call ${method}.`, { method });
     const callee = target.startsWith('any:') ? this.#anyFor(target.slice(4)) : this.#sessionOfCollector(target);
-    if (callee !== undefined) return this.calls.forward(bytes, start, end, head, session.self as Party, callee.self as Party, this.nowMs());
-    if (target.startsWith('any:')) return fault('no_capable_collector', `No healthy collector offers ${target.slice(4)} now.`, { target });
-    if (method !== 'health_check') return fault('not_found', `There is no collector "${target}". See: deye collectors ls`, { target });
+    if (callee !== undefined)
+      return this.calls.forward(bytes, start, end, head, session.self as Party, callee.self as Party, this.nowMs());
+    if (target.startsWith('any:'))
+      return fault('no_capable_collector', `No healthy collector offers ${target.slice(4)} now.`, { target });
+    if (method !== 'health_check')
+      return fault('not_found', `There is no collector "${target}". See: deye collectors ls`, { target });
     // The health of what is not there is an answer, not an error.
-    const unknown = { status: 'unhealthy', uptime_seconds: 0, components: { [target]: { status: 'unknown', message: 'no such collector is connected', last_check: this.nowMs() } }, metrics: {}, error_count: 0, last_heartbeat: null };
+    const unknown = {
+      status: 'unhealthy',
+      uptime_seconds: 0,
+      components: {
+        [target]: { status: 'unknown', message: 'no such collector is connected', last_check: this.nowMs() },
+      },
+      metrics: {},
+      error_count: 0,
+      last_heartbeat: null,
+    };
     session.send(encodeReply(head.id, { result: unknown }));
     return undefined;
   }
@@ -257,13 +296,16 @@ export class Broker implements SessionHost {
   }
 
   #sleep(): void {
-    this.#clock.wakeAt(Math.min(this.state.deadlines.nextMs, this.calls.nextMs, this.#errands.nextMs), () => this.#woken());
+    this.#clock.wakeAt(Math.min(this.state.deadlines.nextMs, this.calls.nextMs, this.#errands.nextMs), () =>
+      this.#woken(),
+    );
   }
 
   #woken(): void {
     const nowMs = this.nowMs();
     this.calls.expire(nowMs);
-    for (let errand = this.#errands.takeDue(nowMs); errand !== undefined; errand = this.#errands.takeDue(nowMs)) errand.run(nowMs);
+    for (let errand = this.#errands.takeDue(nowMs); errand !== undefined; errand = this.#errands.takeDue(nowMs))
+      errand.run(nowMs);
     if (this.state.deadlines.nextMs <= nowMs) this.#turn.take({ kind: 'tick' });
     this.#pass();
   }
@@ -287,7 +329,8 @@ export class Broker implements SessionHost {
     const look = (nowMs: number): void => {
       if (session.phase === 'closed') return;
       if (session.heard) silentSinceMs = nowMs;
-      else if (nowMs - silentSinceMs >= idleMs) return session.end(fault('idle_timeout', `Nothing was heard for ${idleMs} ms, not even a pong.`));
+      else if (nowMs - silentSinceMs >= idleMs)
+        return session.end(fault('idle_timeout', `Nothing was heard for ${idleMs} ms, not even a pong.`));
       else session.send(encodeFrame([Kind.ping, Math.round(nowMs - this.startedMs)]));
       session.heard = false;
       this.#at(nowMs + pingMs, look);
@@ -299,14 +342,24 @@ export class Broker implements SessionHost {
     this.#at(this.nowMs() + graceMs, () => {
       const session = this.sessions.get(id);
       if (session === undefined || !this.relay.isHoldingUp(session.self)) return;
-      this.log.warn({ component: 'relay', session: id, name: session.name, queued_bytes: session.self.link.queuedBytes }, 'slow subscriber disconnected');
-      session.end(fault('slow_subscriber', `The session "${session.name}" held up a publisher for ${graceMs} ms without reading.`));
+      this.log.warn(
+        { component: 'relay', session: id, name: session.name, queued_bytes: session.self.link.queuedBytes },
+        'slow subscriber disconnected',
+      );
+      session.end(
+        fault(
+          'slow_subscriber',
+          `The session "${session.name}" held up a publisher for ${graceMs} ms without reading.`,
+        ),
+      );
     });
   }
 
   #forgetOld(nowMs: number): void {
     // Goes straight to the store: nothing in the core knows ended tasks.
-    this.store.commit([{ kind: 'forget', finishedBeforeMs: nowMs - this.limits.retentionMs }]).catch((error: Error) => this.#storeFailed(error));
+    this.store
+      .commit([{ kind: 'forget', finishedBeforeMs: nowMs - this.limits.retentionMs }])
+      .catch((error: Error) => this.#storeFailed(error));
   }
 
   #storeFailed(error: Error): void {
@@ -317,4 +370,5 @@ export class Broker implements SessionHost {
 }
 
 /** Decodes the params of a request, which were checked when its head was read. */
-export const decodeParams = (bytes: Buffer, head: RequestHead): unknown => decodeValue(bytes, head.paramsStart, head.paramsEnd);
+export const decodeParams = (bytes: Buffer, head: RequestHead): unknown =>
+  decodeValue(bytes, head.paramsStart, head.paramsEnd);

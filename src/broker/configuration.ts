@@ -7,7 +7,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { defaultLimits, type LimitName, type Limits, limitTable } from '../protocol/limits.ts';
-import { strategyNames } from '../protocol/message.ts';
+import { strategyNames } from '../protocol/shape.ts';
 import { defaultSocket, defaultStateDir } from '../transport/address.ts';
 
 const id = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, 'must be 1 to 64 of a-z 0-9 _ -');
@@ -29,7 +29,10 @@ const declaration = z
     backoff_ms: z.number().int().min(10).default(1000),
     startup_timeout_ms: z.number().int().min(100).default(60_000),
   })
-  .refine(({ type, command }) => command !== undefined || builtinTypes.includes(type), { message: 'has no command and is no built-in type', path: ['type'] });
+  .refine(({ type, command }) => command !== undefined || builtinTypes.includes(type), {
+    message: 'has no command and is no built-in type',
+    path: ['type'],
+  });
 export type CollectorDeclaration = z.output<typeof declaration>;
 
 /** The collectors that come with deye. */
@@ -40,7 +43,9 @@ export const configurationShape = z.strictObject({
   state_dir: z.string().optional(),
   log_level: z.enum(['error', 'warn', 'info', 'debug', 'trace']).optional(),
   routing: z.strictObject({ strategy: z.enum(strategyNames) }).optional(),
-  limits: z.strictObject(Object.fromEntries(configurableLimits.map(([name]) => [name, z.number().int().min(1).optional()]))).optional(),
+  limits: z
+    .strictObject(Object.fromEntries(configurableLimits.map(([name]) => [name, z.number().int().min(1).optional()])))
+    .optional(),
   collectors: z
     .array(declaration)
     .refine((all) => new Set(all.map((one) => one.id)).size === all.length, 'two collectors have the same id')
@@ -75,7 +80,10 @@ export interface Overrides {
 }
 
 /** Reads everything once. Rejects with a ConfigurationError that names the file, the key and the rule. */
-export async function loadConfiguration(flags: Overrides, env: Readonly<Record<string, string | undefined>> = process.env): Promise<Configuration> {
+export async function loadConfiguration(
+  flags: Overrides,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<Configuration> {
   const origins = new Map<string, string>();
   const files = [...(await readFiles(flags.file, env))];
   /** The first candidate that has a value; the last one is the default. */
@@ -84,24 +92,54 @@ export async function loadConfiguration(flags: Overrides, env: Readonly<Record<s
     origins.set(key, origin);
     return value as T;
   };
-  const fromFiles = <K extends keyof ConfigurationFile>(key: K): [ConfigurationFile[K], string][] => files.map(({ path, values }) => [values[key], path]);
+  const fromFiles = <K extends keyof ConfigurationFile>(key: K): [ConfigurationFile[K], string][] =>
+    files.map(({ path, values }) => [values[key], path]);
   const limits: Record<string, number> = { ...defaultLimits };
   for (const [name] of configurableLimits) {
     const variable = `DEYE_LIMITS_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
     const given = env[variable];
-    if (given !== undefined && !/^[1-9]\d*$/.test(given)) throw new ConfigurationError(`${variable} is ${JSON.stringify(given)}; it must be a positive whole number.`);
+    if (given !== undefined && !/^[1-9]\d*$/.test(given))
+      throw new ConfigurationError(`${variable} is ${JSON.stringify(given)}; it must be a positive whole number.`);
     limits[name] = pick<number>(
       `limits.${name}`,
       [given === undefined ? undefined : Number(given), variable],
-      ...files.map(({ path, values }): [number | undefined, string] => [(values.limits as Record<string, number> | undefined)?.[name], path]),
+      ...files.map(({ path, values }): [number | undefined, string] => [
+        (values.limits as Record<string, number> | undefined)?.[name],
+        path,
+      ]),
       [defaultLimits[name as LimitName], 'default'],
     );
   }
   return {
-    socket: resolve(pick('socket', [flags.socket, '--socket'], [env.DEYE_SOCKET, 'DEYE_SOCKET'], ...fromFiles('socket'), [defaultSocket(env), 'default'])),
-    stateDir: resolve(pick('state_dir', [flags.stateDir, '--state-dir'], [env.DEYE_STATE_DIR, 'DEYE_STATE_DIR'], ...fromFiles('state_dir'), [defaultStateDir(env), 'default'])),
-    logLevel: logLevel(pick('log_level', [flags.logLevel, '--log-level'], [env.DEYE_LOG_LEVEL, 'DEYE_LOG_LEVEL'], ...fromFiles('log_level'), ['info', 'default'])),
-    strategy: pick('routing.strategy', ...files.map(({ path, values }): [Configuration['strategy'], string] => [values.routing?.strategy, path]), [undefined, 'default']),
+    socket: resolve(
+      pick('socket', [flags.socket, '--socket'], [env.DEYE_SOCKET, 'DEYE_SOCKET'], ...fromFiles('socket'), [
+        defaultSocket(env),
+        'default',
+      ]),
+    ),
+    stateDir: resolve(
+      pick(
+        'state_dir',
+        [flags.stateDir, '--state-dir'],
+        [env.DEYE_STATE_DIR, 'DEYE_STATE_DIR'],
+        ...fromFiles('state_dir'),
+        [defaultStateDir(env), 'default'],
+      ),
+    ),
+    logLevel: logLevel(
+      pick(
+        'log_level',
+        [flags.logLevel, '--log-level'],
+        [env.DEYE_LOG_LEVEL, 'DEYE_LOG_LEVEL'],
+        ...fromFiles('log_level'),
+        ['info', 'default'],
+      ),
+    ),
+    strategy: pick(
+      'routing.strategy',
+      ...files.map(({ path, values }): [Configuration['strategy'], string] => [values.routing?.strategy, path]),
+      [undefined, 'default'],
+    ),
     limits: limits as unknown as Limits,
     collectors: pick('collectors', ...fromFiles('collectors'), [[...defaultCollectors], 'default']),
     origins,
@@ -110,14 +148,21 @@ export async function loadConfiguration(flags: Overrides, env: Readonly<Record<s
 
 function logLevel(text: string): Configuration['logLevel'] {
   const parsed = z.enum(['error', 'warn', 'info', 'debug', 'trace']).safeParse(text);
-  if (!parsed.success) throw new ConfigurationError(`The log level is ${JSON.stringify(text)}; it must be error, warn, info, debug or trace.`);
+  if (!parsed.success)
+    throw new ConfigurationError(
+      `The log level is ${JSON.stringify(text)}; it must be error, warn, info, debug or trace.`,
+    );
   return parsed.data;
 }
 
 /** The project's file before the user's. */
-async function readFiles(given: string | undefined, env: Readonly<Record<string, string | undefined>>): Promise<{ path: string; values: ConfigurationFile }[]> {
+async function readFiles(
+  given: string | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<{ path: string; values: ConfigurationFile }[]> {
   const named = given ?? env.DEYE_CONFIG;
-  if (named !== undefined && !existsSync(named)) throw new ConfigurationError(`The configuration file ${named} is not there.`);
+  if (named !== undefined && !existsSync(named))
+    throw new ConfigurationError(`The configuration file ${named} is not there.`);
   const user = join(env.XDG_CONFIG_HOME ?? join(homedir(), '.config'), 'deye', 'deye.yaml');
   const paths = [named ?? resolve('deye.yaml'), user].filter((path) => existsSync(path));
   if (paths.length === 0) return [];
@@ -127,7 +172,9 @@ async function readFiles(given: string | undefined, env: Readonly<Record<string,
     try {
       content = parse(readFileSync(path, 'utf8')) ?? {};
     } catch (cause) {
-      throw new ConfigurationError(`${path} cannot be read as YAML: ${(cause as Error).message.split('\n')[0]}`, { cause });
+      throw new ConfigurationError(`${path} cannot be read as YAML: ${(cause as Error).message.split('\n')[0]}`, {
+        cause,
+      });
     }
     const values = configurationShape.safeParse(content);
     if (!values.success) {

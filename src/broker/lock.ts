@@ -3,9 +3,10 @@
  * moment the process is, however it died. (Node has no flock; SQLite locks ranges of the file with fcntl, and keeps
  * its own books where two brokers live in one process.)
  */
-import { DatabaseSync } from 'node:sqlite';
-import { join } from 'node:path';
+
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 
 /** What a running broker says about itself in its state directory. */
 export interface BrokerInfo {
@@ -21,7 +22,11 @@ export class AlreadyRunningError extends Error {
   readonly info: BrokerInfo | undefined;
 
   constructor(stateDir: string, info: BrokerInfo | undefined) {
-    super(info === undefined ? `A broker already holds ${stateDir}.` : `A broker is already running: pid ${info.pid}, socket ${info.socket}.`);
+    super(
+      info === undefined
+        ? `A broker already holds ${stateDir}.`
+        : `A broker is already running: pid ${info.pid}, socket ${info.socket}.`,
+    );
     this.info = info;
   }
 }
@@ -42,7 +47,8 @@ export function lockStateDirectory(stateDir: string): Lock {
   } catch (cause) {
     db?.close();
     const { errcode } = cause as { errcode?: number };
-    if (errcode !== undefined && ((errcode & 0xff) === 5 || (errcode & 0xff) === 6)) throw new AlreadyRunningError(stateDir, readBrokerInfo(stateDir));
+    if (errcode !== undefined && ((errcode & 0xff) === 5 || (errcode & 0xff) === 6))
+      throw new AlreadyRunningError(stateDir, readBrokerInfo(stateDir));
     throw cause;
   } finally {
     process.umask(before);

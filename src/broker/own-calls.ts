@@ -8,7 +8,13 @@ export class OwnCalls {
   readonly #waiting = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>();
   #nextId = requestIdMin;
 
-  call(target: string, method: string, params: unknown, deadlineMs: number, forward: (frame: Buffer, head: RequestHead, caller: Party) => Fault | undefined): Promise<unknown> {
+  call(
+    target: string,
+    method: string,
+    params: unknown,
+    deadlineMs: number,
+    forward: (frame: Buffer, head: RequestHead, caller: Party) => Fault | undefined,
+  ): Promise<unknown> {
     const id = this.#nextId++;
     const frame = encodeFrame([Kind.request, id, target, method, params, deadlineMs]);
     return new Promise((resolve, reject) => {

@@ -2,8 +2,8 @@
 import type { Output } from '../core/state.ts';
 import { fault } from '../protocol/fault.ts';
 import { encodeFrameWith, encodePublish, encodeReply, Kind } from '../protocol/frame.ts';
-import type { Attempt, TaskDetail } from '../protocol/message.ts';
 import { encodeMapWith } from '../protocol/msgpack.ts';
+import type { Attempt, TaskDetail } from '../protocol/shape.ts';
 import type { StoredDetail } from '../store/port.ts';
 import type { Broker } from './broker.ts';
 import { summaryOf } from './task-view.ts';
@@ -30,26 +30,62 @@ export class Release {
         return;
       case 'assign': {
         const { spec, attempt, topic, leaseMs } = output;
-        const fields = { kind: 'assign', task_id: spec.id, operation: spec.operation, attempt, priority: spec.priority, timeout_ms: spec.timeoutMs, lease_ms: leaseMs, metadata: spec.metadata, correlation: spec.correlation };
-        this.#toCollector(output.session, topic, encodeFrameWith([Kind.publish, topic], encodeMapWith(fields, { payload: spec.payload })));
+        const fields = {
+          kind: 'assign',
+          task_id: spec.id,
+          operation: spec.operation,
+          attempt,
+          priority: spec.priority,
+          timeout_ms: spec.timeoutMs,
+          lease_ms: leaseMs,
+          metadata: spec.metadata,
+          correlation: spec.correlation,
+        };
+        this.#toCollector(
+          output.session,
+          topic,
+          encodeFrameWith([Kind.publish, topic], encodeMapWith(fields, { payload: spec.payload })),
+        );
         return;
       }
       case 'cancel_attempt':
-        this.#toCollector(output.session, output.topic, encodePublish(output.topic, { kind: 'cancel', task_id: output.id, attempt: output.attempt, reason: output.reason }));
+        this.#toCollector(
+          output.session,
+          output.topic,
+          encodePublish(output.topic, {
+            kind: 'cancel',
+            task_id: output.id,
+            attempt: output.attempt,
+            reason: output.reason,
+          }),
+        );
         return;
       case 'task_moved': {
         const topic = `tasks.lifecycle.${output.state}`;
         if (!relay.heard(topic)) return;
         const { spec, state, attempt, collectorId, strategy } = output;
-        relay.publish(topic, encodePublish(topic, { task_id: spec.id, operation: spec.operation, state, attempt, collector_id: collectorId ?? null, strategy: strategy ?? null, correlation: spec.correlation }));
+        relay.publish(
+          topic,
+          encodePublish(topic, {
+            task_id: spec.id,
+            operation: spec.operation,
+            state,
+            attempt,
+            collector_id: collectorId ?? null,
+            strategy: strategy ?? null,
+            correlation: spec.correlation,
+          }),
+        );
         return;
       }
       case 'collector_changed': {
         const { id, type, status, reason } = output;
         log.info({ component: 'collector', collector_id: id, status, reason }, `collector ${id} is ${status}`);
         if (status === 'gone') this.#broker.supervisor?.gone(id);
-        const topic = status === 'gone' || reason === 'registered' ? 'control.collector.registration' : 'control.collector.status';
-        if (relay.heard(topic)) relay.publish(topic, encodePublish(topic, { collector_id: id, collector_type: type, status, reason }));
+        const topic =
+          status === 'gone' || reason === 'registered' ? 'control.collector.registration' : 'control.collector.status';
+        if (relay.heard(topic))
+          relay.publish(topic, encodePublish(topic, { collector_id: id, collector_type: type, status, reason }));
       }
     }
   }
@@ -69,7 +105,9 @@ export async function sendDetail(broker: Broker, session: number, request: numbe
     stored = await broker.store.show(id);
   } catch (error) {
     broker.log.error({ component: 'store', task_id: id, err: error }, 'a task could not be read');
-    broker.sessions.get(session)?.send(encodeReply(request, fault('store_failed', `Task ${id} cannot be read: ${(error as Error).message}`)));
+    broker.sessions
+      .get(session)
+      ?.send(encodeReply(request, fault('store_failed', `Task ${id} cannot be read: ${(error as Error).message}`)));
     return;
   }
   const to = broker.sessions.get(session);
@@ -77,7 +115,12 @@ export async function sendDetail(broker: Broker, session: number, request: numbe
     to?.send(encodeReply(request, fault('not_found', `There is no task ${id}.`, { id })));
     return;
   }
-  to?.send(encodeFrameWith([Kind.reply, request, 0], encodeMapWith(detailOf(stored), { payload: stored.spec.payload, result: stored.result })));
+  to?.send(
+    encodeFrameWith(
+      [Kind.reply, request, 0],
+      encodeMapWith(detailOf(stored), { payload: stored.spec.payload, result: stored.result }),
+    ),
+  );
 }
 
 function detailOf(stored: StoredDetail): Omit<TaskDetail, 'payload' | 'result'> {

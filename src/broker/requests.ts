@@ -1,12 +1,13 @@
 /** The handlers of every request to the broker, by name, as the message table lists them. */
 import { z } from 'zod';
 import type { ReplyTo } from '../core/state.ts';
-import { routingView } from '../core/view.ts';
 import type { TaskSpec, TaskState } from '../core/task.ts';
+import { routingView } from '../core/view.ts';
 import { type Fault, fault, isFault } from '../protocol/fault.ts';
 import { encodeReply } from '../protocol/frame.ts';
-import { type Method, methodTable, type ParamsParsed, type Reply, type Submitted } from '../protocol/message.ts';
+import { type Method, methodTable, type ParamsParsed, type Reply } from '../protocol/message.ts';
 import { elementBytes, fieldBytes } from '../protocol/msgpack.ts';
+import type { Submitted } from '../protocol/shape.ts';
 import { uuidTimeMs } from '../protocol/uuid.ts';
 import type { RequestHead } from '../relay/calls.ts';
 import { type Broker, decodeParams } from './broker.ts';
@@ -32,7 +33,10 @@ type Answer<M extends Method> = Reply<M> | Fault | void;
 type Handler<M extends Method> = (asked: Asked<M>) => Answer<M> | Promise<Answer<M>>;
 
 const handlers = {
-  subscribe: ({ broker, session, params }) => broker.relay.subscribe(session.self, params.patterns, params.exclude) ?? { subscriptions: session.self.patterns.size },
+  subscribe: ({ broker, session, params }) =>
+    broker.relay.subscribe(session.self, params.patterns, params.exclude) ?? {
+      subscriptions: session.self.patterns.size,
+    },
 
   unsubscribe: ({ broker, session, params }) => {
     broker.relay.unsubscribe(session.self, params.patterns);
@@ -44,23 +48,41 @@ const handlers = {
     return {
       status: 'healthy',
       uptime_seconds: (broker.nowMs() - broker.startedMs) / 1000,
-      components: { store: { status: 'healthy', message: broker.place.store, ...check }, relay: { status: 'healthy', message: `${broker.sessions.size} sessions`, ...check } },
-      metrics: { waiting: broker.state.waiting, in_progress: broker.state.inProgress, commits: broker.commits, commit_ms: broker.commitMs, calls_in_flight: broker.calls.inFlight },
+      components: {
+        store: { status: 'healthy', message: broker.place.store, ...check },
+        relay: { status: 'healthy', message: `${broker.sessions.size} sessions`, ...check },
+      },
+      metrics: {
+        waiting: broker.state.waiting,
+        in_progress: broker.state.inProgress,
+        commits: broker.commits,
+        commit_ms: broker.commitMs,
+        calls_in_flight: broker.calls.inFlight,
+      },
       error_count: 0,
       last_heartbeat: null,
     };
   },
 
   get_capabilities: ({ broker }) => {
-    const operations: Record<string, string[]> = {};
-    for (const { id, offer } of broker.state.collectors.values()) for (const { name } of offer.operations) (operations[name] ??= []).push(id);
-    return { methods: Object.keys(methodTable), operations, features: ['relay', 'calls', 'tasks', 'supervision'] };
+    // A map, since an operation may be called "constructor".
+    const operations = new Map<string, string[]>();
+    for (const { id, offer } of broker.state.collectors.values())
+      for (const { name } of offer.operations) operations.set(name, [...(operations.get(name) ?? []), id]);
+    return {
+      methods: Object.keys(methodTable),
+      operations: Object.fromEntries(operations),
+      features: ['relay', 'calls', 'tasks', 'supervision'],
+    };
   },
 
   snapshot: ({ broker }) => snapshot(broker),
 
   shutdown: ({ broker, params, session }) => {
-    broker.log.info({ component: 'broker', by: session.name, type: params.type, reason: params.reason }, 'asked to stop');
+    broker.log.info(
+      { component: 'broker', by: session.name, type: params.type, reason: params.reason },
+      'asked to stop',
+    );
     broker.askStop(params.type);
     return { accepted: true };
   },
@@ -70,18 +92,33 @@ const handlers = {
     return { level: params.level };
   },
 
-  'task.submit': ({ broker, to, params, raw }) => submit(broker, to, [specOf(params, fieldBytes(raw, 0, 'payload'), broker.limits, broker.nowMs())], false),
+  'task.submit': ({ broker, to, params, raw }) =>
+    submit(broker, to, [specOf(params, fieldBytes(raw, 0, 'payload'), broker.limits, broker.nowMs())], false),
 
   'task.submit_batch': ({ broker, to, params, raw }) => {
     const bodies = elementBytes(fieldBytes(raw, 0, 'tasks')!);
-    return submit(broker, to, params.tasks.map((task, at) => specOf(task, fieldBytes(bodies[at]!, 0, 'payload'), broker.limits, broker.nowMs())), true);
+    return submit(
+      broker,
+      to,
+      params.tasks.map((task, at) =>
+        specOf(task, fieldBytes(bodies[at]!, 0, 'payload'), broker.limits, broker.nowMs()),
+      ),
+      true,
+    );
   },
 
   'task.ls': async ({ broker, params }) => {
     const { operation, collector_id: collectorId, limit } = params;
-    const states = [...new Set(params.state.flatMap((state): TaskState[] => (state === 'queued' ? ['pending'] : state === 'failed' ? ['retrying', 'dead_letter'] : [state])))];
+    const states = [
+      ...new Set(
+        params.state.flatMap((state): TaskState[] =>
+          state === 'queued' ? ['pending'] : state === 'failed' ? ['retrying', 'dead_letter'] : [state],
+        ),
+      ),
+    ];
     const beforeSeq = params.cursor === undefined ? undefined : Number(params.cursor);
-    if (beforeSeq !== undefined && !Number.isSafeInteger(beforeSeq)) return fault('invalid_params', `cursor ${JSON.stringify(params.cursor)} is none that this broker gave.`);
+    if (beforeSeq !== undefined && !Number.isSafeInteger(beforeSeq))
+      return fault('invalid_params', `cursor ${JSON.stringify(params.cursor)} is none that this broker gave.`);
     const tasks = await broker.store.list({ states, operation, collectorId, beforeSeq, limit });
     return { tasks: tasks.map(summaryOf), ...(tasks.length === limit ? { cursor: String(tasks.at(-1)!.seq) } : {}) };
   },
@@ -97,8 +134,18 @@ const handlers = {
   'task.complete': ({ broker, to, params, raw }) => {
     const result = fieldBytes(raw, 0, 'result');
     if (result !== undefined && result.length > broker.limits.payloadBytesMax)
-      return fault('payload_too_large', `The result is ${result.length} bytes; the limit is ${broker.limits.payloadBytesMax}.`, { limit: broker.limits.payloadBytesMax });
-    broker.take({ kind: 'complete', to, taskId: params.task_id, attempt: params.attempt, result: result && Uint8Array.prototype.slice.call(result) });
+      return fault(
+        'payload_too_large',
+        `The result is ${result.length} bytes; the limit is ${broker.limits.payloadBytesMax}.`,
+        { limit: broker.limits.payloadBytesMax },
+      );
+    broker.take({
+      kind: 'complete',
+      to,
+      taskId: params.task_id,
+      attempt: params.attempt,
+      result: result && Uint8Array.prototype.slice.call(result),
+    });
   },
 
   'task.fail': ({ broker, to, params }) => broker.take({ kind: 'fail', to, said: params }),
@@ -118,7 +165,12 @@ const handlers = {
     const view = allCollectors(broker).find(({ collector_id }) => collector_id === params.collector_id);
     if (view === undefined) return unknownCollector(params.collector_id);
     const tasks = [...(broker.state.collectors.get(params.collector_id)?.tasks.values() ?? [])];
-    const holds = tasks.map(({ spec, attempt, phase }) => ({ task_id: spec.id, operation: spec.operation, attempt, started_ms: phase.state === 'in_progress' ? phase.startedMs : 0 }));
+    const holds = tasks.map(({ spec, attempt, phase }) => ({
+      task_id: spec.id,
+      operation: spec.operation,
+      attempt,
+      started_ms: phase.state === 'in_progress' ? phase.startedMs : 0,
+    }));
     return { ...view, holds };
   },
 
@@ -127,32 +179,55 @@ const handlers = {
 
   'routing.show': ({ broker }) => routingView(broker.state),
 
-  'routing.set': ({ broker, to, params }) => broker.take({ kind: 'route', to, strategy: params.strategy, operation: params.operation }),
+  'routing.set': ({ broker, to, params }) =>
+    broker.take({ kind: 'route', to, strategy: params.strategy, operation: params.operation }),
 } satisfies { [M in Method]: Handler<M> };
 
-const validators = Object.fromEntries(Object.entries(methodTable).map(([name, { params }]) => [name, z.compile(params as z.ZodType)])) as Record<Method, z.ZodType>;
+const validators = Object.fromEntries(
+  Object.entries(methodTable).map(([name, { params }]) => [name, z.compile(params as z.ZodType)]),
+) as Record<Method, z.ZodType>;
 
 /** Answers one request that is addressed to the broker. */
 export function handle(broker: Broker, session: Session, head: RequestHead, bytes: Buffer): void {
   const answer = (outcome: Fault | { result: unknown }) => session.send(encodeReply(head.id, outcome));
   if (!Object.hasOwn(methodTable, head.method)) {
-    answer(fault('unsupported_operation', `The broker has no method "${head.method.slice(0, 80)}". get_capabilities lists what it has.`, { method: head.method.slice(0, 80) }));
+    answer(
+      fault(
+        'unsupported_operation',
+        `The broker has no method "${head.method.slice(0, 80)}". get_capabilities lists what it has.`,
+        { method: head.method.slice(0, 80) },
+      ),
+    );
     return;
   }
   const method = head.method as Method;
   const { roles } = methodTable[method];
   if (!(roles as readonly string[]).includes(session.role)) {
-    answer(fault('not_allowed', `A session in the role ${session.role} may not call ${method}; ${roles.join(' or ')} may.`, { method, roles }));
+    answer(
+      fault('not_allowed', `A session in the role ${session.role} may not call ${method}; ${roles.join(' or ')} may.`, {
+        method,
+        roles,
+      }),
+    );
     return;
   }
   const params = validators[method].safeParse(decodeParams(bytes, head) ?? {});
   if (!params.success) {
-    const problems = params.error.issues.slice(0, 5).map(({ path, message }) => `${path.map(String).join('.') || 'params'}: ${message}`);
+    const problems = params.error.issues
+      .slice(0, 5)
+      .map(({ path, message }) => `${path.map(String).join('.') || 'params'}: ${message}`);
     answer(fault('invalid_params', `${method}: ${problems.join('; ')}`, { problems }));
     return;
   }
   const { callMsDefault } = broker.limits;
-  const asked = { broker, session, to: { session: session.id, id: head.id }, params: params.data, raw: bytes.subarray(head.paramsStart, head.paramsEnd), deadlineMs: broker.nowMs() + (head.deadlineMs || callMsDefault) };
+  const asked = {
+    broker,
+    session,
+    to: { session: session.id, id: head.id },
+    params: params.data,
+    raw: bytes.subarray(head.paramsStart, head.paramsEnd),
+    deadlineMs: broker.nowMs() + (head.deadlineMs || callMsDefault),
+  };
   const outcome = (handlers[method] as Handler<Method>)(asked as unknown as Asked<Method>);
   if (outcome === undefined) return;
   if (outcome instanceof Promise) {
@@ -164,9 +239,18 @@ export function handle(broker: Broker, session: Session, head: RequestHead, byte
 }
 
 /** Ids that only the store can know, such as those of a client that repeats itself after a restart, are looked up first. */
-function submit(broker: Broker, to: ReplyTo, specs: readonly (TaskSpec | Fault)[], batch: boolean): void | Promise<void> {
+function submit(
+  broker: Broker,
+  to: ReplyTo,
+  specs: readonly (TaskSpec | Fault)[],
+  batch: boolean,
+): void | Promise<void> {
   const { state } = broker;
-  const forgotten = (spec: TaskSpec | Fault): spec is TaskSpec => !isFault(spec) && uuidTimeMs(spec.id) <= state.forgottenUntilMs && !state.tasks.has(spec.id) && !state.finished.has(spec.id);
+  const forgotten = (spec: TaskSpec | Fault): spec is TaskSpec =>
+    !isFault(spec) &&
+    uuidTimeMs(spec.id) <= state.forgottenUntilMs &&
+    !state.tasks.has(spec.id) &&
+    !state.finished.has(spec.id);
   if (!specs.some(forgotten)) return broker.take({ kind: 'submit', to, specs, batch });
   return Promise.all(
     specs.map(async (spec): Promise<TaskSpec | Fault | Submitted> => {
@@ -180,7 +264,11 @@ function manage(broker: Broker, id: string, what: 'start' | 'stop'): Reply<'coll
   const { supervisor } = broker;
   if (supervisor?.has(id) !== true) {
     if (!broker.state.collectors.has(id)) return unknownCollector(id);
-    return fault('wrong_state', `Collector ${id} was not started by this broker, so the broker cannot ${what} it. Its own process decides.`, { collector_id: id });
+    return fault(
+      'wrong_state',
+      `Collector ${id} was not started by this broker, so the broker cannot ${what} it. Its own process decides.`,
+      { collector_id: id },
+    );
   }
   const refusal = supervisor[what](id);
   if (refusal !== undefined) return refusal;
@@ -188,4 +276,5 @@ function manage(broker: Broker, id: string, what: 'start' | 'stop'): Reply<'coll
   return { collector_id: id, status: what === 'start' ? 'starting' : view.status };
 }
 
-const unknownCollector = (id: string): Fault => fault('not_found', `There is no collector "${id}". See: deye collectors ls`, { collector_id: id });
+const unknownCollector = (id: string): Fault =>
+  fault('not_found', `There is no collector "${id}". See: deye collectors ls`, { collector_id: id });

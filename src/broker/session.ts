@@ -5,11 +5,21 @@
  */
 import type { Duplex } from 'node:stream';
 import { type Fault, fault } from '../protocol/fault.ts';
-import { encodeFrame, FrameReader, type FrameSink, FrameTooLargeError, Kind, protocolVersion, readId, readUint } from '../protocol/frame.ts';
+import {
+  encodeFrame,
+  FrameReader,
+  type FrameSink,
+  FrameTooLargeError,
+  Kind,
+  protocolVersion,
+  readId,
+  readUint,
+} from '../protocol/frame.ts';
 import type { Limits } from '../protocol/limits.ts';
-import { type Hello, helloShape, type Role, type Welcome } from '../protocol/message.ts';
+import { type Hello, helloShape, type Welcome } from '../protocol/message.ts';
 import { decodeValue, MalformedError } from '../protocol/msgpack.ts';
-import { readRequest, type RequestHead } from '../relay/calls.ts';
+import type { Role } from '../protocol/shape.ts';
+import { type RequestHead, readRequest } from '../relay/calls.ts';
 import { Inlet } from '../relay/inlet.ts';
 import type { Relay } from '../relay/relay.ts';
 import type { Subscriber } from '../relay/subscription.ts';
@@ -119,7 +129,8 @@ export class Session implements FrameSink {
   }
 
   #broken(error: unknown): void {
-    if (error instanceof MalformedError || error instanceof FrameTooLargeError) this.end(fault(error.code, error.message));
+    if (error instanceof MalformedError || error instanceof FrameTooLargeError)
+      this.end(fault(error.code, error.message));
     else throw error;
   }
 
@@ -131,12 +142,23 @@ export class Session implements FrameSink {
     const frame = decodeValue(bytes, start + 4, end) as unknown[];
     const hello = helloShape.safeParse(frame[1]);
     if (!hello.success) {
-      this.end(fault('hello_expected', `The hello is not understood: ${hello.error.issues[0]!.path.join('.')} ${hello.error.issues[0]!.message}.`));
+      this.end(
+        fault(
+          'hello_expected',
+          `The hello is not understood: ${hello.error.issues[0]!.path.join('.')} ${hello.error.issues[0]!.message}.`,
+        ),
+      );
       return;
     }
     const theirs = hello.data.protocol;
     if (theirs.split('.')[0] !== protocolVersion.split('.')[0]) {
-      this.end(fault('protocol_version', `The client speaks protocol ${theirs}, this broker ${protocolVersion}. Use a deye of the same major protocol version.`, { client: theirs, broker: protocolVersion }));
+      this.end(
+        fault(
+          'protocol_version',
+          `The client speaks protocol ${theirs}, this broker ${protocolVersion}. Use a deye of the same major protocol version.`,
+          { client: theirs, broker: protocolVersion },
+        ),
+      );
       return;
     }
     this.#open(hello.data);
@@ -160,7 +182,8 @@ export class Session implements FrameSink {
   }
 
   #other(kind: number, bytes: Buffer, start: number, end: number): void {
-    if ((bytes[start + 4]! & 0xf0) !== 0x90) throw new MalformedError('a frame must be an array of at most 15 elements');
+    if ((bytes[start + 4]! & 0xf0) !== 0x90)
+      throw new MalformedError('a frame must be an array of at most 15 elements');
     switch (kind) {
       case Kind.request:
         this.#host.request(this, readRequest(bytes, start, end), bytes, start, end);

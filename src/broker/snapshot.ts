@@ -1,6 +1,6 @@
 /** What `deye top` shows: the whole broker at one moment. */
 import { collectorViews, queueViews, routingView } from '../core/view.ts';
-import type { CollectorView, Snapshot } from '../protocol/message.ts';
+import type { CollectorView, Snapshot } from '../protocol/shape.ts';
 import type { Broker } from './broker.ts';
 
 export function snapshot(broker: Broker): Snapshot {
@@ -28,7 +28,9 @@ export function snapshot(broker: Broker): Snapshot {
 /** The registered collectors and the supervised ones that are not there, by id. */
 export function allCollectors(broker: Broker): CollectorView[] {
   const { supervisor } = broker;
-  const registered = collectorViews(broker.state, broker.nowMs()).map((view) => (supervisor?.has(view.collector_id) === true ? { ...view, supervised: true } : view));
+  const registered = collectorViews(broker.state, broker.nowMs()).map((view) =>
+    supervisor?.has(view.collector_id) === true ? { ...view, supervised: true } : view,
+  );
   const absent = supervisor?.absent(new Set(registered.map(({ collector_id }) => collector_id))) ?? [];
   return [...registered, ...absent].sort((a, b) => (a.collector_id < b.collector_id ? -1 : 1));
 }

@@ -17,7 +17,11 @@ import { Broker } from './broker.ts';
 import type { CollectorDeclaration, Configuration } from './configuration.ts';
 import { lockStateDirectory } from './lock.ts';
 
-export const version = (createRequire(import.meta.url)(import.meta.url.endsWith('.ts') ? '../../package.json' : '../../../package.json') as { version: string }).version;
+export const version = (
+  createRequire(import.meta.url)(import.meta.url.endsWith('.ts') ? '../../package.json' : '../../../package.json') as {
+    version: string;
+  }
+).version;
 
 export interface StartOptions {
   readonly configuration: Configuration;
@@ -77,9 +81,18 @@ export async function startBroker(options: StartOptions): Promise<RunningBroker>
     );
   };
   let listener: Listener | undefined;
-  if (withSocket) listener = undo.use(await listen(address, { accept, failed: (error) => log.error({ component: 'transport', err: error }, 'the listening socket failed') }));
+  if (withSocket)
+    listener = undo.use(
+      await listen(address, {
+        accept,
+        failed: (error) => log.error({ component: 'transport', err: error }, 'the listening socket failed'),
+      }),
+    );
   lock?.announce({ pid: process.pid, socket: address, version, started_ms: broker.startedMs });
-  const supervisor = options.collectors === true ? superviseDeclared(broker, configuration.collectors, address, options.builtin ?? [], log) : undefined;
+  const supervisor =
+    options.collectors === true
+      ? superviseDeclared(broker, configuration.collectors, address, options.builtin ?? [], log)
+      : undefined;
   broker.supervisor = supervisor;
   // After a crash the old children come back by themselves within a moment, with the tasks they still hold.
   if (supervisor !== undefined) setTimeout(() => supervisor.startAll(), lock?.afterCrash === true ? 1500 : 0);
@@ -112,13 +125,26 @@ export async function startBroker(options: StartOptions): Promise<RunningBroker>
   };
 }
 
-function superviseDeclared(broker: Broker, declarations: readonly CollectorDeclaration[], socket: string, builtin: readonly string[], log: Logger): Supervisor {
+function superviseDeclared(
+  broker: Broker,
+  declarations: readonly CollectorDeclaration[],
+  socket: string,
+  builtin: readonly string[],
+  log: Logger,
+): Supervisor {
   const declared = declarations
     .filter(({ enabled }) => enabled)
     .map((one): Declared => {
       const [program = process.execPath, ...first] = builtin;
-      const run = one.command === undefined ? { command: program, args: [...first, 'collectors', 'run', one.type, '--id', one.id] } : { command: one.command, args: one.args };
-      return { ...one, ...run, env: { ...one.env, DEYE_SOCKET: socket, DEYE_COLLECTOR_ID: one.id, DEYE_SUPERVISED: '1' } };
+      const run =
+        one.command === undefined
+          ? { command: program, args: [...first, 'collectors', 'run', one.type, '--id', one.id] }
+          : { command: one.command, args: one.args };
+      return {
+        ...one,
+        ...run,
+        env: { ...one.env, DEYE_SOCKET: socket, DEYE_COLLECTOR_ID: one.id, DEYE_SUPERVISED: '1' },
+      };
     });
   return new Supervisor(declared, {
     log,

@@ -2,19 +2,31 @@
 import type { StoredTask, TaskSpec } from '../core/task.ts';
 import { type Fault, fault } from '../protocol/fault.ts';
 import type { Limits } from '../protocol/limits.ts';
-import { priorityNames, type TaskSubmitParsed, type TaskSummary } from '../protocol/message.ts';
 import { nilBytes } from '../protocol/msgpack.ts';
+import { priorityNames, type TaskSubmitParsed, type TaskSummary } from '../protocol/shape.ts';
 import { uuidTimeMs, uuidv7 } from '../protocol/uuid.ts';
 
 /** How far ahead of the broker's clock a caller's id may be. */
 const idAheadMsMax = 60_000;
 
 /** `payload` is a view into a received chunk; the spec keeps a copy of its own. */
-export function specOf(params: TaskSubmitParsed, payload: Uint8Array | undefined, limits: Limits, nowMs: number): TaskSpec | Fault {
+export function specOf(
+  params: TaskSubmitParsed,
+  payload: Uint8Array | undefined,
+  limits: Limits,
+  nowMs: number,
+): TaskSpec | Fault {
   if (payload !== undefined && payload.length > limits.payloadBytesMax)
-    return fault('payload_too_large', `The payload is ${payload.length} bytes; the limit is ${limits.payloadBytesMax}.`, { limit: limits.payloadBytesMax });
+    return fault(
+      'payload_too_large',
+      `The payload is ${payload.length} bytes; the limit is ${limits.payloadBytesMax}.`,
+      { limit: limits.payloadBytesMax },
+    );
   const id = params.id ?? uuidv7(nowMs);
-  if (params.id !== undefined && uuidTimeMs(id) > nowMs + idAheadMsMax) return fault('invalid_params', `The id ${id} was made in the future: its first 12 digits must be the time in ms.`, { id });
+  if (params.id !== undefined && uuidTimeMs(id) > nowMs + idAheadMsMax)
+    return fault('invalid_params', `The id ${id} was made in the future: its first 12 digits must be the time in ms.`, {
+      id,
+    });
   const { correlation } = params;
   return {
     id,
@@ -29,7 +41,10 @@ export function specOf(params: TaskSubmitParsed, payload: Uint8Array | undefined
     backoffBaseMs: params.backoff.base_ms,
     backoffCapMs: params.backoff.cap_ms,
     metadata: params.metadata,
-    correlation: correlation === undefined ? { correlation_id: id, root_id: id } : { ...correlation, root_id: correlation.root_id ?? correlation.correlation_id },
+    correlation:
+      correlation === undefined
+        ? { correlation_id: id, root_id: id }
+        : { ...correlation, root_id: correlation.root_id ?? correlation.correlation_id },
     payload: payload === undefined ? nilBytes : Uint8Array.prototype.slice.call(payload),
   };
 }

@@ -1,6 +1,6 @@
 /** The broker as a process, seen from a command: asking it to stop and seeing it go, waiting for its collectors. */
 import type { Client } from '../client/client.ts';
-import type { CollectorView } from '../protocol/message.ts';
+import type { CollectorView } from '../protocol/shape.ts';
 
 /** Hard end of a graceful stop. */
 const stopMs = 75_000;
@@ -11,15 +11,26 @@ export async function stopBroker(client: Client, type: 'graceful' | 'immediate')
   const closed = new Promise<void>((resolve) => client.onState((state) => state === 'closed' && resolve()));
   await client.request('shutdown', { type, reason: 'deye broker stop' });
   await closed;
-  for (const untilMs = Date.now() + stopMs; isAlive(pid); await pause(20)) if (Date.now() > untilMs) throw new Error(`The broker (pid ${pid}) is still there after ${stopMs / 1000} s. End it with: kill ${pid}`);
+  for (const untilMs = Date.now() + stopMs; isAlive(pid); await pause(20))
+    if (Date.now() > untilMs)
+      throw new Error(`The broker (pid ${pid}) is still there after ${stopMs / 1000} s. End it with: kill ${pid}`);
   return pid;
 }
 
 /** Resolves when no collector is starting any more, or with what is still starting when the time is over. */
-export async function settledCollectors(client: Client, timeoutMs: number, progress: (starting: readonly string[]) => void): Promise<CollectorView[]> {
+export async function settledCollectors(
+  client: Client,
+  timeoutMs: number,
+  progress: (starting: readonly string[]) => void,
+): Promise<CollectorView[]> {
   for (const untilMs = Date.now() + timeoutMs; ; await pause(50)) {
     const { collectors } = await client.request('collector.ls', {});
-    const starting = collectors.filter(({ status, status_reason }) => status === 'starting' || (status === 'stopped' && status_reason === 'not started yet')).map(({ collector_id }) => collector_id);
+    const starting = collectors
+      .filter(
+        ({ status, status_reason }) =>
+          status === 'starting' || (status === 'stopped' && status_reason === 'not started yet'),
+      )
+      .map(({ collector_id }) => collector_id);
     if (starting.length === 0 || Date.now() > untilMs) return collectors;
     progress(starting);
   }

@@ -1,7 +1,8 @@
 /** Collectors as people read them. */
-import type { CollectorView, Health, Reply } from '../protocol/message.ts';
+import type { Reply } from '../protocol/message.ts';
+import type { CollectorView, Health } from '../protocol/shape.ts';
+import { ago, bytes, inline, paint, plain, statusStyle } from '../tui/text.ts';
 import { pairs, table } from './table.ts';
-import { ago, bytes, inline, paint, plain, statusStyle } from './text.ts';
 
 export function collectorsTable(collectors: readonly CollectorView[]): string {
   if (collectors.length === 0) return 'No collectors. Start one with: deye collectors run procmond';
@@ -14,7 +15,10 @@ export function collectorsTable(collectors: readonly CollectorView[]): string {
     { title: 'FAILED', value: ({ failed }) => String(failed), right: true },
     { title: 'HEARD', value: ({ last_heartbeat_ms }) => ago(last_heartbeat_ms), right: true },
     { title: 'PID', value: ({ pid }) => (pid === 0 ? '-' : String(pid)), right: true },
-    { title: 'OPERATIONS', value: ({ operations, status_reason }) => (operations.length > 0 ? operations.join(', ') : plain(status_reason)) },
+    {
+      title: 'OPERATIONS',
+      value: ({ operations, status_reason }) => (operations.length > 0 ? operations.join(', ') : plain(status_reason)),
+    },
   ]);
 }
 
@@ -22,12 +26,18 @@ export function collectorText(collector: Reply<'collector.show'>): string {
   const head = pairs([
     ['id', plain(collector.collector_id)],
     ['type', plain(collector.collector_type)],
-    ['status', `${paint(statusStyle(collector.status), collector.status)}${collector.status_reason === '' ? '' : ` (${plain(collector.status_reason)})`} for ${ago(collector.status_since_ms)}`],
+    [
+      'status',
+      `${paint(statusStyle(collector.status), collector.status)}${collector.status_reason === '' ? '' : ` (${plain(collector.status_reason)})`} for ${ago(collector.status_since_ms)}`,
+    ],
     ['pid', String(collector.pid)],
     ['version', plain(collector.version)],
     ['operations', collector.operations.join(', ')],
     ['capabilities', collector.capabilities.join(', ')],
-    ['tasks', `${collector.tasks} of ${collector.max_concurrent_tasks}, ${collector.completed} done, ${collector.failed} failed`],
+    [
+      'tasks',
+      `${collector.tasks} of ${collector.max_concurrent_tasks}, ${collector.completed} done, ${collector.failed} failed`,
+    ],
     ['heard', `${ago(collector.last_heartbeat_ms)} ago`],
     ['memory', collector.rss_bytes === undefined ? undefined : bytes(collector.rss_bytes)],
     ['cpu', collector.cpu_percent === undefined ? undefined : `${collector.cpu_percent.toFixed(1)} %`],

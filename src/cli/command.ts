@@ -2,9 +2,20 @@
 import { Command, Errors, Flags } from '@oclif/core';
 import { type Client, type ConnectOptions, connect } from '../client/client.ts';
 import { faultTable } from '../protocol/fault.ts';
-import { plain } from './text.ts';
+import { plain } from '../tui/text.ts';
 
-export const exitCodes = { ok: 0, failed: 1, usage: 2, taskFailed: 3, notAllowed: 4, notFound: 5, notRunning: 69, tryLater: 75, waitedTooLong: 124, interrupted: 130 } as const;
+export const exitCodes = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  taskFailed: 3,
+  notAllowed: 4,
+  notFound: 5,
+  notRunning: 69,
+  tryLater: 75,
+  waitedTooLong: 124,
+  interrupted: 130,
+} as const;
 
 const operationalExits: Readonly<Record<string, number>> = {
   broker_not_running: exitCodes.notRunning,
@@ -26,19 +37,37 @@ export abstract class DeyeCommand extends Command {
   static override baseFlags = {
     socket: Flags.string({ description: "path of the broker's socket", env: 'DEYE_SOCKET', helpGroup: 'GLOBAL' }),
     json: Flags.boolean({ description: 'the same as --output json', helpGroup: 'GLOBAL' }),
-    output: Flags.option({ char: 'o', options: ['table', 'json', 'jsonl', 'yaml'] as const, description: 'how to print what was found', helpGroup: 'GLOBAL' })(),
+    output: Flags.option({
+      char: 'o',
+      options: ['table', 'json', 'jsonl', 'yaml'] as const,
+      description: 'how to print what was found',
+      helpGroup: 'GLOBAL',
+    })(),
   };
 
   #client: Client | undefined;
 
   /** One connection that is closed when the command ends. */
-  protected async connect(flags: { socket?: string | undefined }, options: Pick<ConnectOptions, 'role' | 'reconnect'> = {}): Promise<Client> {
-    this.#client = await connect({ name: `deye ${this.id?.replaceAll(':', ' ') ?? ''}`.trim(), version: this.config.version, reconnect: false, ...options, ...(flags.socket === undefined ? {} : { socket: flags.socket }) });
+  protected async connect(
+    flags: { socket?: string | undefined },
+    options: Pick<ConnectOptions, 'role' | 'reconnect'> = {},
+  ): Promise<Client> {
+    this.#client = await connect({
+      name: `deye ${this.id?.replaceAll(':', ' ') ?? ''}`.trim(),
+      version: this.config.version,
+      reconnect: false,
+      ...options,
+      ...(flags.socket === undefined ? {} : { socket: flags.socket }),
+    });
     return this.#client;
   }
 
   /** Prints `data` as asked; `people` is what a person sees by default. */
-  protected async print(data: unknown, flags: { json?: boolean | undefined; output?: 'table' | 'json' | 'jsonl' | 'yaml' | undefined }, people: () => string): Promise<void> {
+  protected async print(
+    data: unknown,
+    flags: { json?: boolean | undefined; output?: 'table' | 'json' | 'jsonl' | 'yaml' | undefined },
+    people: () => string,
+  ): Promise<void> {
     const format = flags.json === true ? 'json' : (flags.output ?? 'table');
     if (format === 'table') this.log(people());
     // One line, so that what `head` lets through is still whole; indented where a person reads it.
@@ -65,9 +94,20 @@ export abstract class DeyeCommand extends Command {
   override async catch(error: Error & { code?: string; exitCode?: number; oclif?: { exit?: number } }): Promise<void> {
     if (error instanceof Errors.ExitError) throw error;
     const code = error.code ?? (error.oclif === undefined ? 'internal' : 'usage');
-    const exit = operationalExits[code] ?? (faultTable as Record<string, { exit: number }>)[code]?.exit ?? error.oclif?.exit ?? exitCodes.failed;
-    if (this.argv.includes('--json')) process.stderr.write(`${JSON.stringify({ error: { code, message: error.message } })}\n`);
-    else process.stderr.write(`deye: ${error.message.split('\n').map((line) => plain(line, 2000)).join('\n')} [${code}]\n`);
+    const exit =
+      operationalExits[code] ??
+      (faultTable as Record<string, { exit: number }>)[code]?.exit ??
+      error.oclif?.exit ??
+      exitCodes.failed;
+    if (this.argv.includes('--json'))
+      process.stderr.write(`${JSON.stringify({ error: { code, message: error.message } })}\n`);
+    else
+      process.stderr.write(
+        `deye: ${error.message
+          .split('\n')
+          .map((line) => plain(line, 2000))
+          .join('\n')} [${code}]\n`,
+      );
     if (code === 'internal' && process.env.DEYE_DEBUG !== undefined) process.stderr.write(`${error.stack}\n`);
     process.exitCode = exit;
   }

@@ -48,7 +48,14 @@ export async function startInBackground(flags: StartFlags): Promise<Started> {
   const { stateDir } = await loadConfiguration(flags);
   ensurePrivateDirectory(stateDir);
   const log = join(stateDir, 'broker.log');
-  const describe = (pid: number, socket: string, running: string, already: boolean): Started => ({ pid, socket, store: join(stateDir, 'deye.db'), log, version: running, already_running: already });
+  const describe = (pid: number, socket: string, running: string, already: boolean): Started => ({
+    pid,
+    socket,
+    store: join(stateDir, 'deye.db'),
+    log,
+    version: running,
+    already_running: already,
+  });
   const output = openSync(log, 'a', 0o600);
   const child = spawn(process.execPath, [main, 'broker', 'start', '--foreground', ...argumentsOf(flags)], {
     detached: true,
@@ -60,8 +67,13 @@ export async function startInBackground(flags: StartFlags): Promise<Started> {
     const failed = (code: string, message: string) => resolve({ failed: { code, message } });
     child.once('message', (message) => resolve(message as FromChild));
     child.once('error', (error) => failed('start_failed', `The broker could not be started: ${error.message}.`));
-    child.once('exit', (code, signal) => failed('start_failed', `The broker ended (${signal ?? code}) before it was ready. See ${log}`));
-    setTimeout(() => failed('start_failed', `The broker was not ready after ${startupMs / 1000} s. See ${log}`), startupMs).unref();
+    child.once('exit', (code, signal) =>
+      failed('start_failed', `The broker ended (${signal ?? code}) before it was ready. See ${log}`),
+    );
+    setTimeout(
+      () => failed('start_failed', `The broker was not ready after ${startupMs / 1000} s. See ${log}`),
+      startupMs,
+    ).unref();
   });
   child.removeAllListeners();
   if (child.connected) child.disconnect();
@@ -74,18 +86,30 @@ export async function startInBackground(flags: StartFlags): Promise<Started> {
 
 /** What the broker that holds the lock says about itself; it may still be starting. */
 async function announced(stateDir: string): Promise<BrokerInfo> {
-  for (const untilMs = Date.now() + startupMs; Date.now() < untilMs; await new Promise((resolve) => setTimeout(resolve, 20))) {
+  for (
+    const untilMs = Date.now() + startupMs;
+    Date.now() < untilMs;
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  ) {
     const info = readBrokerInfo(stateDir);
     if (info !== undefined && isAlive(info.pid)) return info;
   }
-  throw new StartError('already_running', `Another broker holds ${stateDir} but has not become ready in ${startupMs / 1000} s. See ${join(stateDir, 'broker.log')}`);
+  throw new StartError(
+    'already_running',
+    `Another broker holds ${stateDir} but has not become ready in ${startupMs / 1000} s. See ${join(stateDir, 'broker.log')}`,
+  );
 }
 
 /** Runs the broker in this process until it is told to stop. Resolves with the exit code. */
 export async function runInForeground(flags: StartFlags): Promise<number> {
   const daemon = process.env.DEYE_DAEMON === '1';
   const pretty = !daemon && process.stderr.isTTY;
-  const log = pino({ base: { pid: process.pid } }, pretty ? { write: (line: string) => process.stderr.write(`${prettyLogLine(line)}\n`) } : pino.destination({ fd: 2, sync: true }));
+  const log = pino(
+    { base: { pid: process.pid } },
+    pretty
+      ? { write: (line: string) => process.stderr.write(`${prettyLogLine(line)}\n`) }
+      : pino.destination({ fd: 2, sync: true }),
+  );
   const tell = (message: FromChild): void => {
     if (process.send === undefined) return;
     process.send(message, undefined, undefined, () => process.disconnect?.());
@@ -140,5 +164,11 @@ function signalled(): Promise<'graceful'> {
 
 function argumentsOf(flags: StartFlags): string[] {
   const pair = (name: string, value: string | undefined) => (value === undefined ? [] : [name, value]);
-  return [...pair('--socket', flags.socket), ...pair('--state-dir', flags.stateDir), ...pair('--log-level', flags.logLevel), ...pair('--config', flags.file), ...(flags.collectors ? [] : ['--no-collectors'])];
+  return [
+    ...pair('--socket', flags.socket),
+    ...pair('--state-dir', flags.stateDir),
+    ...pair('--log-level', flags.logLevel),
+    ...pair('--config', flags.file),
+    ...(flags.collectors ? [] : ['--no-collectors']),
+  ];
 }

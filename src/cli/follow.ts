@@ -9,10 +9,17 @@ import { prettyLogLine } from './log-line.ts';
 /** Enough for the last few thousand lines without reading a log of any size. */
 const tailBytes = 4 * 1024 * 1024;
 
-export async function followLog(stateDir: string | undefined, { lines, follow, raw }: { lines: number; follow: boolean; raw: boolean }, print: (line: string) => void): Promise<void> {
+export async function followLog(
+  stateDir: string | undefined,
+  { lines, follow, raw }: { lines: number; follow: boolean; raw: boolean },
+  print: (line: string) => void,
+): Promise<void> {
   const path = join(stateDir ?? defaultStateDir(), 'broker.log');
   const size = statSync(path, { throwIfNoEntry: false })?.size;
-  if (size === undefined) throw new UsageError(`There is no log at ${path}: no broker was started in the background with this state directory.`);
+  if (size === undefined)
+    throw new UsageError(
+      `There is no log at ${path}: no broker was started in the background with this state directory.`,
+    );
   const show = (line: string) => print(raw ? line : prettyLogLine(line));
   const last: string[] = [];
   await read(path, Math.max(0, size - tailBytes), (line) => {

@@ -1,7 +1,14 @@
 /** A line of the broker's log as a person reads it. */
-import { paint, plain } from './text.ts';
+import { paint, plain } from '../tui/text.ts';
 
-const levels: Readonly<Record<number, readonly [string, Parameters<typeof paint>[0]]>> = { 10: ['trace', 'gray'], 20: ['debug', 'gray'], 30: ['info', 'green'], 40: ['warn', 'yellow'], 50: ['error', 'red'], 60: ['fatal', 'red'] };
+const levels: Readonly<Record<number, readonly [string, Parameters<typeof paint>[0]]>> = {
+  10: ['trace', 'gray'],
+  20: ['debug', 'gray'],
+  30: ['info', 'green'],
+  40: ['warn', 'yellow'],
+  50: ['error', 'red'],
+  60: ['fatal', 'red'],
+};
 
 export function prettyLogLine(line: string): string {
   let entry: Record<string, unknown>;
@@ -12,7 +19,9 @@ export function prettyLogLine(line: string): string {
   }
   const { time, level, msg, pid: _pid, hostname: _host, component, err, ...rest } = entry;
   const [name, style] = levels[Number(level)] ?? [String(level), 'gray'];
-  const details = Object.entries(rest).map(([key, value]) => `${key}=${typeof value === 'string' ? plain(value) : JSON.stringify(value)}`);
+  const details = Object.entries(rest).map(
+    ([key, value]) => `${key}=${typeof value === 'string' ? plain(value) : JSON.stringify(value)}`,
+  );
   const problem = err === undefined ? '' : ` — ${plain(String((err as { message?: string }).message ?? err), 1000)}`;
   return `${new Date(Number(time)).toISOString()} ${paint(style, name.padEnd(5))} ${plain(String(component ?? ''))}: ${plain(String(msg ?? ''), 4000)}${problem} ${paint('gray', details.join(' '))}`.trimEnd();
 }

@@ -1,7 +1,7 @@
 /** The routing strategy and its decisions as people read them. */
-import type { RoutingView } from '../protocol/message.ts';
+import type { RoutingView } from '../protocol/shape.ts';
+import { plain } from '../tui/text.ts';
 import { pairs, table } from './table.ts';
-import { plain } from './text.ts';
 
 export function routingText({ strategy, per_operation, decisions, by_collector }: RoutingView): string {
   const head = pairs([

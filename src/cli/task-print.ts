@@ -1,10 +1,17 @@
 /** Tasks as people read them. */
-import type { Submitted, TaskDetail, TaskSummary } from '../protocol/message.ts';
+import type { Submitted, TaskDetail, TaskSummary } from '../protocol/shape.ts';
+import { ago, bytes, inline, paint, plain, statusStyle } from '../tui/text.ts';
 import { genericTable, pairs, table } from './table.ts';
-import { ago, bytes, inline, paint, plain, statusStyle } from './text.ts';
 
 export function submittedText({ id, state, collector_id, position, duplicate, warning }: Submitted): string {
-  const where = collector_id !== undefined ? `handed to ${collector_id}` : position === undefined ? state : position === 0 ? 'waits, next in its queue' : `waits behind ${position} others`;
+  const where =
+    collector_id !== undefined
+      ? `handed to ${collector_id}`
+      : position === undefined
+        ? state
+        : position === 0
+          ? 'waits, next in its queue'
+          : `waits behind ${position} others`;
   const lines = [`${id}  ${duplicate ? `was there already (${state})` : where}`];
   if (warning !== undefined) lines.push(paint('yellow', `${warning.code}: ${plain(warning.message, 1000)}`));
   return lines.join('\n');
@@ -45,7 +52,10 @@ export function taskText(task: TaskDetail): string {
           { title: 'COLLECTOR', value: ({ collector_id }) => plain(collector_id, 30) },
           { title: 'OUTCOME', value: ({ outcome }) => outcome },
           { title: 'TOOK', value: ({ started_ms, ended_ms }) => ago(started_ms, ended_ms), right: true },
-          { title: 'ERROR', value: ({ error }) => (error === undefined ? '' : plain(`${error.code}: ${error.message}`)) },
+          {
+            title: 'ERROR',
+            value: ({ error }) => (error === undefined ? '' : plain(`${error.code}: ${error.message}`)),
+          },
         ])}`;
   return `${head}${attempts}${task.state === 'completed' ? `\n\n${resultText(task.result)}` : ''}`;
 }
@@ -55,13 +65,20 @@ export function resultText(result: unknown): string {
   const rows = rowsOf(result);
   if (rows === undefined) return plain(JSON.stringify(result, null, 2), 100_000).replaceAll('\\x0a', '\n');
   const rest = Array.isArray(result) ? [] : Object.entries(result as object).filter(([, value]) => value !== rows);
-  const foot = rest.length === 0 ? '' : `\n${paint('gray', rest.map(([key, value]) => `${key} ${inline(value)}`).join('  '))}`;
+  const foot =
+    rest.length === 0 ? '' : `\n${paint('gray', rest.map(([key, value]) => `${key} ${inline(value)}`).join('  '))}`;
   return genericTable(rows, cell) + foot;
 }
 
 function rowsOf(result: unknown): Record<string, unknown>[] | undefined {
-  const lists = Array.isArray(result) ? [result] : typeof result === 'object' && result !== null ? Object.values(result).filter(Array.isArray) : [];
-  const list = lists.find((one) => one.length > 0 && one.every((row) => typeof row === 'object' && row !== null && !Array.isArray(row)));
+  const lists = Array.isArray(result)
+    ? [result]
+    : typeof result === 'object' && result !== null
+      ? Object.values(result).filter(Array.isArray)
+      : [];
+  const list = lists.find(
+    (one) => one.length > 0 && one.every((row) => typeof row === 'object' && row !== null && !Array.isArray(row)),
+  );
   return list as Record<string, unknown>[] | undefined;
 }
 

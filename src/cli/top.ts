@@ -1,7 +1,7 @@
 /** `deye top` on a terminal and off one. Ink and React are loaded only for the first. */
 import { stripVTControlCharacters } from 'node:util';
 import type { Client } from '../client/client.ts';
-import type { Snapshot } from '../protocol/message.ts';
+import type { Snapshot } from '../protocol/shape.ts';
 import { TopFeed } from '../tui/feed.ts';
 import { layout, rollingLine } from '../tui/layout.ts';
 import { initialState, reduce } from '../tui/model.ts';
@@ -10,7 +10,9 @@ export async function showTop(client: Client, print: (line: string) => void): Pr
   const feed = new TopFeed();
   if (process.stdout.isTTY && process.stdin.isTTY) {
     const { openScreen } = await import('../tui/screen.tsx');
-    void feed.follow(client).catch((error: Error) => feed.send({ kind: 'connection', state: 'closed', why: error.message }));
+    void feed
+      .follow(client)
+      .catch((error: Error) => feed.send({ kind: 'connection', state: 'closed', why: error.message }));
     return openScreen(feed);
   }
   let last: unknown;

@@ -4,14 +4,15 @@
  */
 import type { Duplex } from 'node:stream';
 import { type Fault, FaultError } from '../protocol/fault.ts';
-import type { CollectorMethod, Method, Params, Reply, Role, Submitted, TaskDetail, TaskSubmit, Welcome } from '../protocol/message.ts';
+import type { CollectorMethod, Method, Params, Reply, Welcome } from '../protocol/message.ts';
+import type { Role, Submitted, TaskDetail, TaskSubmit } from '../protocol/shape.ts';
 import { uuidv7 } from '../protocol/uuid.ts';
 import { defaultSocket, defaultStateDir } from '../transport/address.ts';
 import { connectSocket } from '../transport/connect.ts';
 import { readPipeIdentity } from '../transport/pipe.ts';
 import { proveAsClient } from '../transport/token.ts';
 import { Connection, ConnectionLostError, type IncomingCall, type Message } from './connection.ts';
-import { Subscription, type SubscribeOptions } from './subscription.ts';
+import { type SubscribeOptions, Subscription } from './subscription.ts';
 
 export interface ConnectOptions {
   /** Path of the broker's socket. Default: where `deye broker start` puts it. */
@@ -103,17 +104,32 @@ export class Client implements AsyncDisposable {
   }
 
   /** Realtime: at most once, no receipt. False when it could not even be sent because there is no connection. */
-  publish(topic: string, body: unknown, options?: { readonly headers?: Readonly<Record<string, unknown>>; readonly receipt?: false }): boolean;
+  publish(
+    topic: string,
+    body: unknown,
+    options?: { readonly headers?: Readonly<Record<string, unknown>>; readonly receipt?: false },
+  ): boolean;
   /** Processed: resolves once every matching subscriber has been handed it. Rejects when the connection is lost. */
-  publish(topic: string, body: unknown, options: { readonly headers?: Readonly<Record<string, unknown>>; readonly receipt: true }): Promise<{ subscribers: number }>;
-  publish(topic: string, body: unknown, options: { readonly headers?: Readonly<Record<string, unknown>>; readonly receipt?: boolean } = {}): boolean | Promise<{ subscribers: number }> {
-    if (options.receipt === true) return this.#connected.promise.then((connection) => connection.publishReceipted(topic, body, options.headers));
+  publish(
+    topic: string,
+    body: unknown,
+    options: { readonly headers?: Readonly<Record<string, unknown>>; readonly receipt: true },
+  ): Promise<{ subscribers: number }>;
+  publish(
+    topic: string,
+    body: unknown,
+    options: { readonly headers?: Readonly<Record<string, unknown>>; readonly receipt?: boolean } = {},
+  ): boolean | Promise<{ subscribers: number }> {
+    if (options.receipt === true)
+      return this.#connected.promise.then((connection) => connection.publishReceipted(topic, body, options.headers));
     return this.#connection?.publish(topic, body, options.headers) ?? false;
   }
 
   /** Messages that match any of the patterns, as an async iterable. Rejects with `bad_pattern` and the like. */
   async subscribe(patterns: string | readonly string[], options: SubscribeOptions = {}): Promise<Subscription> {
-    const subscription = new Subscription(typeof patterns === 'string' ? [patterns] : patterns, options, (closed) => this.#unsubscribe(closed));
+    const subscription = new Subscription(typeof patterns === 'string' ? [patterns] : patterns, options, (closed) =>
+      this.#unsubscribe(closed),
+    );
     // Listening starts before the broker is told, so that nothing falls between.
     this.#subscriptions.add(subscription);
     try {
@@ -122,7 +138,8 @@ export class Client implements AsyncDisposable {
       this.#subscriptions.delete(subscription);
       throw error;
     }
-    for (const pattern of subscription.patterns) this.#patternUses.set(pattern, (this.#patternUses.get(pattern) ?? 0) + 1);
+    for (const pattern of subscription.patterns)
+      this.#patternUses.set(pattern, (this.#patternUses.get(pattern) ?? 0) + 1);
     return subscription;
   }
 
@@ -132,7 +149,12 @@ export class Client implements AsyncDisposable {
   }
 
   /** A call to a collector (by id), or to any healthy one that offers an operation (`any:operation`). */
-  call(target: string, method: CollectorMethod | (string & {}), params: unknown = {}, options: CallOptions = {}): Promise<unknown> {
+  call(
+    target: string,
+    method: CollectorMethod | (string & {}),
+    params: unknown = {},
+    options: CallOptions = {},
+  ): Promise<unknown> {
     return this.#request(target, method, params, options);
   }
 
@@ -142,8 +164,15 @@ export class Client implements AsyncDisposable {
   }
 
   /** Submits up to 1,000 tasks in one commit; one outcome each, in their order. */
-  async submitBatch(tasks: readonly TaskSubmit[], options: CallOptions = {}): Promise<Reply<'task.submit_batch'>['outcomes']> {
-    const reply = await this.#repeat('task.submit_batch', { tasks: tasks.map((task) => ({ ...task, id: task.id ?? uuidv7() })) }, options);
+  async submitBatch(
+    tasks: readonly TaskSubmit[],
+    options: CallOptions = {},
+  ): Promise<Reply<'task.submit_batch'>['outcomes']> {
+    const reply = await this.#repeat(
+      'task.submit_batch',
+      { tasks: tasks.map((task) => ({ ...task, id: task.id ?? uuidv7() })) },
+      options,
+    );
     return reply.outcomes;
   }
 
@@ -174,7 +203,12 @@ export class Client implements AsyncDisposable {
     return this.close();
   }
 
-  async #request(target: string, method: string, params: unknown, { timeoutMs = callMsDefault, signal, onChunk }: CallOptions): Promise<unknown> {
+  async #request(
+    target: string,
+    method: string,
+    params: unknown,
+    { timeoutMs = callMsDefault, signal, onChunk }: CallOptions,
+  ): Promise<unknown> {
     const connection = this.#connection ?? (await this.#reconnected(method, timeoutMs));
     return connection.request(target, method, params, timeoutMs, { signal, chunk: onChunk });
   }
@@ -187,8 +221,10 @@ export class Client implements AsyncDisposable {
       try {
         return await this.request(method, params, { ...options, timeoutMs: leftMs });
       } catch (error) {
-        const lost = error instanceof ConnectionLostError || (error instanceof FaultError && error.code === 'shutting_down');
-        if (!lost || this.#state === 'closed' || this.#options.reconnect === false || performance.now() >= untilMs) throw error;
+        const lost =
+          error instanceof ConnectionLostError || (error instanceof FaultError && error.code === 'shutting_down');
+        if (!lost || this.#state === 'closed' || this.#options.reconnect === false || performance.now() >= untilMs)
+          throw error;
         await new Promise((resolve) => setTimeout(resolve, Math.min(backoffBaseMs, leftMs)));
       }
     }
@@ -198,13 +234,21 @@ export class Client implements AsyncDisposable {
     if (this.#state === 'closed') return Promise.reject(new ConnectionLostError('The client is closed.'));
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new ConnectionLostError(`The broker was away for ${timeoutMs} ms, so ${method} was not sent.`)), timeoutMs);
+      timer = setTimeout(
+        () => reject(new ConnectionLostError(`The broker was away for ${timeoutMs} ms, so ${method} was not sent.`)),
+        timeoutMs,
+      );
     });
     return Promise.race([this.#connected.promise, late]).finally(() => clearTimeout(timer));
   }
 
   async #dial(): Promise<Connection> {
-    const { name = process.argv[1]?.split(/[\\/]/).at(-1) ?? 'node', version = '', role = 'operator', timeoutMs = 5000 } = this.#options;
+    const {
+      name = process.argv[1]?.split(/[\\/]/).at(-1) ?? 'node',
+      version = '',
+      role = 'operator',
+      timeoutMs = 5000,
+    } = this.#options;
     const stream = await this.#stream(timeoutMs);
     return Connection.open(
       stream,
@@ -302,7 +346,8 @@ export class Client implements AsyncDisposable {
         unused.push(pattern);
       }
     }
-    if (unused.length > 0 && this.#connection !== undefined) await this.request('unsubscribe', { patterns: unused }).catch(() => {}); // the connection went meanwhile, and the patterns with it
+    if (unused.length > 0 && this.#connection !== undefined)
+      await this.request('unsubscribe', { patterns: unused }).catch(() => {}); // the connection went meanwhile, and the patterns with it
   }
 
   async #answer({ id, method, params }: IncomingCall): Promise<void> {
@@ -310,14 +355,24 @@ export class Client implements AsyncDisposable {
     const controller = new AbortController();
     this.#running.set(id, controller);
     try {
-      if (this.#handler === undefined) throw new FaultError({ code: 'unsupported_operation', message: 'This session answers no calls.', category: 'configuration' });
+      if (this.#handler === undefined)
+        throw new FaultError({
+          code: 'unsupported_operation',
+          message: 'This session answers no calls.',
+          category: 'configuration',
+        });
       const result = await this.#handler(method, params, controller.signal);
       if (isStream(result)) {
         for await (const part of result) connection?.chunk(id, part);
         connection?.reply(id, 0, null);
       } else connection?.reply(id, 0, result);
     } catch (error) {
-      const { code = 'handler_failed', category = 'internal', retry = false, context = {} } = error instanceof FaultError ? error : {};
+      const {
+        code = 'handler_failed',
+        category = 'internal',
+        retry = false,
+        context = {},
+      } = error instanceof FaultError ? error : {};
       connection?.reply(id, 1, { code, message: (error as Error).message, category, retry, context });
     } finally {
       this.#running.delete(id);

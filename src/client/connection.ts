@@ -1,10 +1,22 @@
 /** One connection to a broker, from hello to the end: frames out, frames in, and the requests that wait for a reply. */
 import type { Duplex } from 'node:stream';
-import { type Fault, fault, FaultError } from '../protocol/fault.ts';
-import { encodeFrame, encodeFrameWith, FrameReader, type FrameSink, FrameTooLargeError, Kind, protocolVersion, readId, requestIdMax, requestIdMin } from '../protocol/frame.ts';
+import { type Fault, FaultError, fault } from '../protocol/fault.ts';
+import {
+  encodeFrame,
+  encodeFrameWith,
+  FrameReader,
+  type FrameSink,
+  FrameTooLargeError,
+  Kind,
+  protocolVersion,
+  readId,
+  requestIdMax,
+  requestIdMin,
+} from '../protocol/frame.ts';
 import { limitTable } from '../protocol/limits.ts';
-import type { Role, Welcome } from '../protocol/message.ts';
+import type { Welcome } from '../protocol/message.ts';
 import { decodeValue, encodeBody, MalformedError } from '../protocol/msgpack.ts';
+import type { Role } from '../protocol/shape.ts';
 
 export interface Message {
   readonly topic: string;
@@ -51,16 +63,28 @@ export class Connection implements FrameSink {
   readonly #events: ConnectionEvents;
   readonly #reader = new FrameReader(limitTable.frameBytesMax.value);
   readonly #waiting = new Map<number, Waiting>();
-  readonly #receipts: { sequence: number; resolve(receipt: { subscribers: number }): void; reject(error: Error): void }[] = [];
+  readonly #receipts: {
+    sequence: number;
+    resolve(receipt: { subscribers: number }): void;
+    reject(error: Error): void;
+  }[] = [];
   #nextId = requestIdMin;
   #sequence = 0;
   #closed: Error | undefined;
   #corked = false;
 
   /** Says hello over a connected stream and waits for the welcome. Rejects with the FaultError of a refusal. */
-  static async open(stream: Duplex, hello: { name: string; version: string; role: Role }, events: ConnectionEvents, timeoutMs: number): Promise<Connection> {
+  static async open(
+    stream: Duplex,
+    hello: { name: string; version: string; role: Role },
+    events: ConnectionEvents,
+    timeoutMs: number,
+  ): Promise<Connection> {
     const connection = new Connection(stream, events);
-    const timer = setTimeout(() => connection.#end(new ConnectionLostError(`The broker said nothing for ${timeoutMs} ms.`)), timeoutMs);
+    const timer = setTimeout(
+      () => connection.#end(new ConnectionLostError(`The broker said nothing for ${timeoutMs} ms.`)),
+      timeoutMs,
+    );
     stream.write(encodeFrame([Kind.hello, { protocol: protocolVersion, ...hello }]));
     try {
       await connection.#greeting.promise;
@@ -77,7 +101,9 @@ export class Connection implements FrameSink {
     this.#stream = stream;
     this.#events = events;
     stream.on('data', (chunk: Buffer) => this.#read(chunk));
-    stream.on('error', (cause) => this.#end(new ConnectionLostError(`The connection broke: ${cause.message}.`, { cause })));
+    stream.on('error', (cause) =>
+      this.#end(new ConnectionLostError(`The connection broke: ${cause.message}.`, { cause })),
+    );
     stream.on('close', () => this.#end(new ConnectionLostError('The broker closed the connection.')));
     stream.on('end', () => this.#end(new ConnectionLostError('The broker closed the connection.')));
   }
@@ -88,36 +114,74 @@ export class Connection implements FrameSink {
   }
 
   /** Calls `method` of `target`; resolves with the result or rejects with a FaultError or ConnectionLostError. */
-  request(target: string, method: string, params: unknown, deadlineMs: number, options: { signal?: AbortSignal | undefined; chunk?: ((body: unknown) => void) | undefined } = {}): Promise<unknown> {
+  request(
+    target: string,
+    method: string,
+    params: unknown,
+    deadlineMs: number,
+    options: { signal?: AbortSignal | undefined; chunk?: ((body: unknown) => void) | undefined } = {},
+  ): Promise<unknown> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     const id = this.#freeId();
     const frame = encodeFrameWith([Kind.request, id, target, method], encodeBody(params ?? {}));
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    const timer = setTimeout(() => this.#fail(id, new FaultError({ code: 'deadline_exceeded', message: `No answer to ${method} came within ${deadlineMs} ms.`, category: 'timeout', retry: true })), deadlineMs + silenceMs);
+    const timer = setTimeout(
+      () =>
+        this.#fail(
+          id,
+          new FaultError({
+            code: 'deadline_exceeded',
+            message: `No answer to ${method} came within ${deadlineMs} ms.`,
+            category: 'timeout',
+            retry: true,
+          }),
+        ),
+      deadlineMs + silenceMs,
+    );
     this.#waiting.set(id, { resolve, reject, chunk: options.chunk, timer });
     this.#write(withDeadline(frame, deadlineMs));
     const abort = () => {
       this.#write(encodeFrame([Kind.cancel, id]));
-      this.#fail(id, new FaultError({ code: 'cancelled', message: `The call of ${method} was cancelled.`, category: 'communication' }));
+      this.#fail(
+        id,
+        new FaultError({
+          code: 'cancelled',
+          message: `The call of ${method} was cancelled.`,
+          category: 'communication',
+        }),
+      );
     };
     if (options.signal?.aborted === true) abort();
     options.signal?.addEventListener('abort', abort, { once: true });
-    return options.signal === undefined ? promise : promise.finally(() => options.signal?.removeEventListener('abort', abort));
+    return options.signal === undefined
+      ? promise
+      : promise.finally(() => options.signal?.removeEventListener('abort', abort));
   }
 
   /** False when it was not written because the connection is gone. */
   publish(topic: string, body: unknown, headers?: Readonly<Record<string, unknown>>): boolean {
     if (this.#closed !== undefined) return false;
-    this.#write(headers === undefined ? encodeFrameWith([Kind.publish, topic], encodeBody(body)) : encodeFrame([Kind.publish, topic, body, headers]));
+    this.#write(
+      headers === undefined
+        ? encodeFrameWith([Kind.publish, topic], encodeBody(body))
+        : encodeFrame([Kind.publish, topic, body, headers]),
+    );
     return true;
   }
 
   /** Resolves when every matching subscriber has been handed the message. */
-  publishReceipted(topic: string, body: unknown, headers?: Readonly<Record<string, unknown>>): Promise<{ subscribers: number }> {
+  publishReceipted(
+    topic: string,
+    body: unknown,
+    headers?: Readonly<Record<string, unknown>>,
+  ): Promise<{ subscribers: number }> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
     const sequence = ++this.#sequence;
     return new Promise((resolve, reject) => {
-      const frame = headers === undefined ? encodeFrameWith([Kind.publishReceipted, sequence, topic], encodeBody(body)) : encodeFrame([Kind.publishReceipted, sequence, topic, body, headers]);
+      const frame =
+        headers === undefined
+          ? encodeFrameWith([Kind.publishReceipted, sequence, topic], encodeBody(body))
+          : encodeFrame([Kind.publishReceipted, sequence, topic, body, headers]);
       this.#receipts.push({ sequence, resolve, reject });
       this.#write(frame);
     });
@@ -156,7 +220,8 @@ export class Connection implements FrameSink {
       this.#undecodable(bytes, start, error as Error);
       return true;
     }
-    if (this.#welcome === undefined && frame[0] !== Kind.welcome && frame[0] !== Kind.goodbye) throw new MalformedError(`frame kind ${frame[0]} came before the welcome`);
+    if (this.#welcome === undefined && frame[0] !== Kind.welcome && frame[0] !== Kind.goodbye)
+      throw new MalformedError(`frame kind ${frame[0]} came before the welcome`);
     switch (frame[0]) {
       case Kind.welcome:
         this.#welcome = frame[1] as Welcome;
@@ -164,16 +229,29 @@ export class Connection implements FrameSink {
         this.#greeting.resolve();
         break;
       case Kind.publish:
-        this.#events.message({ topic: frame[1] as string, body: frame[2], ...(frame[3] === undefined ? {} : { headers: frame[3] as Record<string, unknown> }) });
+        this.#events.message({
+          topic: frame[1] as string,
+          body: frame[2],
+          ...(frame[3] === undefined ? {} : { headers: frame[3] as Record<string, unknown> }),
+        });
         break;
       case Kind.publishReceipted:
-        this.#events.message({ topic: frame[2] as string, body: frame[3], ...(frame[4] === undefined ? {} : { headers: frame[4] as Record<string, unknown> }) });
+        this.#events.message({
+          topic: frame[2] as string,
+          body: frame[3],
+          ...(frame[4] === undefined ? {} : { headers: frame[4] as Record<string, unknown> }),
+        });
         break;
       case Kind.receipt:
         this.#receipt(frame[1] as number, frame[2] as number, frame[3] as Fault | undefined);
         break;
       case Kind.request:
-        this.#events.call({ id: frame[1] as number, method: frame[3] as string, params: frame[4], deadlineMs: (frame[5] as number) ?? 0 });
+        this.#events.call({
+          id: frame[1] as number,
+          method: frame[3] as string,
+          params: frame[4],
+          deadlineMs: (frame[5] as number) ?? 0,
+        });
         break;
       case Kind.reply:
         this.#replied(frame[1] as number, frame[2] as number, frame[3]);
@@ -245,7 +323,10 @@ export class Connection implements FrameSink {
   #end(why: Error): void {
     if (this.#closed !== undefined) return;
     this.#closed = why;
-    const lost = why instanceof FaultError ? why : new ConnectionLostError(`The connection to the broker ended: ${why.message}`, { cause: why });
+    const lost =
+      why instanceof FaultError
+        ? why
+        : new ConnectionLostError(`The connection to the broker ended: ${why.message}`, { cause: why });
     for (const id of [...this.#waiting.keys()]) this.#fail(id, lost);
     for (const { reject } of this.#receipts.splice(0)) reject(lost);
     if (this.#welcome === undefined) this.#greeting.reject(why);

@@ -20,7 +20,11 @@ export class Subscription implements AsyncIterableIterator<Message>, AsyncDispos
   #taker: ((result: IteratorResult<Message>) => void) | undefined;
   #done = false;
 
-  constructor(patterns: readonly string[], options: SubscribeOptions, closed: (subscription: Subscription) => Promise<void>) {
+  constructor(
+    patterns: readonly string[],
+    options: SubscribeOptions,
+    closed: (subscription: Subscription) => Promise<void>,
+  ) {
     this.patterns = patterns;
     this.#exclude = options.exclude ?? [];
     this.#bufferMax = options.bufferMax ?? 10_000;
@@ -29,7 +33,11 @@ export class Subscription implements AsyncIterableIterator<Message>, AsyncDispos
 
   /** Called by the client for every message of the session. */
   offer(message: Message): void {
-    if (!this.patterns.some((pattern) => topicMatches(pattern, message.topic)) || this.#exclude.some((pattern) => topicMatches(pattern, message.topic))) return;
+    if (
+      !this.patterns.some((pattern) => topicMatches(pattern, message.topic)) ||
+      this.#exclude.some((pattern) => topicMatches(pattern, message.topic))
+    )
+      return;
     if (this.#taker !== undefined) {
       this.#taker({ value: message, done: false });
       this.#taker = undefined;

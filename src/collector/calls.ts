@@ -1,6 +1,7 @@
 /** The calls that every collector answers, whatever it collects. */
 import { FaultError } from '../protocol/fault.ts';
-import type { CollectorMethod, Health } from '../protocol/message.ts';
+import type { CollectorMethod } from '../protocol/message.ts';
+import type { Health } from '../protocol/shape.ts';
 import type { Worker } from './run.ts';
 
 type Params = Readonly<Record<string, unknown>>;
@@ -15,7 +16,13 @@ const answers: Record<CollectorMethod, (worker: Worker, params: Params) => unkno
       status: own.status ?? (limitation === undefined ? 'healthy' : 'degraded'),
       uptime_seconds: (Date.now() - worker.startedMs) / 1000,
       components: { collection: { status: worker.state, message: limitation ?? '', ...check }, ...own.components },
-      metrics: { tasks: worker.held.size, completed: worker.completed, failed: worker.failed, rss_bytes: process.memoryUsage.rss(), ...own.metrics },
+      metrics: {
+        tasks: worker.held.size,
+        completed: worker.completed,
+        failed: worker.failed,
+        rss_bytes: process.memoryUsage.rss(),
+        ...own.metrics,
+      },
       error_count: worker.failed,
       last_heartbeat: worker.lastHeartbeatMs,
     };
@@ -46,14 +53,29 @@ const answers: Record<CollectorMethod, (worker: Worker, params: Params) => unkno
   update_config: async (worker, { changes = {}, validate_only = false }) => {
     const { configure } = worker.definition;
     const fields = Object.keys(changes as object);
-    if (configure === undefined) throw new FaultError({ code: 'unsupported_operation', message: `Collector ${worker.id} has nothing to configure.`, category: 'configuration' });
+    if (configure === undefined)
+      throw new FaultError({
+        code: 'unsupported_operation',
+        message: `Collector ${worker.id} has nothing to configure.`,
+        category: 'configuration',
+      });
     try {
       await configure(changes as Params, validate_only === true);
     } catch (error) {
-      throw new FaultError({ code: 'invalid_params', message: (error as Error).message, category: 'configuration', context: { version: worker.configVersion } });
+      throw new FaultError({
+        code: 'invalid_params',
+        message: (error as Error).message,
+        category: 'configuration',
+        context: { version: worker.configVersion },
+      });
     }
     if (validate_only !== true) worker.configVersion++;
-    return { version: worker.configVersion, changed_fields: validate_only === true ? [] : fields, restarted: false, validated: true };
+    return {
+      version: worker.configVersion,
+      changed_fields: validate_only === true ? [] : fields,
+      restarted: false,
+      validated: true,
+    };
   },
 
   shutdown: (worker, { type = 'graceful', graceful_timeout_ms = 30_000, reason = '' }) => {
@@ -68,11 +90,25 @@ const answers: Record<CollectorMethod, (worker: Worker, params: Params) => unkno
 
 export function answerCall(worker: Worker, method: string, params: unknown): unknown {
   if (!Object.hasOwn(answers, method))
-    throw new FaultError({ code: 'unsupported_operation', message: `Collector ${worker.id} has no method "${method.slice(0, 80)}". It has: ${Object.keys(answers).join(', ')}.`, category: 'configuration' });
-  if (params !== null && (typeof params !== 'object' || Array.isArray(params))) throw new FaultError({ code: 'invalid_params', message: `The params of ${method} must be a map.`, category: 'configuration' });
+    throw new FaultError({
+      code: 'unsupported_operation',
+      message: `Collector ${worker.id} has no method "${method.slice(0, 80)}". It has: ${Object.keys(answers).join(', ')}.`,
+      category: 'configuration',
+    });
+  if (params !== null && (typeof params !== 'object' || Array.isArray(params)))
+    throw new FaultError({
+      code: 'invalid_params',
+      message: `The params of ${method} must be a map.`,
+      category: 'configuration',
+    });
   return answers[method as CollectorMethod](worker, (params ?? {}) as Params);
 }
 
 function refuseWhileDraining(worker: Worker): void {
-  if (worker.state === 'draining') throw new FaultError({ code: 'wrong_state', message: `Collector ${worker.id} is draining and ends soon.`, category: 'configuration' });
+  if (worker.state === 'draining')
+    throw new FaultError({
+      code: 'wrong_state',
+      message: `Collector ${worker.id} is draining and ends soon.`,
+      category: 'configuration',
+    });
 }

@@ -1,6 +1,7 @@
 /** What a collector is, as its author writes it. `run.ts` brings it to life. */
 import type { CallOptions } from '../client/client.ts';
-import type { Assignment, Health } from '../protocol/message.ts';
+import type { Assignment } from '../protocol/message.ts';
+import type { Health } from '../protocol/shape.ts';
 import { type RunOptions, run } from './run.ts';
 
 export interface Task {
@@ -41,7 +42,10 @@ export interface CollectorDefinition {
   /** Priorities it accepts, as ranges. Default all. */
   readonly priorityLevels?: readonly (readonly [number, number])[];
   /** Called for start_collection and once at the beginning. */
-  readonly start?: (overrides: Readonly<Record<string, unknown>>, context: Pick<TaskContext, 'publish'>) => void | Promise<void>;
+  readonly start?: (
+    overrides: Readonly<Record<string, unknown>>,
+    context: Pick<TaskContext, 'publish'>,
+  ) => void | Promise<void>;
   /** Called for stop_collection and once at the end. */
   readonly stop?: (reason: string) => void | Promise<void>;
   /** Adds to what health_check answers. */

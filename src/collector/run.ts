@@ -3,10 +3,11 @@
  * handlers do, hands in each result until the broker has it, and drains when it is told to stop.
  */
 import { hostname } from 'node:os';
-import { type Client, connect, type ConnectOptions } from '../client/client.ts';
+import { type Client, type ConnectOptions, connect } from '../client/client.ts';
 import { ConnectionLostError, type Message } from '../client/connection.ts';
 import { FaultError } from '../protocol/fault.ts';
-import type { Assignment, AttemptCancel, CollectorRegister, Reply } from '../protocol/message.ts';
+import type { Assignment, AttemptCancel, Reply } from '../protocol/message.ts';
+import type { CollectorRegister } from '../protocol/shape.ts';
 import { answerCall } from './calls.ts';
 import type { CollectorDefinition, TaskContext } from './define.ts';
 import { GiveUp, RetryAfter, TryElsewhere } from './define.ts';
@@ -126,11 +127,22 @@ export class Worker {
   #status(): { status: 'healthy' | 'degraded' | 'stopped'; status_reason: string } {
     if (this.state === 'stopped') return { status: 'stopped', status_reason: 'collection is stopped' };
     const limitation = this.definition.limitation?.();
-    return limitation === undefined ? { status: 'healthy', status_reason: '' } : { status: 'degraded', status_reason: limitation };
+    return limitation === undefined
+      ? { status: 'healthy', status_reason: '' }
+      : { status: 'degraded', status_reason: limitation };
   }
 
   async #register(): Promise<void> {
-    const { type, version = '0', operations, capabilities = [], eventDomains = [], labels = {}, maxConcurrentTasks = 1, priorityLevels = [[0, 255]] } = this.definition;
+    const {
+      type,
+      version = '0',
+      operations,
+      capabilities = [],
+      eventDomains = [],
+      labels = {},
+      maxConcurrentTasks = 1,
+      priorityLevels = [[0, 255]],
+    } = this.definition;
     const offer: CollectorRegister = {
       collector_id: this.id,
       collector_type: type,
@@ -161,7 +173,10 @@ export class Worker {
       try {
         return await this.#client.request('collector.register', offer);
       } catch (error) {
-        const mine = error instanceof FaultError && error.code === 'id_taken' && (error.context.pid === process.pid || process.env.DEYE_SUPERVISED === '1');
+        const mine =
+          error instanceof FaultError &&
+          error.code === 'id_taken' &&
+          (error.context.pid === process.pid || process.env.DEYE_SUPERVISED === '1');
         if (!mine || left === 0) throw error;
         await new Promise((resolve) => setTimeout(resolve, registerRetryMs));
       }
@@ -176,10 +191,17 @@ export class Worker {
     this.#cpu = process.cpuUsage();
     this.#cpuAtMs = nowMs;
     try {
-      const said = { sequence: ++this.#sequence, leases, cpu_percent: cpuPercent, rss_bytes: process.memoryUsage.rss(), ...this.#status() };
+      const said = {
+        sequence: ++this.#sequence,
+        leases,
+        cpu_percent: cpuPercent,
+        rss_bytes: process.memoryUsage.rss(),
+        ...this.#status(),
+      };
       const { lost } = await this.#client.request('collector.heartbeat', said);
       this.lastHeartbeatMs = Date.now();
-      for (const { task_id, attempt } of lost) if (this.held.get(task_id)?.task.attempt === attempt) this.#drop(task_id, 'its lease is lost');
+      for (const { task_id, attempt } of lost)
+        if (this.held.get(task_id)?.task.attempt === attempt) this.#drop(task_id, 'its lease is lost');
     } catch (error) {
       // Without a connection there is nobody to tell; the reconnect registers anew, leases and all.
       if (!(error instanceof ConnectionLostError || error instanceof FaultError)) throw error;
@@ -190,7 +212,8 @@ export class Worker {
     if (message.topic !== this.#topic && !message.topic.startsWith('control.tasks.')) return;
     const said = message.body as Assignment | AttemptCancel;
     if (said.kind === 'assign') void this.#work(said);
-    else if (said.kind === 'cancel' && this.held.get(said.task_id)?.task.attempt === said.attempt) this.held.get(said.task_id)!.controller.abort(new Error(said.reason));
+    else if (said.kind === 'cancel' && this.held.get(said.task_id)?.task.attempt === said.attempt)
+      this.held.get(said.task_id)!.controller.abort(new Error(said.reason));
   }
 
   async #work(task: Assignment): Promise<void> {
@@ -205,7 +228,10 @@ export class Worker {
     try {
       const handler = this.definition.operations[operation];
       if (handler === undefined) throw new TryElsewhere(`This collector has no operation ${operation}.`);
-      const result = await handler({ id: task_id, operation, attempt, payload, priority, metadata, correlation }, context);
+      const result = await handler(
+        { id: task_id, operation, attempt, payload, priority, metadata, correlation },
+        context,
+      );
       this.completed++;
       await this.#handIn(task, 'task.complete', { task_id, attempt, result: result ?? null });
     } catch (error) {
@@ -217,7 +243,11 @@ export class Worker {
   }
 
   /** Says it until the broker has answered, over reconnects too. A stale lease is an answer: the attempt was lost. */
-  async #handIn(task: Assignment, method: 'task.complete' | 'task.fail', params: Parameters<Client['request']>[1]): Promise<void> {
+  async #handIn(
+    task: Assignment,
+    method: 'task.complete' | 'task.fail',
+    params: Parameters<Client['request']>[1],
+  ): Promise<void> {
     for (;;) {
       if (this.held.get(task.task_id)?.task !== task) return; // dropped meanwhile
       try {
@@ -247,7 +277,8 @@ export class Worker {
 
   #connectionIs(state: Client['state'], why: Error | undefined): void {
     clearTimeout(this.#orphan);
-    if (state === 'closed' && this.state !== 'draining') this.#stopped.reject(why ?? new ConnectionLostError('The connection was closed.'));
+    if (state === 'closed' && this.state !== 'draining')
+      this.#stopped.reject(why ?? new ConnectionLostError('The connection was closed.'));
     if (state !== 'reconnecting' || process.env.DEYE_SUPERVISED !== '1') return;
     this.#orphan = setTimeout(() => {
       this.#abortAll();
@@ -256,11 +287,22 @@ export class Worker {
   }
 }
 
-function failureOf(error: unknown): { error: { code: string; message: string }; next: 'retry' | 'give_up' | 'elsewhere'; retry_after_ms?: number } {
-  const { name = 'Error', message = String(error), code } = error instanceof Error ? (error as Error & { code?: unknown }) : ({} as { name?: string; message?: string; code?: unknown });
+function failureOf(error: unknown): {
+  error: { code: string; message: string };
+  next: 'retry' | 'give_up' | 'elsewhere';
+  retry_after_ms?: number;
+} {
+  const {
+    name = 'Error',
+    message = String(error),
+    code,
+  } = error instanceof Error
+    ? (error as Error & { code?: unknown })
+    : ({} as { name?: string; message?: string; code?: unknown });
   const described = { code: (typeof code === 'string' ? code : name).slice(0, 64), message: message.slice(0, 8192) };
   if (error instanceof GiveUp) return { error: described, next: 'give_up' };
   if (error instanceof TryElsewhere) return { error: described, next: 'elsewhere' };
-  if (error instanceof RetryAfter) return { error: described, next: 'retry', retry_after_ms: Math.max(0, Math.round(error.afterMs)) };
+  if (error instanceof RetryAfter)
+    return { error: described, next: 'retry', retry_after_ms: Math.max(0, Math.round(error.afterMs)) };
   return { error: described, next: 'retry' };
 }

@@ -1,14 +1,14 @@
 /** How an attempt ends: completed, failed, lost. Only here does a task leave `in_progress`. */
 import { type Fault, fault } from '../protocol/fault.ts';
-import type { AttemptOutcome } from '../protocol/message.ts';
+import type { AttemptOutcome } from '../protocol/shape.ts';
 import { assignmentTopic, type Collector } from './collector.ts';
 import { backoffMs } from './random.ts';
 import {
   type CoreState,
   countTask,
   type Input,
-  operationCounts,
   type Output,
+  operationCounts,
   queueTask,
   rememberFinished,
 } from './state.ts';

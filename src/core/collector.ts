@@ -1,6 +1,7 @@
 /** A registered collector: what it can do, how it is, what it holds. Its indexes into the task classes are derived. */
-import type { CollectorRegisterParsed, collectorStatuses } from '../protocol/message.ts';
+
 import { limitTable } from '../protocol/limits.ts';
+import type { CollectorRegisterParsed, collectorStatuses } from '../protocol/shape.ts';
 import type { Due } from '../time/deadlines.ts';
 import type { TaskClass } from './queue.ts';
 import type { Task } from './task.ts';

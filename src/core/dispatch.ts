@@ -2,7 +2,7 @@
 import { acceptsPriority, assignmentTopic, type Collector, credit } from './collector.ts';
 import { dequeue, type TaskClass } from './queue.ts';
 import { type CoreState, countTask, type Output } from './state.ts';
-import { strategies, type StrategyName } from './strategy.ts';
+import { type StrategyName, strategies } from './strategy.ts';
 import { move, type Task } from './task.ts';
 
 /**

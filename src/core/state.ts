@@ -1,7 +1,8 @@
 /** Everything the core knows, and the words it hears (`Input`) and says (`Output`). No clock, no I/O, no chance but `random`. */
 import type { Fault } from '../protocol/fault.ts';
 import { defaultLimits, type Limits } from '../protocol/limits.ts';
-import type { CollectorRegisterParsed, ParamsParsed, Submitted, Totals } from '../protocol/message.ts';
+import type { ParamsParsed } from '../protocol/message.ts';
+import type { CollectorRegisterParsed, Submitted, Totals } from '../protocol/shape.ts';
 import { Deadlines, type Due } from '../time/deadlines.ts';
 import type { Collector, CollectorStatus } from './collector.ts';
 import { canServe, classKey, enqueue, newClass, type TaskClass } from './queue.ts';

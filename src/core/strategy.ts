@@ -1,5 +1,5 @@
 /** Routing strategies: which of the candidates gets the task. Candidates are never empty, and stand in order of id. */
-import type { strategyNames } from '../protocol/message.ts';
+import type { strategyNames } from '../protocol/shape.ts';
 import type { Collector } from './collector.ts';
 
 export type StrategyName = (typeof strategyNames)[number];

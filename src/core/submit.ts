@@ -1,6 +1,6 @@
 /** Tasks coming in, being waited for, and being called off. */
 import { type Fault, fault, isFault } from '../protocol/fault.ts';
-import type { Submitted } from '../protocol/message.ts';
+import type { Submitted } from '../protocol/shape.ts';
 import { finish } from './attempt.ts';
 import { dispatch } from './dispatch.ts';
 import { dequeue, type TaskClass, tasksBefore } from './queue.ts';
@@ -13,10 +13,14 @@ export function submit(
   nowMs: number,
   out: Output[],
 ): void {
-  const accepted = input.specs.map((spec) => (isFault(spec) || 'duplicate' in spec ? spec : accept(state, spec, nowMs, out)));
+  const accepted = input.specs.map((spec) =>
+    isFault(spec) || 'duplicate' in spec ? spec : accept(state, spec, nowMs, out),
+  );
   // Hand out first, so that the reply can say where the task went.
   dispatch(state, nowMs, out);
-  const outcomes = accepted.map((one) => (isFault(one) || 'duplicate' in one ? one : describe(state, one.task, one.before)));
+  const outcomes = accepted.map((one) =>
+    isFault(one) || 'duplicate' in one ? one : describe(state, one.task, one.before),
+  );
   const first = outcomes[0]!;
   out.push({
     kind: 'reply',
@@ -100,7 +104,12 @@ function dropWaiter(state: CoreState, waiter: Waiter): void {
   if (waiters?.size === 0) state.waiters.delete(waiter.taskId);
 }
 
-function accept(state: CoreState, spec: TaskSpec, nowMs: number, out: Output[]): { task: Task; before: number } | Submitted | Fault {
+function accept(
+  state: CoreState,
+  spec: TaskSpec,
+  nowMs: number,
+  out: Output[],
+): { task: Task; before: number } | Submitted | Fault {
   const known = state.tasks.get(spec.id)?.phase.state ?? state.finished.get(spec.id);
   if (known !== undefined) return { id: spec.id, state: known, duplicate: true };
   if (state.stopping)

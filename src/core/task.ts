@@ -8,7 +8,8 @@
  *     cancelled ◀── from pending and retrying
  */
 import assert from 'node:assert/strict';
-import type { AttemptOutcome, Params } from '../protocol/message.ts';
+import type { Params } from '../protocol/message.ts';
+import type { AttemptOutcome } from '../protocol/shape.ts';
 import type { Due } from '../time/deadlines.ts';
 import type { Collector } from './collector.ts';
 import type { TaskClass } from './queue.ts';

@@ -1,5 +1,5 @@
 /** What the core shows of itself: plain values in the shapes of the message table. */
-import type { CollectorView, QueueView, RoutingView } from '../protocol/message.ts';
+import type { CollectorView, QueueView, RoutingView } from '../protocol/shape.ts';
 import { type Collector, confidence } from './collector.ts';
 import type { CoreState } from './state.ts';
 import { servable } from './submit.ts';

@@ -6,7 +6,17 @@
  *     caller ◀── reply id 70001 ─── broker ◀── reply id 65540 ──── callee
  */
 import { type Fault, fault } from '../protocol/fault.ts';
-import { encodeFrame, encodeReply, Kind, readId, readText, readUint, requestIdMax, requestIdMin, rewriteId } from '../protocol/frame.ts';
+import {
+  encodeFrame,
+  encodeReply,
+  Kind,
+  readId,
+  readText,
+  readUint,
+  requestIdMax,
+  requestIdMin,
+  rewriteId,
+} from '../protocol/frame.ts';
 import type { Limits } from '../protocol/limits.ts';
 import { skipValue } from '../protocol/msgpack.ts';
 import { Deadlines, type Due } from '../time/deadlines.ts';
@@ -72,14 +82,35 @@ export class Calls {
   }
 
   /** Forwards the request `bytes[start, end)`, whose head was read, or says why not. */
-  forward(bytes: Buffer, start: number, end: number, head: RequestHead, caller: Party, callee: Party, nowMs: number): Fault | undefined {
-    if (this.#calls.size >= this.#limits.callsMax) return fault('too_many_calls', `${this.#calls.size} calls are in flight, the limit.`, { retry_after_ms: 100 });
+  forward(
+    bytes: Buffer,
+    start: number,
+    end: number,
+    head: RequestHead,
+    caller: Party,
+    callee: Party,
+    nowMs: number,
+  ): Fault | undefined {
+    if (this.#calls.size >= this.#limits.callsMax)
+      return fault('too_many_calls', `${this.#calls.size} calls are in flight, the limit.`, { retry_after_ms: 100 });
     const key = callerKey(caller.session, head.id);
-    if (this.#byCaller.has(key)) return fault('invalid_params', `Request id ${head.id} is in use by a call in flight.`, { id: head.id });
-    const call: Call = { dueMs: 0, dueIndex: -1, brokerId: this.#freeId(), caller, callerId: head.id, callee, target: head.target };
+    if (this.#byCaller.has(key))
+      return fault('invalid_params', `Request id ${head.id} is in use by a call in flight.`, { id: head.id });
+    const call: Call = {
+      dueMs: 0,
+      dueIndex: -1,
+      brokerId: this.#freeId(),
+      caller,
+      callerId: head.id,
+      callee,
+      target: head.target,
+    };
     this.#calls.set(call.brokerId, call);
     this.#byCaller.set(key, call);
-    this.#deadlines.set(call, nowMs + (head.deadlineMs === 0 ? this.#limits.callMsDefault : Math.min(head.deadlineMs, this.#limits.callMsMax)));
+    this.#deadlines.set(
+      call,
+      nowMs + (head.deadlineMs === 0 ? this.#limits.callMsDefault : Math.min(head.deadlineMs, this.#limits.callMsMax)),
+    );
     this.total++;
     rewriteId(bytes, start, call.brokerId);
     callee.link.push(bytes, start, end);
@@ -117,7 +148,8 @@ export class Calls {
       if (call.caller.session === session) {
         this.#cancelAtCallee(call);
         this.#forget(call);
-      } else if (call.callee.session === session) this.#end(call, fault('collector_gone', `${call.target} went away before it answered.`));
+      } else if (call.callee.session === session)
+        this.#end(call, fault('collector_gone', `${call.target} went away before it answered.`));
     }
   }
 

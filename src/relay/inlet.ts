@@ -7,8 +7,8 @@
  */
 import { type Fault, fault } from '../protocol/fault.ts';
 import { encodeFrame, Kind, readUint } from '../protocol/frame.ts';
-import type { Role } from '../protocol/message.ts';
 import { MalformedError } from '../protocol/msgpack.ts';
+import type { Role } from '../protocol/shape.ts';
 import type { Relay } from './relay.ts';
 import type { Route } from './route.ts';
 import type { Subscriber } from './subscription.ts';
@@ -58,7 +58,8 @@ export class Inlet {
   /** Takes a processed publish; false when a full subscriber holds it up: then nothing was taken, and `resume` follows. */
   processed(bytes: Buffer, start: number, end: number): boolean {
     const { value: sequence, after } = readUint(bytes, start + 6, end);
-    if (sequence <= this.#sequence) throw new MalformedError(`publish sequence ${sequence} does not follow ${this.#sequence}`);
+    if (sequence <= this.#sequence)
+      throw new MalformedError(`publish sequence ${sequence} does not follow ${this.#sequence}`);
     this.#begin(bytes, start, end, after, 4);
     const route = this.#route;
     if (route !== undefined && this.#relay.holdFor(route, this)) {
@@ -90,12 +91,14 @@ export class Inlet {
   #begin(bytes: Buffer, start: number, end: number, topicAt: number, elements: 3 | 4): void {
     this.#handRun();
     const array = bytes[start + 4]!;
-    if (array !== 0x90 + elements && array !== 0x91 + elements) throw new MalformedError(`a publish has ${elements} or ${elements + 1} elements`);
+    if (array !== 0x90 + elements && array !== 0x91 + elements)
+      throw new MalformedError(`a publish has ${elements} or ${elements + 1} elements`);
     const head = bytes[topicAt] ?? 0;
     const short = (head & 0xe0) === 0xa0;
     const text = short ? topicAt + 1 : topicAt + 2;
     const textEnd = short ? text + (head & 0x1f) : head === 0xd9 ? text + (bytes[topicAt + 1] ?? 0) : -1;
-    if (textEnd === -1 || textEnd >= end) throw new MalformedError('a publish needs a topic of at most 255 bytes, and a body');
+    if (textEnd === -1 || textEnd >= end)
+      throw new MalformedError('a publish needs a topic of at most 255 bytes, and a body');
     const route = this.#relay.routes.at(bytes, text, textEnd);
     const refusal = this.#refusal(route);
     if (refusal !== undefined) {
@@ -114,7 +117,8 @@ export class Inlet {
   /** Whether the topic at `at` is, byte for byte, the one of the run. Compared from its end, where topics differ. */
   #sameTopic(bytes: Buffer, at: number): boolean {
     const known = this.#topicAt;
-    for (let offset = this.#topicLength - 1; offset >= 0; offset--) if (bytes[known + offset] !== bytes[at + offset]) return false;
+    for (let offset = this.#topicLength - 1; offset >= 0; offset--)
+      if (bytes[known + offset] !== bytes[at + offset]) return false;
     return bytes[at - 2] === bytes[known - 2]; // the array headers
   }
 
@@ -130,9 +134,17 @@ export class Inlet {
     if (route.broken !== undefined) return route.broken;
     const { role, domains } = this.#publisher;
     const rule = route.refusals[role];
-    if (rule !== undefined) return fault('not_allowed', `A session in the role ${role} may not publish on ${route.topic}: ${rule}.`, { topic: route.topic, rule });
+    if (rule !== undefined)
+      return fault('not_allowed', `A session in the role ${role} may not publish on ${route.topic}: ${rule}.`, {
+        topic: route.topic,
+        rule,
+      });
     if (role === 'collector' && route.domain !== undefined && !domains.has(route.domain))
-      return fault('not_allowed', `This collector has not registered the event domain "${route.domain}", so it may not publish on ${route.topic}.`, { topic: route.topic, rule: 'event domain' });
+      return fault(
+        'not_allowed',
+        `This collector has not registered the event domain "${route.domain}", so it may not publish on ${route.topic}.`,
+        { topic: route.topic, rule: 'event domain' },
+      );
     return undefined;
   }
 

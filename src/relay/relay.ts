@@ -1,6 +1,6 @@
 /** The relay: subscriptions, routes, and the links that have something to flush at the end of the pass. */
 import type { Duplex } from 'node:stream';
-import { fault, type Fault } from '../protocol/fault.ts';
+import { type Fault, fault } from '../protocol/fault.ts';
 import type { Limits } from '../protocol/limits.ts';
 import { refusePattern } from '../protocol/topic.ts';
 import type { Inlet } from './inlet.ts';
@@ -31,7 +31,11 @@ export class Relay {
   }
 
   connect(session: number, name: string, stream: Duplex): Subscriber {
-    const link = new Link(stream, (dirty) => this.#note(dirty), () => this.#drained(subscriber));
+    const link = new Link(
+      stream,
+      (dirty) => this.#note(dirty),
+      () => this.#drained(subscriber),
+    );
     const subscriber: Subscriber = { session, name, link, patterns: new Set(), excluded: new Set(), dropped: 0 };
     return subscriber;
   }
@@ -44,7 +48,11 @@ export class Relay {
     const wanted = new Set([...subscriber.patterns, ...patterns]);
     const max = this.limits.subscriptionsMax;
     if (wanted.size > max || subscriber.excluded.size + exclude.length > max)
-      return fault('too_many_subscriptions', `A session may hold ${max} patterns; this one would hold ${wanted.size}.`, { limit: max });
+      return fault(
+        'too_many_subscriptions',
+        `A session may hold ${max} patterns; this one would hold ${wanted.size}.`,
+        { limit: max },
+      );
     for (const pattern of patterns) {
       subscriber.patterns.add(pattern);
       this.trie.add(pattern, subscriber);
@@ -134,7 +142,12 @@ export class Relay {
   }
 
   #drained(subscriber: Subscriber): void {
-    if (this.#held.size > 0 && this.#held.has(subscriber.session) && subscriber.link.queuedBytes <= this.limits.outboundBytesMax / 2) this.#release(subscriber.session);
+    if (
+      this.#held.size > 0 &&
+      this.#held.has(subscriber.session) &&
+      subscriber.link.queuedBytes <= this.limits.outboundBytesMax / 2
+    )
+      this.#release(subscriber.session);
   }
 
   #release(session: number): void {

@@ -4,7 +4,7 @@
  * stands before the map, so that the hot path makes no string.
  */
 import type { Fault } from '../protocol/fault.ts';
-import { type Role, roles } from '../protocol/message.ts';
+import { type Role, roles } from '../protocol/shape.ts';
 import { eventDomain, publishRefusal, refuseTopic } from '../protocol/topic.ts';
 import type { Subscriber, SubscriptionTrie } from './subscription.ts';
 
@@ -43,9 +43,13 @@ export class RouteCache {
   /** The route of the topic whose characters are `bytes[start, end)`. */
   at(bytes: Buffer, start: number, end: number): Route {
     // The last bytes of a topic differ most often.
-    const slot = ((end - start) * 31 + bytes[end - 1]! * 7 + (bytes[end - 2] ?? 0) * 131 + (bytes[start] ?? 0)) & (tableSize - 1);
+    const slot =
+      ((end - start) * 31 + bytes[end - 1]! * 7 + (bytes[end - 2] ?? 0) * 131 + (bytes[start] ?? 0)) & (tableSize - 1);
     const known = this.#table[slot];
-    const route = known !== undefined && sameBytes(known.topicBytes, bytes, start, end) ? known : this.of(bytes.latin1Slice(start, end));
+    const route =
+      known !== undefined && sameBytes(known.topicBytes, bytes, start, end)
+        ? known
+        : this.of(bytes.latin1Slice(start, end));
     if (route !== known) this.#table[slot] = route;
     if (route.generation !== this.#generation) this.#renew(route);
     return route;
@@ -60,7 +64,9 @@ export class RouteCache {
         topic,
         topicBytes: Buffer.from(topic, 'latin1'),
         broken,
-        refusals: Object.fromEntries(roles.map((role) => [role, broken === undefined ? publishRefusal(role, topic) : undefined])) as Route['refusals'],
+        refusals: Object.fromEntries(
+          roles.map((role) => [role, broken === undefined ? publishRefusal(role, topic) : undefined]),
+        ) as Route['refusals'],
         domain: eventDomain(topic),
         subscribers: [],
         generation: -1,

@@ -67,7 +67,9 @@ export class SubscriptionTrie {
   match(topic: string): Subscriber[] {
     const found = new Set<Subscriber>();
     collect(this.#root, topic.split('.'), 0, found);
-    return [...found].filter(({ excluded }) => excluded.size === 0 || ![...excluded].some((pattern) => topicMatches(pattern, topic)));
+    return [...found].filter(
+      ({ excluded }) => excluded.size === 0 || ![...excluded].some((pattern) => topicMatches(pattern, topic)),
+    );
   }
 
   #setFor(pattern: string): Set<Subscriber> {
@@ -90,7 +92,8 @@ export class SubscriptionTrie {
   }
 }
 
-const isBare = (node: Node): boolean => node.children.size === 0 && node.any === undefined && node.ends.size === 0 && node.rest.size === 0;
+const isBare = (node: Node): boolean =>
+  node.children.size === 0 && node.any === undefined && node.ends.size === 0 && node.rest.size === 0;
 
 function collect(node: Node, segments: readonly string[], at: number, found: Set<Subscriber>): void {
   for (const subscriber of node.rest) found.add(subscriber);

@@ -3,7 +3,7 @@
  * (test/conformance/store.ts) holds both to the same behaviour.
  */
 import type { StoredTask, StoreRecord, TaskError, TaskState } from '../core/task.ts';
-import type { AttemptOutcome } from '../protocol/message.ts';
+import type { AttemptOutcome } from '../protocol/shape.ts';
 
 export interface Loaded {
   /** Every task that has not ended, in order of acceptance. */

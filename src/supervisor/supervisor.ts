@@ -7,7 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Logger } from 'pino';
 import { type Fault, fault } from '../protocol/fault.ts';
-import type { CollectorView } from '../protocol/message.ts';
+import type { CollectorView } from '../protocol/shape.ts';
 
 export interface Declared {
   readonly id: string;
@@ -20,6 +20,7 @@ export interface Declared {
   readonly max_restarts: number;
   readonly restart_window_ms: number;
   readonly backoff_ms: number;
+  readonly startup_timeout_ms: number;
 }
 
 export interface SupervisorOptions {
@@ -56,7 +57,19 @@ export class Supervisor implements AsyncDisposable {
   constructor(declared: readonly Declared[], options: SupervisorOptions) {
     this.#options = options;
     this.#children = new Map(
-      declared.map((one) => [one.id, { declared: one, phase: 'stopped', reason: 'not started yet', sinceMs: Date.now(), process: undefined, adoptedPid: undefined, restartsMs: [], timer: undefined }]),
+      declared.map((one) => [
+        one.id,
+        {
+          declared: one,
+          phase: 'stopped',
+          reason: 'not started yet',
+          sinceMs: Date.now(),
+          process: undefined,
+          adoptedPid: undefined,
+          restartsMs: [],
+          timer: undefined,
+        },
+      ]),
     );
   }
 
@@ -81,7 +94,11 @@ export class Supervisor implements AsyncDisposable {
 
   stop(id: string): Fault | undefined {
     const child = this.#children.get(id)!;
-    if (child.phase === 'stopped' || child.phase === 'stopping') return fault('wrong_state', `Collector ${id} is ${child.phase} already.`, { collector_id: id, state: child.phase });
+    if (child.phase === 'stopped' || child.phase === 'stopping')
+      return fault('wrong_state', `Collector ${id} is ${child.phase} already.`, {
+        collector_id: id,
+        state: child.phase,
+      });
     void this.#end(child, 'stopped by an operator');
     return undefined;
   }
@@ -99,7 +116,11 @@ export class Supervisor implements AsyncDisposable {
   }
 
   async stopAll(): Promise<void> {
-    await Promise.all([...this.#children.values()].filter(({ phase }) => phase !== 'stopped').map((child) => this.#end(child, 'the broker stops')));
+    await Promise.all(
+      [...this.#children.values()]
+        .filter(({ phase }) => phase !== 'stopped')
+        .map((child) => this.#end(child, 'the broker stops')),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -122,8 +143,21 @@ export class Supervisor implements AsyncDisposable {
     });
     child.process = started;
     for (const stream of [started.stdout, started.stderr])
-      createInterface({ input: stream }).on('line', (line) => this.#options.log.info({ component: 'collector', collector_id: declared.id, pid: started.pid }, line.slice(0, 4096)));
+      createInterface({ input: stream }).on('line', (line) =>
+        this.#options.log.info(
+          { component: 'collector', collector_id: declared.id, pid: started.pid },
+          line.slice(0, 4096),
+        ),
+      );
     started.once('spawn', () => this.#set(child, 'running', `pid ${started.pid}`));
+    child.timer = setTimeout(() => {
+      if (child.process !== started || this.#options.registered(declared.id) !== undefined) return;
+      this.#options.log.warn(
+        { component: 'supervisor', collector_id: declared.id, pid: started.pid },
+        `collector ${declared.id} did not register in ${declared.startup_timeout_ms} ms and is killed`,
+      );
+      started.kill('SIGKILL');
+    }, declared.startup_timeout_ms).unref();
     started.once('error', (error) => {
       child.process = undefined;
       this.#restart(child, `it cannot be started: ${error.message}`);
@@ -131,7 +165,9 @@ export class Supervisor implements AsyncDisposable {
     started.once('exit', (code, signal) => {
       if (child.process !== started) return;
       child.process = undefined;
-      if (child.phase !== 'stopping') this.#restart(child, signal === null ? `it exited with ${code}` : `it was ended by ${signal}`);
+      clearTimeout(child.timer);
+      if (child.phase !== 'stopping')
+        this.#restart(child, signal === null ? `it exited with ${code}` : `it was ended by ${signal}`);
     });
   }
 
@@ -142,11 +178,21 @@ export class Supervisor implements AsyncDisposable {
     child.restartsMs = [...child.restartsMs.filter((at) => at > nowMs - declared.restart_window_ms), nowMs];
     if (!declared.auto_restart) return this.#set(child, 'stopped', why);
     if (child.restartsMs.length > declared.max_restarts) {
-      this.#options.log.error({ component: 'supervisor', collector_id: declared.id, why }, `collector ${declared.id} is in a crash loop and stays down`);
-      return this.#set(child, 'quarantined', `${child.restartsMs.length} exits in ${declared.restart_window_ms / 1000} s; the last: ${why}`);
+      this.#options.log.error(
+        { component: 'supervisor', collector_id: declared.id, why },
+        `collector ${declared.id} is in a crash loop and stays down`,
+      );
+      return this.#set(
+        child,
+        'quarantined',
+        `${child.restartsMs.length} exits in ${declared.restart_window_ms / 1000} s; the last: ${why}`,
+      );
     }
     const waitMs = Math.min(declared.backoff_ms * 2 ** (child.restartsMs.length - 1), backoffCapMs);
-    this.#options.log.warn({ component: 'supervisor', collector_id: declared.id, why, wait_ms: waitMs }, `collector ${declared.id} ended and is started again`);
+    this.#options.log.warn(
+      { component: 'supervisor', collector_id: declared.id, why, wait_ms: waitMs },
+      `collector ${declared.id} ended and is started again`,
+    );
     this.#set(child, 'restarting', why);
     child.timer = setTimeout(() => this.#begin(child), waitMs);
   }
@@ -158,7 +204,13 @@ export class Supervisor implements AsyncDisposable {
     const pid = child.process?.pid ?? child.adoptedPid;
     if (pid === undefined) return this.#set(child, 'stopped', why);
     this.#set(child, 'stopping', why);
-    const asked = await Promise.race([ask(id).then(() => true, () => false), wait(2000).then(() => false)]);
+    const asked = await Promise.race([
+      ask(id).then(
+        () => true,
+        () => false,
+      ),
+      wait(2000).then(() => false),
+    ]);
     log.info({ component: 'supervisor', collector_id: id, pid, asked }, `collector ${id} is asked to stop`);
     if (!(asked && (await gone(pid, requestGraceMs)))) {
       signal(pid, 'SIGTERM');
@@ -181,7 +233,14 @@ export class Supervisor implements AsyncDisposable {
 }
 
 function viewOf({ declared, phase, reason, sinceMs, process: running, restartsMs }: Child): CollectorView {
-  const status = phase === 'quarantined' ? 'quarantined' : phase === 'stopped' ? 'stopped' : phase === 'stopping' ? 'draining' : 'starting';
+  const status =
+    phase === 'quarantined'
+      ? 'quarantined'
+      : phase === 'stopped'
+        ? 'stopped'
+        : phase === 'stopping'
+          ? 'draining'
+          : 'starting';
   return {
     collector_id: declared.id,
     collector_type: declared.type,

@@ -35,5 +35,8 @@ export function pipeAddress(random: Uint8Array): string {
 export function checkSocketPath(path: string): void {
   const bytes = Buffer.byteLength(path);
   if (bytes > socketPathMax)
-    throw new TransportError('socket_path_too_long', `The socket path is ${bytes} bytes long; this system takes ${socketPathMax}. Choose a shorter one with --socket or DEYE_SOCKET: ${path}`);
+    throw new TransportError(
+      'socket_path_too_long',
+      `The socket path is ${bytes} bytes long; this system takes ${socketPathMax}. Choose a shorter one with --socket or DEYE_SOCKET: ${path}`,
+    );
 }

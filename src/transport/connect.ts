@@ -27,8 +27,16 @@ export function connectSocket(path: string): Promise<Socket> {
 
 function explain(path: string, cause: NodeJS.ErrnoException): TransportError {
   if (cause.code === 'ENOENT' || cause.code === 'ECONNREFUSED')
-    return new TransportError('broker_not_running', `No broker is running on ${path}. Start one with: deye broker start`, { cause });
+    return new TransportError(
+      'broker_not_running',
+      `No broker is running on ${path}. Start one with: deye broker start`,
+      { cause },
+    );
   if (cause.code === 'EACCES' || cause.code === 'EPERM')
-    return new TransportError('permission_denied', `You may not open ${path}: only the user who started the broker can.`, { cause });
+    return new TransportError(
+      'permission_denied',
+      `You may not open ${path}: only the user who started the broker can.`,
+      { cause },
+    );
   return new TransportError('connection_failed', `Cannot connect to ${path}: ${cause.message}.`, { cause });
 }

@@ -1,7 +1,15 @@
 /** An operational error of the transport. `code` is stable; the message says what failed, why, and what to do. */
 export class TransportError extends Error {
   override readonly name = 'TransportError';
-  readonly code: 'socket_path_too_long' | 'directory_unsafe' | 'socket_unsafe' | 'socket_in_use' | 'broker_not_running' | 'permission_denied' | 'connection_failed' | 'wrong_token';
+  readonly code:
+    | 'socket_path_too_long'
+    | 'directory_unsafe'
+    | 'socket_unsafe'
+    | 'socket_in_use'
+    | 'broker_not_running'
+    | 'permission_denied'
+    | 'connection_failed'
+    | 'wrong_token';
 
   constructor(code: TransportError['code'], message: string, options?: ErrorOptions) {
     super(message, options);

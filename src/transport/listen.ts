@@ -42,7 +42,11 @@ export async function listen(path: string, options: ListenOptions): Promise<List
     if (before !== undefined) process.umask(before);
   }
   await listening.catch((cause: NodeJS.ErrnoException) => {
-    throw new TransportError(cause.code === 'EADDRINUSE' ? 'socket_in_use' : 'connection_failed', `Cannot listen on ${path}: ${cause.message}.`, { cause });
+    throw new TransportError(
+      cause.code === 'EADDRINUSE' ? 'socket_in_use' : 'connection_failed',
+      `Cannot listen on ${path}: ${cause.message}.`,
+      { cause },
+    );
   });
   const identity = isPipe(path) ? undefined : identityOf(path);
   const close = () => closeListener(server, path, identity);
@@ -52,9 +56,17 @@ export async function listen(path: string, options: ListenOptions): Promise<List
 async function removeStale(path: string): Promise<void> {
   const stat = lstatSync(path, { throwIfNoEntry: false });
   if (stat === undefined) return;
-  if (!stat.isSocket()) throw new TransportError('socket_unsafe', `${path} is there and is not a socket. Move it away, or choose another path with --socket.`);
+  if (!stat.isSocket())
+    throw new TransportError(
+      'socket_unsafe',
+      `${path} is there and is not a socket. Move it away, or choose another path with --socket.`,
+    );
   const answer = await probe(path);
-  if (answer !== 'ECONNREFUSED') throw new TransportError('socket_in_use', `Something is listening on ${path} already (${answer}). Choose another path with --socket.`);
+  if (answer !== 'ECONNREFUSED')
+    throw new TransportError(
+      'socket_in_use',
+      `Something is listening on ${path} already (${answer}). Choose another path with --socket.`,
+    );
   unlinkSync(path);
 }
 
@@ -77,7 +89,9 @@ function identityOf(path: string): string {
 
 async function closeListener(server: Server, path: string, identity: string | undefined): Promise<void> {
   // Node unlinks the path on close, whoever owns it by then: a successor's socket must not go with ours.
-  const successor = identity !== undefined && (lstatSync(path, { throwIfNoEntry: false }) === undefined || identityOf(path) !== identity);
+  const successor =
+    identity !== undefined &&
+    (lstatSync(path, { throwIfNoEntry: false }) === undefined || identityOf(path) !== identity);
   if (successor) {
     server.unref();
     return;

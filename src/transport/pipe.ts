@@ -28,6 +28,10 @@ export function readPipeIdentity(stateDir: string): PipeIdentity {
     const secret = readFileSync(fileOf(stateDir));
     return { address: pipeAddress(secret), secret };
   } catch (cause) {
-    throw new TransportError('broker_not_running', 'No broker has been started by this user. Start one with: deye broker start', { cause });
+    throw new TransportError(
+      'broker_not_running',
+      'No broker has been started by this user. Start one with: deye broker start',
+      { cause },
+    );
   }
 }

@@ -23,7 +23,9 @@ function make(path: string): void {
     mkdirSync(path, { mode: 0o700 });
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'EEXIST' && isThere(path)) return; // another was quicker
-    throw new TransportError('directory_unsafe', `The directory ${path} cannot be made: ${(cause as Error).message}.`, { cause });
+    throw new TransportError('directory_unsafe', `The directory ${path} cannot be made: ${(cause as Error).message}.`, {
+      cause,
+    });
   }
 }
 
@@ -33,9 +35,15 @@ export function checkPrivateDirectory(path: string): void {
   const refuse = (why: string, mend: string) => {
     throw new TransportError('directory_unsafe', `The directory ${path} ${why}. ${mend}`);
   };
-  if (stat.isSymbolicLink()) refuse('is a symbolic link', 'Remove the link, or choose another place with --socket and --state-dir.');
+  if (stat.isSymbolicLink())
+    refuse('is a symbolic link', 'Remove the link, or choose another place with --socket and --state-dir.');
   if (!stat.isDirectory()) refuse('is not a directory', 'Move it away, or choose another place.');
   if (process.platform === 'win32') return;
-  if (stat.uid !== process.getuid!()) refuse(`belongs to user ${stat.uid}, not to you`, 'Choose another place with --socket and --state-dir.');
-  if ((stat.mode & 0o077) !== 0) refuse(`is open to others (mode ${(stat.mode & 0o777).toString(8)})`, `If its contents are yours: chmod 700 ${path}`);
+  if (stat.uid !== process.getuid!())
+    refuse(`belongs to user ${stat.uid}, not to you`, 'Choose another place with --socket and --state-dir.');
+  if ((stat.mode & 0o077) !== 0)
+    refuse(
+      `is open to others (mode ${(stat.mode & 0o777).toString(8)})`,
+      `If its contents are yours: chmod 700 ${path}`,
+    );
 }

@@ -23,7 +23,8 @@ export async function proveAsClient(stream: Duplex, secret: Uint8Array, timeoutM
   stream.write(clientNonce);
   const answer = await readExactly(stream, 2 * size, timeoutMs);
   const brokerNonce = answer.subarray(0, size);
-  if (!timingSafeEqual(answer.subarray(size), proof(secret, 'broker', clientNonce, brokerNonce))) throw wrongToken(stream);
+  if (!timingSafeEqual(answer.subarray(size), proof(secret, 'broker', clientNonce, brokerNonce)))
+    throw wrongToken(stream);
   stream.write(proof(secret, 'client', clientNonce, brokerNonce));
 }
 
@@ -38,7 +39,10 @@ export async function proveAsBroker(stream: Duplex, secret: Uint8Array, timeoutM
 
 function wrongToken(stream: Duplex): TransportError {
   stream.destroy();
-  return new TransportError('wrong_token', 'The other end does not know the token of this user. Nothing was said to it.');
+  return new TransportError(
+    'wrong_token',
+    'The other end does not know the token of this user. Nothing was said to it.',
+  );
 }
 
 function readExactly(stream: Duplex, bytes: number, timeoutMs: number): Promise<Buffer> {

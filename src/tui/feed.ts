@@ -1,6 +1,6 @@
 /** Brings the model its events: one subscription, and the state of the connection. */
 import type { Client } from '../client/client.ts';
-import { type Snapshot, statusTopic } from '../protocol/message.ts';
+import { type Snapshot, statusTopic } from '../protocol/shape.ts';
 import { initialState, reduce, type TopEvent, type TopState } from './model.ts';
 
 export class TopFeed {
@@ -24,6 +24,7 @@ export class TopFeed {
     client.onState((state, why) => this.send({ kind: 'connection', state, why: why?.message ?? '' }));
     const messages = await client.subscribe(statusTopic);
     this.send({ kind: 'snapshot', snapshot: await client.request('snapshot', {}), atMs: Date.now() });
-    for await (const { body } of messages) this.send({ kind: 'snapshot', snapshot: body as Snapshot, atMs: Date.now() });
+    for await (const { body } of messages)
+      this.send({ kind: 'snapshot', snapshot: body as Snapshot, atMs: Date.now() });
   }
 }

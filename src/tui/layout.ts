@@ -1,7 +1,7 @@
 /** From the state to the lines of a screen of given size: pure text with styles, so that a test can read a frame. */
-import type { CollectorView, QueueView } from '../protocol/message.ts';
-import { ago, bytes, duration, plain } from '../cli/text.ts';
+import type { CollectorView, QueueView } from '../protocol/shape.ts';
 import { keyMap, type PaneName, type TopState } from './model.ts';
+import { ago, bytes, duration, plain } from './text.ts';
 
 export interface Span {
   readonly text: string;
@@ -27,22 +27,57 @@ const text = (value: string | number): Span => ({ text: String(value) });
 const perSecond = (rate: number): string => (rate === 0 ? '-' : rate < 10 ? rate.toFixed(1) : String(Math.round(rate)));
 
 export function layout(state: TopState, columns: number, rows: number, nowMs: number): Line[] {
-  if (columns < smallest.columns || rows < smallest.rows) return [[text(`deye top needs ${smallest.columns}×${smallest.rows};`)], [text(`this terminal is ${columns}×${rows}.`)]];
+  if (columns < smallest.columns || rows < smallest.rows)
+    return [
+      [text(`deye top needs ${smallest.columns}×${smallest.rows};`)],
+      [text(`this terminal is ${columns}×${rows}.`)],
+    ];
   if (state.help) return helpLines();
-  if (state.latest === undefined) return [[{ text: ' deye top ', bold: true, inverse: true }], [text('')], [text(state.why === '' ? 'Waiting for the broker …' : plain(state.why))]];
+  if (state.latest === undefined)
+    return [
+      [{ text: ' deye top ', bold: true, inverse: true }],
+      [text('')],
+      [text(state.why === '' ? 'Waiting for the broker …' : plain(state.why))],
+    ];
   const header = headerLines(state, columns, nowMs);
   const footer: Line = [{ text: cut(' q quit   p pause   tab pane   j k scroll   ? help', columns), dim: true }];
   const room = Math.max(3, rows - header.length - 1);
-  const heights = share(room, [state.latest.queues.length, state.latest.collectors.length, Object.keys(state.latest.routing.by_collector).length + 1]);
+  const heights = share(room, [
+    state.latest.queues.length,
+    state.latest.collectors.length,
+    Object.keys(state.latest.routing.by_collector).length + 1,
+  ]);
   const lines = [
     ...header,
-    ...pane(state, 'queues', columns, heights[0]!, state.latest.queues, queueColumns(state, nowMs), 'no task has been submitted yet: deye task submit enumerate_processes'),
-    ...pane(state, 'collectors', columns, heights[1]!, state.latest.collectors, collectorColumns(state, nowMs), 'none: deye collectors run procmond'),
+    ...pane(
+      state,
+      'queues',
+      columns,
+      heights[0]!,
+      state.latest.queues,
+      queueColumns(state, nowMs),
+      'no task has been submitted yet: deye task submit enumerate_processes',
+    ),
+    ...pane(
+      state,
+      'collectors',
+      columns,
+      heights[1]!,
+      state.latest.collectors,
+      collectorColumns(state, nowMs),
+      'none: deye collectors run procmond',
+    ),
     ...pane(state, 'routing', columns, heights[2]!, routingRows(state), routingColumns(), ''),
   ];
   const stale = state.connection !== 'connected';
-  const full = [...lines.slice(0, rows - 1), ...Array.from({ length: Math.max(0, rows - 1 - lines.length) }, (): Line => [text('')]), footer];
-  return stale ? full.map((line, at) => (at < 2 ? line : line.map(({ text: kept }): Span => ({ text: kept, color: 'gray' })))) : full;
+  const full = [
+    ...lines.slice(0, rows - 1),
+    ...Array.from({ length: Math.max(0, rows - 1 - lines.length) }, (): Line => [text('')]),
+    footer,
+  ];
+  return stale
+    ? full.map((line, at) => (at < 2 ? line : line.map(({ text: kept }): Span => ({ text: kept, color: 'gray' }))))
+    : full;
 }
 
 function headerLines(state: TopState, columns: number, nowMs: number): Line[] {
@@ -56,8 +91,20 @@ function headerLines(state: TopState, columns: number, nowMs: number): Line[] {
         : { text: ' live ', color: 'green' }
       : { text: ` broker gone, ${duration(nowMs - state.receivedMs)} old, reconnecting `, color: 'red', bold: true };
   return [
-    [{ text: ' deye top ', bold: true, inverse: true }, text(` ${broker.version}  pid ${broker.pid}  up ${duration(broker.now_ms - broker.started_ms)} `), connection],
-    [{ text: cut(`${plain(broker.socket)}  ${broker.sessions} sessions  ${bytes(broker.rss_bytes)}  commit ${broker.commit_ms.toFixed(1)} ms`, columns), dim: true }],
+    [
+      { text: ' deye top ', bold: true, inverse: true },
+      text(` ${broker.version}  pid ${broker.pid}  up ${duration(broker.now_ms - broker.started_ms)} `),
+      connection,
+    ],
+    [
+      {
+        text: cut(
+          `${plain(broker.socket)}  ${broker.sessions} sessions  ${bytes(broker.rss_bytes)}  commit ${broker.commit_ms.toFixed(1)} ms`,
+          columns,
+        ),
+        dim: true,
+      },
+    ],
     [
       text('submit '),
       { text: `${perSecond(state.rates.submitted)}/s`, bold: true },
@@ -67,12 +114,26 @@ function headerLines(state: TopState, columns: number, nowMs: number): Line[] {
       { text: String(waiting), bold: true },
       text(`  running ${running}  dead ${totals.dead_lettered}`),
     ],
-    [{ text: cut(`messages ${perSecond(state.rates.published)}/s  delivered ${relay.delivered}  dropped ${relay.dropped}  calls ${relay.calls}  subscriptions ${relay.subscriptions}`, columns), dim: true }],
+    [
+      {
+        text: cut(
+          `messages ${perSecond(state.rates.published)}/s  delivered ${relay.delivered}  dropped ${relay.dropped}  calls ${relay.calls}  subscriptions ${relay.subscriptions}`,
+          columns,
+        ),
+        dim: true,
+      },
+    ],
   ];
 }
 
 function queueColumns(state: TopState, nowMs: number): Column<QueueView>[] {
-  const number = (title: string, width: number, priority: number, of: (row: QueueView) => number, color?: Span['color']): Column<QueueView> => ({
+  const number = (
+    title: string,
+    width: number,
+    priority: number,
+    of: (row: QueueView) => number,
+    color?: Span['color'],
+  ): Column<QueueView> => ({
     title,
     width,
     priority,
@@ -81,35 +142,108 @@ function queueColumns(state: TopState, nowMs: number): Column<QueueView>[] {
   });
   const age = nowMs - state.receivedMs;
   return [
-    { title: 'OPERATION', width: 24, priority: 9, cell: ({ operation, warning }) => ({ text: plain(operation, 24), ...(warning === undefined ? {} : { color: 'red' as const }) }) },
+    {
+      title: 'OPERATION',
+      width: 24,
+      priority: 9,
+      cell: ({ operation, warning }) => ({
+        text: plain(operation, 24),
+        ...(warning === undefined ? {} : { color: 'red' as const }),
+      }),
+    },
     number('WAIT', 7, 8, ({ pending }) => pending),
     number('HIGH', 6, 4, ({ high }) => high, 'magenta'),
     number('NORM', 6, 3, ({ normal }) => normal),
     number('LOW', 6, 2, ({ low }) => low),
     number('RUN', 6, 7, ({ in_progress }) => in_progress, 'cyan'),
     number('RETRY', 6, 5, ({ retrying }) => retrying, 'yellow'),
-    { title: 'DONE/S', width: 7, priority: 6, right: true, cell: ({ operation }) => text(perSecond(state.rates.byOperation[operation] ?? 0)) },
+    {
+      title: 'DONE/S',
+      width: 7,
+      priority: 6,
+      right: true,
+      cell: ({ operation }) => text(perSecond(state.rates.byOperation[operation] ?? 0)),
+    },
     number('FAILED', 7, 4, ({ failed }) => failed, 'yellow'),
     number('DEAD', 6, 5, ({ dead_letter }) => dead_letter, 'red'),
-    { title: 'OLDEST', width: 7, priority: 3, right: true, cell: ({ oldest_ms }) => text(oldest_ms === undefined ? '-' : ago(oldest_ms, state.latest!.broker.now_ms + age)) },
+    {
+      title: 'OLDEST',
+      width: 7,
+      priority: 3,
+      right: true,
+      cell: ({ oldest_ms }) => text(oldest_ms === undefined ? '-' : ago(oldest_ms, state.latest!.broker.now_ms + age)),
+    },
     { title: 'NOTE', width: 20, priority: 1, cell: ({ warning }) => ({ text: warning ?? '', color: 'red' }) },
   ];
 }
 
 function collectorColumns(state: TopState, nowMs: number): Column<CollectorView>[] {
   const age = nowMs - state.receivedMs;
-  const colors: Readonly<Record<string, Span['color']>> = { healthy: 'green', degraded: 'yellow', starting: 'cyan', draining: 'yellow', failing: 'red', quarantined: 'red' };
+  const colors: Readonly<Record<string, Span['color']>> = {
+    healthy: 'green',
+    degraded: 'yellow',
+    starting: 'cyan',
+    draining: 'yellow',
+    failing: 'red',
+    quarantined: 'red',
+  };
   return [
     { title: 'COLLECTOR', width: 20, priority: 9, cell: ({ collector_id }) => text(plain(collector_id, 20)) },
     { title: 'TYPE', width: 12, priority: 3, cell: ({ collector_type }) => text(plain(collector_type, 12)) },
-    { title: 'STATUS', width: 11, priority: 8, cell: ({ status }) => ({ text: status, color: colors[status] ?? 'gray' }) },
-    { title: 'LOAD', width: 10, priority: 5, cell: ({ tasks, max_concurrent_tasks }) => ({ text: bar(tasks, max_concurrent_tasks, 10), color: 'cyan' }) },
-    { title: 'TASKS', width: 7, priority: 7, right: true, cell: ({ tasks, max_concurrent_tasks }) => text(`${tasks}/${max_concurrent_tasks}`) },
-    { title: 'DONE/S', width: 7, priority: 6, right: true, cell: ({ collector_id }) => text(perSecond(state.rates.byCollector[collector_id] ?? 0)) },
-    { title: 'FAILED', width: 7, priority: 4, right: true, cell: ({ failed }) => ({ text: String(failed), ...(failed > 0 ? { color: 'yellow' as const } : {}) }) },
-    { title: 'CPU', width: 6, priority: 4, right: true, cell: ({ cpu_percent }) => text(cpu_percent === undefined ? '-' : `${Math.round(cpu_percent)}%`) },
-    { title: 'MEMORY', width: 8, priority: 4, right: true, cell: ({ rss_bytes }) => text(rss_bytes === undefined ? '-' : bytes(rss_bytes)) },
-    { title: 'HEARD', width: 7, priority: 5, right: true, cell: ({ last_heartbeat_ms }) => text(ago(last_heartbeat_ms, state.latest!.broker.now_ms + age)) },
+    {
+      title: 'STATUS',
+      width: 11,
+      priority: 8,
+      cell: ({ status }) => ({ text: status, color: colors[status] ?? 'gray' }),
+    },
+    {
+      title: 'LOAD',
+      width: 10,
+      priority: 5,
+      cell: ({ tasks, max_concurrent_tasks }) => ({ text: bar(tasks, max_concurrent_tasks, 10), color: 'cyan' }),
+    },
+    {
+      title: 'TASKS',
+      width: 7,
+      priority: 7,
+      right: true,
+      cell: ({ tasks, max_concurrent_tasks }) => text(`${tasks}/${max_concurrent_tasks}`),
+    },
+    {
+      title: 'DONE/S',
+      width: 7,
+      priority: 6,
+      right: true,
+      cell: ({ collector_id }) => text(perSecond(state.rates.byCollector[collector_id] ?? 0)),
+    },
+    {
+      title: 'FAILED',
+      width: 7,
+      priority: 4,
+      right: true,
+      cell: ({ failed }) => ({ text: String(failed), ...(failed > 0 ? { color: 'yellow' as const } : {}) }),
+    },
+    {
+      title: 'CPU',
+      width: 6,
+      priority: 4,
+      right: true,
+      cell: ({ cpu_percent }) => text(cpu_percent === undefined ? '-' : `${Math.round(cpu_percent)}%`),
+    },
+    {
+      title: 'MEMORY',
+      width: 8,
+      priority: 4,
+      right: true,
+      cell: ({ rss_bytes }) => text(rss_bytes === undefined ? '-' : bytes(rss_bytes)),
+    },
+    {
+      title: 'HEARD',
+      width: 7,
+      priority: 5,
+      right: true,
+      cell: ({ last_heartbeat_ms }) => text(ago(last_heartbeat_ms, state.latest!.broker.now_ms + age)),
+    },
     { title: 'REASON', width: 30, priority: 1, cell: ({ status_reason }) => text(plain(status_reason, 30)) },
   ];
 }
@@ -125,32 +259,64 @@ function routingRows(state: TopState): RoutingRow[] {
   const { by_collector } = state.latest!.routing;
   const total = Object.values(by_collector).reduce((sum, count) => sum + count, 0);
   const confidence = new Map(state.latest!.collectors.map((one) => [one.collector_id, one.confidence]));
-  return Object.entries(by_collector).map(([id, given]) => ({ id, given, share: total === 0 ? 0 : given / total, confidence: confidence.get(id) }));
+  return Object.entries(by_collector).map(([id, given]) => ({
+    id,
+    given,
+    share: total === 0 ? 0 : given / total,
+    confidence: confidence.get(id),
+  }));
 }
 
 function routingColumns(): Column<RoutingRow>[] {
   return [
     { title: 'TO COLLECTOR', width: 20, priority: 9, cell: ({ id }) => text(plain(id, 20)) },
     { title: 'DECISIONS', width: 10, priority: 8, right: true, cell: ({ given }) => text(given) },
-    { title: 'SHARE', width: 7, priority: 7, right: true, cell: ({ share: part }) => text(`${Math.round(part * 100)}%`) },
+    {
+      title: 'SHARE',
+      width: 7,
+      priority: 7,
+      right: true,
+      cell: ({ share: part }) => text(`${Math.round(part * 100)}%`),
+    },
     { title: '', width: 20, priority: 2, cell: ({ share: part }) => ({ text: bar(part, 1, 20), color: 'cyan' }) },
-    { title: 'CONFIDENCE', width: 10, priority: 4, right: true, cell: ({ confidence }) => text(confidence === undefined ? 'gone' : confidence.toFixed(2)) },
+    {
+      title: 'CONFIDENCE',
+      width: 10,
+      priority: 4,
+      right: true,
+      cell: ({ confidence }) => text(confidence === undefined ? 'gone' : confidence.toFixed(2)),
+    },
   ];
 }
 
-function pane<Row>(state: TopState, name: PaneName, width: number, height: number, rows: readonly Row[], all: readonly Column<Row>[], empty: string): Line[] {
+function pane<Row>(
+  state: TopState,
+  name: PaneName,
+  width: number,
+  height: number,
+  rows: readonly Row[],
+  all: readonly Column<Row>[],
+  empty: string,
+): Line[] {
   const focused = state.focus === name;
   const offset = Math.min(state.offset[name], Math.max(0, rows.length - (height - 2)));
   const extra = name === 'routing' ? `  strategy ${state.latest!.routing.strategy}` : `  ${rows.length}`;
-  const title: Line = [{ text: ` ${name} `, bold: true, inverse: focused }, { text: extra, dim: true }];
+  const title: Line = [
+    { text: ` ${name} `, bold: true, inverse: focused },
+    { text: extra, dim: true },
+  ];
   if (rows.length === 0) return [title, [{ text: cut(`  ${empty}`, width), dim: true }]];
   const columns = fit(all, width);
-  const head: Line = columns.flatMap((column) => [{ text: place(column.title, column.width, column.right), color: 'gray' as const }, text(' ')]);
-  const body = rows.slice(offset, offset + Math.max(1, height - 2)).map((row): Line =>
-    columns.flatMap((column) => {
-      const { text: value, ...style } = column.cell(row);
-      return [{ text: place(value, column.width, column.right), ...style }, text(' ')];
-    }),
+  const head: Line = columns.flatMap((column) => [
+    { text: place(column.title, column.width, column.right), color: 'gray' as const },
+    text(' '),
+  ]);
+  const body = rows.slice(offset, offset + Math.max(1, height - 2)).map(
+    (row): Line =>
+      columns.flatMap((column) => {
+        const { text: value, ...style } = column.cell(row);
+        return [{ text: place(value, column.width, column.right), ...style }, text(' ')];
+      }),
   );
   return [title, head, ...body];
 }
@@ -188,8 +354,10 @@ export const bar = (part: number, whole: number, width: number): string => {
   return '█'.repeat(full) + '·'.repeat(width - full);
 };
 
-const cut = (value: string, width: number): string => (value.length <= width ? value : `${value.slice(0, Math.max(0, width - 1))}…`);
-const place = (value: string, width: number, right = false): string => (right ? cut(value, width).padStart(width) : cut(value, width).padEnd(width));
+const cut = (value: string, width: number): string =>
+  value.length <= width ? value : `${value.slice(0, Math.max(0, width - 1))}…`;
+const place = (value: string, width: number, right = false): string =>
+  right ? cut(value, width).padStart(width) : cut(value, width).padEnd(width);
 
 function helpLines(): Line[] {
   return [
@@ -203,7 +371,8 @@ function helpLines(): Line[] {
 
 /** One line per snapshot, where there is no terminal to draw on. */
 export function rollingLine(state: TopState): string {
-  if (state.latest === undefined || state.connection !== 'connected') return `${new Date().toISOString()} broker ${state.connection}${state.why === '' ? '' : `: ${plain(state.why)}`}`;
+  if (state.latest === undefined || state.connection !== 'connected')
+    return `${new Date().toISOString()} broker ${state.connection}${state.why === '' ? '' : `: ${plain(state.why)}`}`;
   const { queues, collectors, totals, broker } = state.latest;
   const sum = (of: (queue: QueueView) => number) => queues.reduce((total, queue) => total + of(queue), 0);
   const healthy = collectors.filter(({ status }) => status === 'healthy').length;

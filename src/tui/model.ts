@@ -1,5 +1,5 @@
 /** What `deye top` knows and how it changes. Pure: events in, state out; nothing here draws, and time is an argument. */
-import type { Snapshot } from '../protocol/message.ts';
+import type { Snapshot } from '../protocol/shape.ts';
 
 export type PaneName = 'queues' | 'collectors' | 'routing';
 export const paneNames: readonly PaneName[] = ['queues', 'collectors', 'routing'];
@@ -66,12 +66,24 @@ export function reduce(state: TopState, event: TopEvent): TopState {
   if (event.kind === 'key') return press(state, event.name);
   if (state.paused) return state;
   const rates = ratesBetween(state.latest, event.snapshot);
-  return { ...state, latest: event.snapshot, receivedMs: event.atMs, rates, connection: 'connected', why: '', history: [...state.history, rates.completed].slice(-historyLength) };
+  return {
+    ...state,
+    latest: event.snapshot,
+    receivedMs: event.atMs,
+    rates,
+    connection: 'connected',
+    why: '',
+    history: [...state.history, rates.completed].slice(-historyLength),
+  };
 }
 
 function press(state: TopState, name: KeyName): TopState {
   const scroll = (by: number): TopState => {
-    const rows = { queues: state.latest?.queues.length ?? 0, collectors: state.latest?.collectors.length ?? 0, routing: Object.keys(state.latest?.routing.by_collector ?? {}).length }[state.focus];
+    const rows = {
+      queues: state.latest?.queues.length ?? 0,
+      collectors: state.latest?.collectors.length ?? 0,
+      routing: Object.keys(state.latest?.routing.by_collector ?? {}).length,
+    }[state.focus];
     const to = Math.max(0, Math.min(rows - 1, by === 0 ? 0 : state.offset[state.focus] + by));
     return { ...state, offset: { ...state.offset, [state.focus]: to } };
   };
@@ -105,7 +117,14 @@ export function ratesBetween(before: Snapshot | undefined, now: Snapshot): Rates
     submitted: rate(before.totals.submitted, now.totals.submitted),
     completed: rate(before.totals.completed, now.totals.completed),
     published: rate(before.relay.published, now.relay.published),
-    byOperation: Object.fromEntries(now.queues.map(({ operation, completed }) => [operation, rate(queuesBefore.get(operation) ?? 0, completed)])),
-    byCollector: Object.fromEntries(now.collectors.map(({ collector_id, completed }) => [collector_id, rate(collectorsBefore.get(collector_id) ?? 0, completed)])),
+    byOperation: Object.fromEntries(
+      now.queues.map(({ operation, completed }) => [operation, rate(queuesBefore.get(operation) ?? 0, completed)]),
+    ),
+    byCollector: Object.fromEntries(
+      now.collectors.map(({ collector_id, completed }) => [
+        collector_id,
+        rate(collectorsBefore.get(collector_id) ?? 0, completed),
+      ]),
+    ),
   };
 }

@@ -1,13 +1,17 @@
 /** The window: draws what `layout` says, and turns keys into events. */
 import { Box, render, Text, useApp, useInput, useWindowSize } from 'ink';
 import { useEffect, useState, useSyncExternalStore } from 'react';
-import { layout, type Line } from './layout.ts';
-import { keyMap, type KeyName } from './model.ts';
 import type { TopFeed } from './feed.ts';
+import { type Line, layout } from './layout.ts';
+import { type KeyName, keyMap } from './model.ts';
 
 /** Opens the window and resolves when it is closed. */
 export async function openScreen(feed: TopFeed): Promise<void> {
-  const window = render(<Screen feed={feed} />, { alternateScreen: true, incrementalRendering: true, patchConsole: false });
+  const window = render(<Screen feed={feed} />, {
+    alternateScreen: true,
+    incrementalRendering: true,
+    patchConsole: false,
+  });
   await window.waitUntilExit();
 }
 
@@ -34,7 +38,13 @@ function Row({ line }: { readonly line: Line }) {
   return (
     <Text wrap="truncate">
       {line.map(({ text, color, bold = false, dim = false, inverse = false }, at) => (
-        <Text key={`span ${at}`} bold={bold} dimColor={dim} inverse={inverse} {...(color === undefined ? {} : { color })}>
+        <Text
+          key={`span ${at}`}
+          bold={bold}
+          dimColor={dim}
+          inverse={inverse}
+          {...(color === undefined ? {} : { color })}
+        >
           {text === '' ? ' ' : text}
         </Text>
       ))}
@@ -43,7 +53,9 @@ function Row({ line }: { readonly line: Line }) {
 }
 
 function keyNamed(input: string, key: object): KeyName | undefined {
-  const pressed = keyMap.find(({ keys }) => keys.some((one) => one === input || (key as Readonly<Record<string, boolean>>)[one] === true));
+  const pressed = keyMap.find(({ keys }) =>
+    keys.some((one) => one === input || (key as Readonly<Record<string, boolean>>)[one] === true),
+  );
   return pressed?.name;
 }
 

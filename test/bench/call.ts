@@ -30,12 +30,31 @@ const text = Buffer.alloc(100, 0x61);
 export async function deyeRoundTrip(peer: Peer, calls: number): Promise<RoundTrip> {
   const { frame, str, bin } = deyeFrame;
   const callee = await peer.open();
-  const hello = (role: string) => frame([Buffer.from([0x92, 0]), deyeFrame.map({ protocol: '1.0', name: 'bench', role })]);
+  const hello = (role: string) =>
+    frame([Buffer.from([0x92, 0]), deyeFrame.map({ protocol: '1.0', name: 'bench', role })]);
   callee.destroy();
   const collector = connect((peer as Peer & { socket: string }).socket);
   collector.write(hello('collector'));
-  const offer = Buffer.concat([Buffer.from([0x83]), str('collector_id'), str('bench'), str('collector_type'), str('bench'), str('operations'), Buffer.from([0x91, 0x81]), str('name'), str('echo')]);
-  collector.write(frame([Buffer.from([0x96, 5, 0xce, 0, 1, 0, 0]), str('broker'), str('collector.register'), offer, Buffer.from([0])]));
+  const offer = Buffer.concat([
+    Buffer.from([0x83]),
+    str('collector_id'),
+    str('bench'),
+    str('collector_type'),
+    str('bench'),
+    str('operations'),
+    Buffer.from([0x91, 0x81]),
+    str('name'),
+    str('echo'),
+  ]);
+  collector.write(
+    frame([
+      Buffer.from([0x96, 5, 0xce, 0, 1, 0, 0]),
+      str('broker'),
+      str('collector.register'),
+      offer,
+      Buffer.from([0]),
+    ]),
+  );
   await pause(200);
   collector.on('data', (chunk: Buffer) => {
     if (chunk[5] !== 5) return; // a ping or a late reply
@@ -43,7 +62,13 @@ export async function deyeRoundTrip(peer: Peer, calls: number): Promise<RoundTri
     collector.write(reply);
   });
   const caller = await peer.open();
-  const request = frame([Buffer.from([0x96, 5, 0xce, 0, 1, 0, 0]), str('bench'), str('echo'), bin(text), Buffer.from([0])]);
+  const request = frame([
+    Buffer.from([0x96, 5, 0xce, 0, 1, 0, 0]),
+    str('bench'),
+    str('echo'),
+    bin(text),
+    Buffer.from([0]),
+  ]);
   await pause(200);
   caller.removeAllListeners('data');
   let replied: () => void = () => {};

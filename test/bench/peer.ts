@@ -37,7 +37,10 @@ export function versionOf(program: string, pattern: RegExp): string | undefined 
 
 async function dial(to: string | { port: number }, onread?: OnReadOpts): Promise<Socket> {
   for (let left = 200; ; left--) {
-    const socket = typeof to === 'string' ? connect({ path: to, ...(onread && { onread }) }) : connect({ host: '127.0.0.1', port: to.port, ...(onread && { onread }) });
+    const socket =
+      typeof to === 'string'
+        ? connect({ path: to, ...(onread && { onread }) })
+        : connect({ host: '127.0.0.1', port: to.port, ...(onread && { onread }) });
     const failed = await new Promise<Error | undefined>((resolve) => {
       socket.once('connect', () => resolve(undefined));
       socket.once('error', resolve);
@@ -70,16 +73,41 @@ const frame = (parts: Buffer[]): Buffer => {
   head.writeUInt32BE(body.length);
   return Buffer.concat([head, body]);
 };
-const str = (text: string): Buffer => Buffer.concat([Buffer.from(text.length < 32 ? [0xa0 + text.length] : [0xd9, text.length]), Buffer.from(text)]);
+const str = (text: string): Buffer =>
+  Buffer.concat([Buffer.from(text.length < 32 ? [0xa0 + text.length] : [0xd9, text.length]), Buffer.from(text)]);
 const bin = (body: Buffer): Buffer => Buffer.concat([Buffer.from([0xc5, body.length >> 8, body.length & 0xff]), body]);
-const map = (entries: Record<string, string>): Buffer => Buffer.concat([Buffer.from([0x80 + Object.keys(entries).length]), ...Object.entries(entries).flatMap(([key, value]) => [str(key), str(value)])]);
+const map = (entries: Record<string, string>): Buffer =>
+  Buffer.concat([
+    Buffer.from([0x80 + Object.keys(entries).length]),
+    ...Object.entries(entries).flatMap(([key, value]) => [str(key), str(value)]),
+  ]);
 export const deyeFrame = { frame, str, bin, map };
 
 export async function startDeye(): Promise<Peer & { readonly socket: string }> {
   const main = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
   const socketPath = join(scratch, 'd', 'broker.sock');
-  const profile = process.env.DEYE_BENCH_PROFILE === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${process.env.DEYE_BENCH_PROFILE}`];
-  const child = spawn(process.execPath, [...profile, main, 'broker', 'start', '--foreground', '--no-collectors', '--socket', socketPath, '--state-dir', join(scratch, 's'), '--log-level', 'error'], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const profile =
+    process.env.DEYE_BENCH_PROFILE === undefined
+      ? []
+      : ['--cpu-prof', `--cpu-prof-dir=${process.env.DEYE_BENCH_PROFILE}`];
+  const child = spawn(
+    process.execPath,
+    [
+      ...profile,
+      main,
+      'broker',
+      'start',
+      '--foreground',
+      '--no-collectors',
+      '--socket',
+      socketPath,
+      '--state-dir',
+      join(scratch, 's'),
+      '--log-level',
+      'error',
+    ],
+    { stdio: ['ignore', 'ignore', 'inherit'] },
+  );
   return {
     name: 'deye',
     version: process.versions.node,
@@ -92,7 +120,9 @@ export async function startDeye(): Promise<Peer & { readonly socket: string }> {
     },
     async subscribe(socket, topic) {
       const params = Buffer.concat([Buffer.from([0x81]), str('patterns'), Buffer.from([0x91]), str(topic)]);
-      socket.write(frame([Buffer.from([0x96, 5, 0xce, 0, 1, 0, 0]), str('broker'), str('subscribe'), params, Buffer.from([0])]));
+      socket.write(
+        frame([Buffer.from([0x96, 5, 0xce, 0, 1, 0, 0]), str('broker'), str('subscribe'), params, Buffer.from([0])]),
+      );
     },
     publish: (topic, body) => frame([Buffer.from([0x93, 2]), str(topic), bin(body)]),
     deliveredBytes: (topic, body) => frame([Buffer.from([0x93, 2]), str(topic), bin(body)]).length,
@@ -107,7 +137,8 @@ export async function startNats(): Promise<Peer | undefined> {
   if (version === undefined) return undefined;
   const port = await freePort();
   const child = spawn('nats-server', ['-a', '127.0.0.1', '-p', String(port)], { stdio: 'ignore' });
-  const publish = (topic: string, body: Buffer) => Buffer.concat([Buffer.from(`PUB ${topic} ${body.length}\r\n`), body, Buffer.from('\r\n')]);
+  const publish = (topic: string, body: Buffer) =>
+    Buffer.concat([Buffer.from(`PUB ${topic} ${body.length}\r\n`), body, Buffer.from('\r\n')]);
   return {
     name: 'nats-server',
     version,
@@ -132,8 +163,27 @@ export async function startRedis(): Promise<Peer | undefined> {
   const version = versionOf('redis-server', /v=(\S+)/);
   if (version === undefined) return undefined;
   const path = join(scratch, 'redis.sock');
-  const child = spawn('redis-server', ['--port', '0', '--unixsocket', path, '--save', '', '--appendonly', 'no', '--client-output-buffer-limit', 'pubsub 0 0 0'], { stdio: 'ignore', cwd: scratch });
-  const bulk = (...parts: (string | Buffer)[]) => Buffer.concat([Buffer.from(`*${parts.length}\r\n`), ...parts.flatMap((part) => [Buffer.from(`$${part.length}\r\n`), Buffer.from(part), Buffer.from('\r\n')])]);
+  const child = spawn(
+    'redis-server',
+    [
+      '--port',
+      '0',
+      '--unixsocket',
+      path,
+      '--save',
+      '',
+      '--appendonly',
+      'no',
+      '--client-output-buffer-limit',
+      'pubsub 0 0 0',
+    ],
+    { stdio: 'ignore', cwd: scratch },
+  );
+  const bulk = (...parts: (string | Buffer)[]) =>
+    Buffer.concat([
+      Buffer.from(`*${parts.length}\r\n`),
+      ...parts.flatMap((part) => [Buffer.from(`$${part.length}\r\n`), Buffer.from(part), Buffer.from('\r\n')]),
+    ]);
   return {
     name: 'redis-server',
     version,

@@ -1,7 +1,7 @@
 /** A broker in this process and raw or whole clients of it; everything is taken down with `using`. */
 import type { Duplex } from 'node:stream';
-import { type Client, connect, startBroker } from '../../src/index.ts';
 import type { RunningBroker } from '../../src/index.ts';
+import { type Client, connect, startBroker } from '../../src/index.ts';
 import { encodeFrame, FrameReader, Kind } from '../../src/protocol/frame.ts';
 import type { LimitName } from '../../src/protocol/limits.ts';
 import { decodeValue } from '../../src/protocol/msgpack.ts';
@@ -97,6 +97,11 @@ export class Raw {
 }
 
 /** Waits for a condition, looking at it after every turn of the loop. */
-export async function until(condition: () => boolean | Promise<boolean>, what: string, withinMs = 20_000): Promise<void> {
-  for (const startMs = Date.now(); !(await condition()); await new Promise((resolve) => setTimeout(resolve, 5))) if (Date.now() - startMs > withinMs) throw new Error(`not within ${withinMs} ms: ${what}`);
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: string,
+  withinMs = 20_000,
+): Promise<void> {
+  for (const startMs = Date.now(); !(await condition()); await new Promise((resolve) => setTimeout(resolve, 5)))
+    if (Date.now() - startMs > withinMs) throw new Error(`not within ${withinMs} ms: ${what}`);
 }

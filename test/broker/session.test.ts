@@ -27,7 +27,10 @@ describe('a session that breaks a rule ends with its name, and nobody else notic
 
   test('both versions are named', async () => {
     await using broker = await harness();
-    expect(await goodbye(broker.raw().send(Kind.hello, { protocol: '9.1', name: 'x' }))).toMatchObject({ message: expect.stringMatching(/9\.1.*1\.0/), context: { client: '9.1', broker: '1.0' } });
+    expect(await goodbye(broker.raw().send(Kind.hello, { protocol: '9.1', name: 'x' }))).toMatchObject({
+      message: expect.stringMatching(/9\.1.*1\.0/),
+      context: { client: '9.1', broker: '1.0' },
+    });
   });
 
   test.each<[string, Buffer]>([
@@ -38,7 +41,14 @@ describe('a session that breaks a rule ends with its name, and nobody else notic
     ['no array', Buffer.from([0, 0, 0, 2, 0x81, 0x05])],
     ['a publish without a body', encodeFrame([Kind.publish, 'a.b'])],
     ['a topic that is no string', encodeFrame([Kind.publish, 7, 'x'])],
-    ['params that nest without end', Buffer.concat([Buffer.from([0, 0, 0, 255]), encodeFrame([Kind.request, 70_000, 'broker', 'x']).subarray(4), Buffer.alloc(255, 0x91)]).subarray(0, 259)],
+    [
+      'params that nest without end',
+      Buffer.concat([
+        Buffer.from([0, 0, 0, 255]),
+        encodeFrame([Kind.request, 70_000, 'broker', 'x']).subarray(4),
+        Buffer.alloc(255, 0x91),
+      ]).subarray(0, 259),
+    ],
   ])('%s after the hello', async (_what, bytes) => {
     await using broker = await harness();
     const raw = broker.raw().hello();
@@ -91,23 +101,46 @@ describe('a request that is refused leaves the session open', () => {
     return body as { code: string; message: string };
   };
   test('unknown method', async () => expect(await ask('no.such', {})).toMatchObject({ code: 'unsupported_operation' }));
-  test('a method named like a property of every object', async () => expect((await ask('constructor', {})).code).toBe('unsupported_operation'));
-  test('params that do not fit', async () => expect(await ask('task.submit', { operation: 'Bad Name', priority: 999 })).toMatchObject({ code: 'invalid_params', message: expect.stringMatching(/operation.*priority/) }));
-  test('an unknown field', async () => expect((await ask('task.submit', { operation: 'a', run_att: 5 })).message).toMatch(/run_att/));
+  test('a method named like a property of every object', async () =>
+    expect((await ask('constructor', {})).code).toBe('unsupported_operation'));
+  test('params that do not fit', async () =>
+    expect(await ask('task.submit', { operation: 'Bad Name', priority: 999 })).toMatchObject({
+      code: 'invalid_params',
+      message: expect.stringMatching(/operation.*priority/),
+    }));
+  test('an unknown field', async () =>
+    expect((await ask('task.submit', { operation: 'a', run_att: 5 })).message).toMatch(/run_att/));
   test('params that are no map', async () => expect((await ask('task.submit', [1])).code).toBe('invalid_params'));
-  test('a role that may not', async () => expect(await ask('task.submit', { operation: 'a' }, 'observer')).toMatchObject({ code: 'not_allowed', message: expect.stringMatching(/observer/) }));
-  test('an operator is no collector', async () => expect((await ask('collector.heartbeat', { sequence: 1 })).code).toBe('not_allowed'));
-  test('a collector that has not registered', async () => expect((await ask('collector.heartbeat', { sequence: 1 }, 'collector')).code).toBe('not_registered'));
-  test('a task that is not there', async () => expect((await ask('task.show', { id: '0197a8e2-5c1e-7d43-9b1f-2f6f6d1c9a10' })).code).toBe('not_found'));
-  test('an id that is no UUIDv7', async () => expect((await ask('task.submit', { operation: 'a', id: 'mine' })).message).toMatch(/UUIDv7/));
-  test('an id from the future', async () => expect((await ask('task.submit', { operation: 'a', id: 'ffffffff-ffff-7d43-9b1f-2f6f6d1c9a10' })).message).toMatch(/future/));
-  test('a bad pattern', async () => expect(await ask('subscribe', { patterns: ['events.#.x'] })).toMatchObject({ code: 'bad_pattern', message: expect.stringMatching(/last segment/) }));
+  test('a role that may not', async () =>
+    expect(await ask('task.submit', { operation: 'a' }, 'observer')).toMatchObject({
+      code: 'not_allowed',
+      message: expect.stringMatching(/observer/),
+    }));
+  test('an operator is no collector', async () =>
+    expect((await ask('collector.heartbeat', { sequence: 1 })).code).toBe('not_allowed'));
+  test('a collector that has not registered', async () =>
+    expect((await ask('collector.heartbeat', { sequence: 1 }, 'collector')).code).toBe('not_registered'));
+  test('a task that is not there', async () =>
+    expect((await ask('task.show', { id: '0197a8e2-5c1e-7d43-9b1f-2f6f6d1c9a10' })).code).toBe('not_found'));
+  test('an id that is no UUIDv7', async () =>
+    expect((await ask('task.submit', { operation: 'a', id: 'mine' })).message).toMatch(/UUIDv7/));
+  test('an id from the future', async () =>
+    expect((await ask('task.submit', { operation: 'a', id: 'ffffffff-ffff-7d43-9b1f-2f6f6d1c9a10' })).message).toMatch(
+      /future/,
+    ));
+  test('a bad pattern', async () =>
+    expect(await ask('subscribe', { patterns: ['events.#.x'] })).toMatchObject({
+      code: 'bad_pattern',
+      message: expect.stringMatching(/last segment/),
+    }));
 });
 
 test('a payload over the limit is refused', async () => {
   await using broker = await harness({ payloadBytesMax: 1000 });
   const client = await broker.client('c');
-  await expect(client.submit({ operation: 'a', payload: 'x'.repeat(1001) })).rejects.toMatchObject({ code: 'payload_too_large' });
+  await expect(client.submit({ operation: 'a', payload: 'x'.repeat(1001) })).rejects.toMatchObject({
+    code: 'payload_too_large',
+  });
   expect(await client.submit({ operation: 'a', payload: 'x'.repeat(990) })).toMatchObject({ state: 'pending' });
 });
 
@@ -115,12 +148,21 @@ test('a batch: one outcome each, in order, one commit', async () => {
   await using broker = await harness({ pendingMax: 3 });
   const client = await broker.client('c');
   const before = broker.running.broker.commits;
-  const outcomes = await client.submitBatch(['a', 'b', 'c', 'd'].map((operation) => ({ operation, payload: operation })));
-  expect(outcomes.map((one) => ('state' in one ? one.state : one.code))).toEqual(['pending', 'pending', 'pending', 'queue_full']);
+  const outcomes = await client.submitBatch(
+    ['a', 'b', 'c', 'd'].map((operation) => ({ operation, payload: operation })),
+  );
+  expect(outcomes.map((one) => ('state' in one ? one.state : one.code))).toEqual([
+    'pending',
+    'pending',
+    'pending',
+    'queue_full',
+  ]);
   expect(broker.running.broker.commits - before).toBe(1);
   const page = await client.request('task.ls', { limit: 2 });
   expect(page.tasks.map(({ operation }) => operation)).toEqual(['c', 'b']);
-  expect((await client.request('task.ls', { limit: 2, cursor: page.cursor! })).tasks.map(({ operation }) => operation)).toEqual(['a']);
+  expect(
+    (await client.request('task.ls', { limit: 2, cursor: page.cursor! })).tasks.map(({ operation }) => operation),
+  ).toEqual(['a']);
   const first = outcomes[0]!;
   expect('id' in first && (await client.request('task.show', { id: first.id })).payload).toBe('a');
 });
@@ -129,7 +171,13 @@ test('payloads and results keep what JavaScript would not', async () => {
   await using broker = await harness();
   const raw = broker.raw().hello();
   // 1.0 as a float, and an integer beyond 2^53
-  const params = Buffer.concat([Buffer.from([0x82, 0xa9]), Buffer.from('operation'), Buffer.from([0xa1, 0x61, 0xa7]), Buffer.from('payload'), Buffer.from([0x92, 0xcb, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0, 0xcf, 0, 0x20, 0, 0, 0, 0, 0, 1])]);
+  const params = Buffer.concat([
+    Buffer.from([0x82, 0xa9]),
+    Buffer.from('operation'),
+    Buffer.from([0xa1, 0x61, 0xa7]),
+    Buffer.from('payload'),
+    Buffer.from([0x92, 0xcb, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0, 0xcf, 0, 0x20, 0, 0, 0, 0, 0, 1]),
+  ]);
   const head = encodeFrame([Kind.request, 70_000, 'broker', 'task.submit']).subarray(4);
   const body = Buffer.concat([Buffer.from([0x96]), head.subarray(1), params, Buffer.from([0])]);
   const frame = Buffer.concat([Buffer.alloc(4), body]);

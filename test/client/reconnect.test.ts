@@ -12,7 +12,12 @@ test('after a restart of the broker: subscribed again, registered again, and a s
   const place = { socket: join(directory, 'r', 'b.sock'), stateDir: join(directory, 's') };
   let broker = await startBroker(place);
   const stop = new AbortController();
-  const collector = defineCollector({ type: 't', operations: { echo: ({ payload }) => payload } }).run({ socket: place.socket, id: 'c', signal: stop.signal, signals: false });
+  const collector = defineCollector({ type: 't', operations: { echo: ({ payload }) => payload } }).run({
+    socket: place.socket,
+    id: 'c',
+    signal: stop.signal,
+    signals: false,
+  });
   const client = await connect({ socket: place.socket });
   const states: string[] = [];
   client.onState((state) => states.push(state));
@@ -35,7 +40,9 @@ test('after a restart of the broker: subscribed again, registered again, and a s
 
 test('a broker of another major version is not tried again', async () => {
   await using broker = await harness();
-  await expect(connect({ transport: () => broker.running.open(), role: 'king' as 'operator' })).rejects.toMatchObject({ code: 'hello_expected' });
+  await expect(connect({ transport: () => broker.running.open(), role: 'king' as 'operator' })).rejects.toMatchObject({
+    code: 'hello_expected',
+  });
 });
 
 test('what a handler throws decides what happens', async () => {
@@ -73,14 +80,27 @@ test('what a handler throws decides what happens', async () => {
   const picky = await client.submit({ operation: 'picky' });
   await until(async () => (await client.request('task.show', { id: picky.id })).attempts.length === 1, 'a refused it');
   const second = worker('b');
-  const outcome = async (operation: string) => client.wait((await client.submit({ operation, backoff: { base_ms: 1, cap_ms: 2 }, max_retries: 2 })).id);
+  const outcome = async (operation: string) =>
+    client.wait((await client.submit({ operation, backoff: { base_ms: 1, cap_ms: 2 }, max_retries: 2 })).id);
   expect(await client.wait(picky.id)).toMatchObject({ state: 'completed', result: 'b', attempt: 2 });
   expect(tries).toEqual({ a: 1, b: 1 });
-  expect(await outcome('flaky')).toMatchObject({ state: 'completed', result: 'at last', attempt: 3, attempts: [{ error: { message: 'no 1' } }, { error: { message: 'no 2' } }, { outcome: 'completed' }] });
-  expect(await outcome('hopeless')).toMatchObject({ state: 'dead_letter', attempt: 1, error: { code: 'GiveUp', message: 'never' } });
+  expect(await outcome('flaky')).toMatchObject({
+    state: 'completed',
+    result: 'at last',
+    attempt: 3,
+    attempts: [{ error: { message: 'no 1' } }, { error: { message: 'no 2' } }, { outcome: 'completed' }],
+  });
+  expect(await outcome('hopeless')).toMatchObject({
+    state: 'dead_letter',
+    attempt: 1,
+    error: { code: 'GiveUp', message: 'never' },
+  });
   expect(await outcome('later')).toMatchObject({ state: 'completed', result: 2 });
   expect(await outcome('nothing')).toMatchObject({ state: 'completed', result: null });
-  expect(await outcome('wrong')).toMatchObject({ state: 'dead_letter', error: { message: expect.stringMatching(/cannot travel/) } });
+  expect(await outcome('wrong')).toMatchObject({
+    state: 'dead_letter',
+    error: { message: expect.stringMatching(/cannot travel/) },
+  });
   stop.abort();
   await Promise.all([first, second]);
 });
@@ -90,7 +110,11 @@ test('draining: no new task, the running one finishes, then it leaves', async ()
   const client = await broker.client('c');
   const stop = new AbortController();
   const release = Promise.withResolvers<string>();
-  const running = defineCollector({ type: 't', maxConcurrentTasks: 5, operations: { hold: () => release.promise } }).run({ transport: () => broker.running.open(), id: 'd', signal: stop.signal, signals: false });
+  const running = defineCollector({
+    type: 't',
+    maxConcurrentTasks: 5,
+    operations: { hold: () => release.promise },
+  }).run({ transport: () => broker.running.open(), id: 'd', signal: stop.signal, signals: false });
   await until(() => broker.running.broker.state.collectors.size === 1, 'it is there');
   const first = await client.submit({ operation: 'hold' });
   await until(() => broker.running.broker.state.inProgress === 1, 'it holds one');

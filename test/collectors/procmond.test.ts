@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { enumerateProcesses } from '../../src/collectors/procmond/enumerate.ts';
-import { procmond } from '../../src/collectors/procmond/procmond.ts';
 import { readElsewhere, readLinux, readProcessTable } from '../../src/collectors/procmond/process-table.ts';
+import { procmond } from '../../src/collectors/procmond/procmond.ts';
 import { harness, until } from '../broker/harness.ts';
 
 const never = new AbortController().signal;
@@ -23,7 +23,13 @@ describe('the process table', () => {
   test.skipIf(process.platform !== 'linux')('agrees with ps about who is there', () => {
     const rows = readLinux();
     const ps = spawnSync('ps', ['-eo', 'pid=,ppid=,user:32=,comm='], { encoding: 'utf8' }).stdout;
-    const listed = new Map(ps.trim().split('\n').map((line) => line.trim().split(/\s+/)).map(([pid, ppid, user]) => [Number(pid), { ppid: Number(ppid), user }]));
+    const listed = new Map(
+      ps
+        .trim()
+        .split('\n')
+        .map((line) => line.trim().split(/\s+/))
+        .map(([pid, ppid, user]) => [Number(pid), { ppid: Number(ppid), user }]),
+    );
     const common = rows.filter(({ pid }) => listed.has(pid));
     expect(common.length).toBeGreaterThan(rows.length * 0.8);
     for (const { pid, ppid, user } of common) expect({ pid, ppid, user }).toEqual({ pid, ...listed.get(pid) });
@@ -44,7 +50,18 @@ describe('the process table', () => {
     writeFileSync(join(root, '77', 'cmdline'), 'prog\0--flag\0two words\0');
     symlinkSync('/bin/prog', join(root, '77', 'exe'));
     mkdirSync(join(root, '78')); // it ended meanwhile: nothing in it
-    expect(readLinux(root)).toEqual([expect.objectContaining({ pid: 77, ppid: 1, name: 'a) b (\n', state: 'sleeping', command_line: 'prog --flag two words', executable: '/bin/prog', memory_bytes: 12 * 1024, start_time_ms: 1_700_000_002_000 })]);
+    expect(readLinux(root)).toEqual([
+      expect.objectContaining({
+        pid: 77,
+        ppid: 1,
+        name: 'a) b (\n',
+        state: 'sleeping',
+        command_line: 'prog --flag two words',
+        executable: '/bin/prog',
+        memory_bytes: 12 * 1024,
+        start_time_ms: 1_700_000_002_000,
+      }),
+    ]);
     rmSync(root, { recursive: true });
   });
 });
@@ -53,11 +70,25 @@ describe('enumerate_processes', () => {
   test('filters, fields, order and limit', async () => {
     const child = spawn('sleep', ['60']);
     try {
-      await until(async () => (await enumerateProcesses({ filter: { pid: child.pid! } }, never)).processes[0]?.name === 'sleep', 'the child runs');
-      const byPid = await enumerateProcesses({ filter: { pid: [child.pid!, process.pid] }, fields: ['pid', 'name'] }, never);
-      expect(byPid).toMatchObject({ matched: 2, processes: expect.arrayContaining([{ pid: child.pid, name: 'sleep' }]) });
-      expect((await enumerateProcesses({ filter: { name: 'SLEE', user: 'nobody-here' } }, never)).processes).toEqual([]);
-      const { processes } = await enumerateProcesses({ sort: 'memory_bytes', limit: 3, fields: ['memory_bytes'] }, never);
+      await until(
+        async () => (await enumerateProcesses({ filter: { pid: child.pid! } }, never)).processes[0]?.name === 'sleep',
+        'the child runs',
+      );
+      const byPid = await enumerateProcesses(
+        { filter: { pid: [child.pid!, process.pid] }, fields: ['pid', 'name'] },
+        never,
+      );
+      expect(byPid).toMatchObject({
+        matched: 2,
+        processes: expect.arrayContaining([{ pid: child.pid, name: 'sleep' }]),
+      });
+      expect((await enumerateProcesses({ filter: { name: 'SLEE', user: 'nobody-here' } }, never)).processes).toEqual(
+        [],
+      );
+      const { processes } = await enumerateProcesses(
+        { sort: 'memory_bytes', limit: 3, fields: ['memory_bytes'] },
+        never,
+      );
       const sizes = processes.map(({ memory_bytes }) => memory_bytes!);
       expect(sizes).toEqual(sizes.toSorted((a, b) => b - a));
       expect(sizes).toHaveLength(3);
@@ -72,32 +103,59 @@ describe('enumerate_processes', () => {
     expect(processes).toEqual([{ sha256: createHash('sha256').update(readFileSync(process.execPath)).digest('hex') }]);
   });
 
-  test.each([[{ filter: { pid: 'x' } }], [{ fields: ['nope'] }], [{ limit: 0 }], ['text'], [{ unknown: 1 }]])('%j is not understood, and trying again would not help', async (payload) => {
-    await expect(enumerateProcesses(payload, never)).rejects.toMatchObject({ name: 'GiveUp', message: expect.stringMatching(/^enumerate_processes: /) });
-  });
+  test.each([[{ filter: { pid: 'x' } }], [{ fields: ['nope'] }], [{ limit: 0 }], ['text'], [{ unknown: 1 }]])(
+    '%j is not understood, and trying again would not help',
+    async (payload) => {
+      await expect(enumerateProcesses(payload, never)).rejects.toMatchObject({
+        name: 'GiveUp',
+        message: expect.stringMatching(/^enumerate_processes: /),
+      });
+    },
+  );
 });
 
 test('procmond as a collector: publishes starts and exits, is configured while it runs, and stops', async () => {
   await using broker = await harness();
   const stop = new AbortController();
   const ready = Promise.withResolvers<string>();
-  const running = procmond().run({ transport: () => broker.running.open(), id: 'p', signal: stop.signal, signals: false, onReady: ready.resolve });
+  const running = procmond().run({
+    transport: () => broker.running.open(),
+    id: 'p',
+    signal: stop.signal,
+    signals: false,
+    onReady: ready.resolve,
+  });
   await ready.promise;
   const client = await broker.client('c');
-  await expect(client.call('p', 'update_config', { changes: { interval_ms: 1 } })).rejects.toMatchObject({ code: 'invalid_params' });
-  expect(await client.call('p', 'update_config', { changes: { interval_ms: 150 }, validate_only: true })).toMatchObject({ version: 1, validated: true, changed_fields: [] });
-  expect(await client.call('p', 'update_config', { changes: { interval_ms: 150 } })).toMatchObject({ version: 2, changed_fields: ['interval_ms'], restarted: false });
+  await expect(client.call('p', 'update_config', { changes: { interval_ms: 1 } })).rejects.toMatchObject({
+    code: 'invalid_params',
+  });
+  expect(await client.call('p', 'update_config', { changes: { interval_ms: 150 }, validate_only: true })).toMatchObject(
+    { version: 1, validated: true, changed_fields: [] },
+  );
+  expect(await client.call('p', 'update_config', { changes: { interval_ms: 150 } })).toMatchObject({
+    version: 2,
+    changed_fields: ['interval_ms'],
+    restarted: false,
+  });
   const events = await client.subscribe('events.process.lifecycle');
   const child = spawn('sleep', ['60']);
   const next = async (event: string) => {
-    for await (const { body } of events) if ((body as { event: string; pid: number }).event === event && (body as { pid: number }).pid === child.pid) return body;
+    for await (const { body } of events)
+      if ((body as { event: string; pid: number }).event === event && (body as { pid: number }).pid === child.pid)
+        return body;
   };
   // One iterator for both: leaving a for-await ends the subscription, so each is waited for with its own.
   expect(await next('start')).toMatchObject({ pid: child.pid });
   const exits = await client.subscribe('events.process.lifecycle');
   child.kill('SIGKILL');
-  for await (const { body } of exits) if ((body as { pid: number; event: string }).pid === child.pid && (body as { event: string }).event === 'exit') break;
-  expect(await client.call('p', 'health_check')).toMatchObject({ status: expect.stringMatching(/healthy|degraded/), metrics: { interval_ms: 150 } });
+  for await (const { body } of exits)
+    if ((body as { pid: number; event: string }).pid === child.pid && (body as { event: string }).event === 'exit')
+      break;
+  expect(await client.call('p', 'health_check')).toMatchObject({
+    status: expect.stringMatching(/healthy|degraded/),
+    metrics: { interval_ms: 150 },
+  });
   expect(await client.call('p', 'shutdown', { type: 'graceful' })).toEqual({ accepted: true });
   await running;
   expect((await client.request('collector.ls', {})).collectors).toEqual([]);

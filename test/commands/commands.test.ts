@@ -11,7 +11,8 @@ describe('with a broker and procmond', () => {
     world = new World();
     const up = await world.run(['up']);
     expect(up.code, up.stderr).toBe(0);
-    for (const word of ['socket', 'store', 'log', 'pid', 'procmond healthy', 'deye broker stop']) expect(up.stdout).toContain(word);
+    for (const word of ['socket', 'store', 'log', 'pid', 'procmond healthy', 'deye broker stop'])
+      expect(up.stdout).toContain(word);
   });
   afterAll(() => world[Symbol.asyncDispose]());
 
@@ -23,13 +24,18 @@ describe('with a broker and procmond', () => {
 
   test('the socket is 600, its directory and the state 700', () => {
     const mode = (path: string) => (statSync(path).mode & 0o777).toString(8);
-    expect([mode(world.socket), mode(join(world.socket, '..')), mode(world.state), mode(join(world.state, 'broker.log'))]).toEqual(['600', '700', '700', '600']);
+    expect([
+      mode(world.socket),
+      mode(join(world.socket, '..')),
+      mode(world.state),
+      mode(join(world.state, 'broker.log')),
+    ]).toEqual(['600', '700', '700', '600']);
   });
 
   test('a second start says who is running and exits with 0', async () => {
     const { code, stdout } = await world.run(['broker', 'start']);
     const { pid } = await json<{ pid: number }>('broker', 'status');
-    expect([code, stdout]).toEqual([0, expect.stringMatching(new RegExp(`already running[^]*${pid}`))]);
+    expect([code, stdout]).toEqual([0, expect.stringMatching(new RegExp(`already running[sS]*${pid}`))]);
     const again = await world.run(['broker', 'start', '--foreground']);
     expect([again.code, again.stderr]).toEqual([0, expect.stringContaining(String(pid))]);
   });
@@ -37,17 +43,28 @@ describe('with a broker and procmond', () => {
   test('a submit that is waited for gives real processes, one line of JSON', async () => {
     const { stdout } = await world.run(['task', 'submit', 'enumerate_processes', '--wait', '--json']);
     expect(stdout.trimEnd().split('\n')).toHaveLength(1);
-    const task = JSON.parse(stdout) as TaskDetail & { result: { processes: { pid: number; name: string }[]; total: number } };
+    const task = JSON.parse(stdout) as TaskDetail & {
+      result: { processes: { pid: number; name: string }[]; total: number };
+    };
     expect(task.state).toBe('completed');
     expect(task.result.processes.length).toBe(task.result.total);
     expect(task.result.processes.some(({ pid }) => pid === process.pid)).toBe(true);
   });
 
   test('tables for people', async () => {
-    const { stdout } = await world.run(['task', 'submit', 'enumerate_processes', '-p', `{"filter":{"pid":${process.pid}},"fields":["pid","name","memory_bytes"]}`, '--wait']);
+    const { stdout } = await world.run([
+      'task',
+      'submit',
+      'enumerate_processes',
+      '-p',
+      `{"filter":{"pid":${process.pid}},"fields":["pid","name","memory_bytes"]}`,
+      '--wait',
+    ]);
     expect(stdout).toMatch(/^ *PID +(NAME +MEMORY_BYTES|MEMORY_BYTES +NAME)\n/);
     expect(stdout).toContain(String(process.pid));
-    expect((await world.run(['collectors', 'ls'])).stdout).toMatch(/^ID +TYPE +STATUS[^]*procmond +procmond +healthy/);
+    expect((await world.run(['collectors', 'ls'])).stdout).toMatch(
+      /^ID +TYPE +STATUS[\s\S]*procmond +procmond +healthy/,
+    );
     expect((await world.run(['task', 'ls', '--state', 'completed'])).stdout).toMatch(/enumerate_processes +completed/);
     expect((await world.run(['collectors', 'ls', '-o', 'yaml'])).stdout).toMatch(/- collector_id: procmond/);
   });
@@ -65,8 +82,11 @@ describe('with a broker and procmond', () => {
 
   test('a task that fails ends with 3, a wait that is too long with 124', async () => {
     const failed = await world.run(['task', 'submit', 'enumerate_processes', '-p', '{"fields":["no_such"]}', '--wait']);
-    expect([failed.code, failed.stdout]).toEqual([3, expect.stringMatching(/dead_letter[^]*gave_up/)]);
-    expect(await world.run(['task', 'submit', 'nobody_does_this', '--wait', '--wait-timeout', '200ms'])).toMatchObject({ code: 124, stderr: expect.stringMatching(/no_capable_collector[^]*deadline_exceeded/) });
+    expect([failed.code, failed.stdout]).toEqual([3, expect.stringMatching(/dead_letter[\s\S]*gave_up/)]);
+    expect(await world.run(['task', 'submit', 'nobody_does_this', '--wait', '--wait-timeout', '200ms'])).toMatchObject({
+      code: 124,
+      stderr: expect.stringMatching(/no_capable_collector[\s\S]*deadline_exceeded/),
+    });
   });
 
   test('bad input is refused with 2 and a reason, what is not there with 5', async () => {
@@ -92,7 +112,12 @@ describe('with a broker and procmond', () => {
       [['no', 'such'], 2, /not found/],
       [['task', 'ls', '--nope'], 2, /Nonexistent flag/],
     ];
-    for (const [args, code, why] of refused) expect(await world.run(args), args.join(' ')).toMatchObject({ code, stdout: '', stderr: expect.stringMatching(why) });
+    for (const [args, code, why] of refused)
+      expect(await world.run(args), args.join(' ')).toMatchObject({
+        code,
+        stdout: '',
+        stderr: expect.stringMatching(why),
+      });
   });
 
   test('errors for programs', async () => {
@@ -101,24 +126,45 @@ describe('with a broker and procmond', () => {
   });
 
   test('health, calls, start and stop of collection', async () => {
-    expect(await json('collectors', 'health', 'procmond')).toMatchObject({ status: 'healthy', components: { collection: { status: 'collecting' } } });
+    expect(await json('collectors', 'health', 'procmond')).toMatchObject({
+      status: 'healthy',
+      components: { collection: { status: 'collecting' } },
+    });
     expect((await world.run(['collectors', 'health', 'nobody'])).code).toBe(1);
     expect(await json('call', 'procmond', 'get_capabilities')).toMatchObject({ operations: ['enumerate_processes'] });
-    expect(await json('call', 'any:enumerate_processes', 'stop_collection', '{"reason":"test"}')).toEqual({ state: 'stopped' });
+    expect(await json('call', 'any:enumerate_processes', 'stop_collection', '{"reason":"test"}')).toEqual({
+      state: 'stopped',
+    });
     expect((await json<CollectorView[]>('collectors', 'ls'))[0]).toMatchObject({ status: 'stopped' });
     expect(await json<Submitted>('task', 'submit', 'enumerate_processes')).toMatchObject({ state: 'pending' });
-    expect(await json('call', 'procmond', 'start_collection', '{"config_overrides":{"interval_ms":200}}')).toEqual({ state: 'collecting' });
-    await until(async () => (await json<{ tasks: unknown[] }>('task', 'ls', '--state', 'pending', '--operation', 'enumerate_processes')).tasks.length === 0, 'the waiting task ran');
+    expect(await json('call', 'procmond', 'start_collection', '{"config_overrides":{"interval_ms":200}}')).toEqual({
+      state: 'collecting',
+    });
+    await until(
+      async () =>
+        (await json<{ tasks: unknown[] }>('task', 'ls', '--state', 'pending', '--operation', 'enumerate_processes'))
+          .tasks.length === 0,
+      'the waiting task ran',
+    );
   });
 
   test('tap shows routing and process events; pub says who heard it', async () => {
     const tap = world.spawn('tap', 'control.tasks.#', 'events.process.lifecycle', 'mine.*', '--json');
     let seen = '';
     tap.stdout!.on('data', (chunk) => (seen += chunk));
-    await until(async () => (await json<{ subscribers: number }>('topic', 'pub', 'mine.now', '{"a":1}')).subscribers === 1, 'the tap listens');
+    await until(
+      async () => (await json<{ subscribers: number }>('topic', 'pub', 'mine.now', '{"a":1}')).subscribers === 1,
+      'the tap listens',
+    );
     await world.run(['task', 'submit', 'enumerate_processes', '--wait']);
-    await until(() => seen.includes('"topic":"control.tasks.procmond.procmond"') && seen.includes('"topic":"mine.now"'), 'both came');
-    await until(() => seen.includes('"event":"start"') && seen.includes('"event":"exit"'), 'starts and exits of real processes');
+    await until(
+      () => seen.includes('"topic":"control.tasks.procmond.procmond"') && seen.includes('"topic":"mine.now"'),
+      'both came',
+    );
+    await until(
+      () => seen.includes('"event":"start"') && seen.includes('"event":"exit"'),
+      'starts and exits of real processes',
+    );
     tap.kill('SIGINT');
     await ended(tap);
     expect(tap.exitCode).toBe(130);
@@ -127,14 +173,16 @@ describe('with a broker and procmond', () => {
 
   test('routing is shown, changed and remembered', async () => {
     expect(await json('routing', 'set', 'round_robin')).toMatchObject({ strategy: 'round_robin' });
-    expect((await world.run(['routing', 'show'])).stdout).toMatch(/strategy +round_robin[^]*procmond/);
+    expect((await world.run(['routing', 'show'])).stdout).toMatch(/strategy +round_robin[\s\S]*procmond/);
   });
 
   test('top: one snapshot, and a line a second off a terminal', async () => {
     const snapshot = await json<Snapshot>('top', '--once');
     expect(snapshot.collectors[0]).toMatchObject({ collector_id: 'procmond', supervised: true });
     expect(snapshot.queues.map(({ operation }) => operation)).toContain('enumerate_processes');
-    expect((await world.run(['top', '--once'])).stdout).toMatch(/queues[^]*enumerate_processes[^]*collectors[^]*procmond[^]*routing/);
+    expect((await world.run(['top', '--once'])).stdout).toMatch(
+      /queues[\s\S]*enumerate_processes[\s\S]*collectors[\s\S]*procmond[\s\S]*routing/,
+    );
     const top = world.spawn('top');
     let lines = '';
     top.stdout!.on('data', (chunk) => (lines += chunk));
@@ -155,7 +203,10 @@ describe('with a broker and procmond', () => {
     await until(async () => (await json<CollectorView[]>('collectors', 'ls'))[0]!.status === 'stopped', 'it stopped');
     expect((await world.run(['collectors', 'stop', 'procmond'])).code).toBe(1);
     expect((await world.run(['collectors', 'start', 'procmond'])).code).toBe(0);
-    await until(async () => (await json<CollectorView[]>('collectors', 'ls'))[0]!.status === 'healthy', 'it runs again');
+    await until(
+      async () => (await json<CollectorView[]>('collectors', 'ls'))[0]!.status === 'healthy',
+      'it runs again',
+    );
   });
 
   test('logs', async () => {
@@ -167,16 +218,22 @@ describe('with a broker and procmond', () => {
   });
 
   test('help has examples for every command', async () => {
-    const manifest = JSON.parse(readFileSync(new URL('../../oclif.manifest.json', import.meta.url), 'utf8')) as { commands: Record<string, { summary?: string; examples?: unknown[] }> };
-    for (const [id, { summary, examples }] of Object.entries(manifest.commands)) expect([id, Boolean(summary), (examples ?? []).length > 0]).toEqual([id, true, true]);
-    expect((await world.run(['task', 'submit', '--help'])).stdout).toMatch(/EXAMPLES[^]*enumerate_processes --wait/);
+    const manifest = JSON.parse(readFileSync(new URL('../../oclif.manifest.json', import.meta.url), 'utf8')) as {
+      commands: Record<string, { summary?: string; examples?: unknown[] }>;
+    };
+    for (const [id, { summary, examples }] of Object.entries(manifest.commands))
+      expect([id, Boolean(summary), (examples ?? []).length > 0]).toEqual([id, true, true]);
+    expect((await world.run(['task', 'submit', '--help'])).stdout).toMatch(/EXAMPLES[\s\S]*enumerate_processes --wait/);
   });
 
   test('a stop is clean: settings and tasks are there afterwards, the socket is gone', async () => {
     const { id } = await json<Submitted>('task', 'submit', 'later');
     const stop = await world.run(['broker', 'stop']);
     expect([stop.code, stop.stdout]).toEqual([0, expect.stringMatching(/stopped/)]);
-    expect(await world.run(['broker', 'status'])).toMatchObject({ code: 69, stderr: expect.stringMatching(/deye broker start/) });
+    expect(await world.run(['broker', 'status'])).toMatchObject({
+      code: 69,
+      stderr: expect.stringMatching(/deye broker start/),
+    });
     expect(statSync(world.socket, { throwIfNoEntry: false })).toBeUndefined();
     expect((await world.run(['broker', 'start', '--no-collectors'])).code).toBe(0);
     expect(await json<TaskDetail>('task', 'show', id)).toMatchObject({ state: 'pending', operation: 'later' });
@@ -188,23 +245,43 @@ describe('with a broker and procmond', () => {
 describe('without a broker', () => {
   test('every command that needs one says how to start it, at once, with 69', async () => {
     await using world = new World();
-    for (const args of [['task', 'ls'], ['task', 'submit', 'a'], ['collectors', 'ls'], ['top'], ['top', '--once'], ['tap', 'a'], ['call', 'a', 'b'], ['routing', 'show'], ['topic', 'pub', 'a', '1'], ['broker', 'stop']])
-      expect(await world.run(args), args.join(' ')).toMatchObject({ code: 69, stderr: expect.stringMatching(/No broker is running.*deye broker start.*\[broker_not_running\]/) });
+    for (const args of [
+      ['task', 'ls'],
+      ['task', 'submit', 'a'],
+      ['collectors', 'ls'],
+      ['top'],
+      ['top', '--once'],
+      ['tap', 'a'],
+      ['call', 'a', 'b'],
+      ['routing', 'show'],
+      ['topic', 'pub', 'a', '1'],
+      ['broker', 'stop'],
+    ])
+      expect(await world.run(args), args.join(' ')).toMatchObject({
+        code: 69,
+        stderr: expect.stringMatching(/No broker is running.*deye broker start.*\[broker_not_running\]/),
+      });
   });
 
   test('a state directory that is open to others, a file, a damaged store: refused, with the reason', async () => {
     await using world = new World();
     mkdirSync(world.state, { mode: 0o755 });
     chmodSync(world.state, 0o755);
-    expect(await world.run(['broker', 'start'])).toMatchObject({ code: 4, stderr: expect.stringMatching(/open to others.*chmod 700/) });
+    expect(await world.run(['broker', 'start'])).toMatchObject({
+      code: 4,
+      stderr: expect.stringMatching(/open to others.*chmod 700/),
+    });
     chmodSync(world.state, 0o700);
     writeFileSync(join(world.state, 'deye.db'), 'rubbish '.repeat(1000));
     const damaged = await world.run(['broker', 'start']);
-    expect(damaged).toMatchObject({ code: 1, stderr: expect.stringMatching(/damaged[^]*\[store_corrupt\]/) });
+    expect(damaged).toMatchObject({ code: 1, stderr: expect.stringMatching(/damaged[\s\S]*\[store_corrupt\]/) });
     expect(readFileSync(join(world.state, 'deye.db'), 'utf8')).toBe('rubbish '.repeat(1000));
     const file = join(world.directory, 'file');
     writeFileSync(file, '');
-    expect(await world.run(['broker', 'start', '--state-dir', join(file, 'below')])).toMatchObject({ code: 4, stderr: expect.stringMatching(/cannot be made/) });
+    expect(await world.run(['broker', 'start', '--state-dir', join(file, 'below')])).toMatchObject({
+      code: 4,
+      stderr: expect.stringMatching(/cannot be made/),
+    });
   });
 
   test('a configuration that is wrong names the file, the key and the rule', async () => {
@@ -218,20 +295,35 @@ describe('without a broker', () => {
       ['a: [', /YAML/],
     ] as const) {
       writeFileSync(file, text);
-      expect(await world.run(['broker', 'start', '--config', file]), text).toMatchObject({ code: 2, stderr: expect.stringMatching(why) });
+      expect(await world.run(['broker', 'start', '--config', file]), text).toMatchObject({
+        code: 2,
+        stderr: expect.stringMatching(why),
+      });
     }
-    expect(await world.run(['broker', 'start'], { env: { DEYE_LIMITS_PENDING_MAX: 'x' } })).toMatchObject({ code: 2, stderr: expect.stringMatching(/DEYE_LIMITS_PENDING_MAX/) });
+    expect(await world.run(['broker', 'start'], { env: { DEYE_LIMITS_PENDING_MAX: 'x' } })).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/DEYE_LIMITS_PENDING_MAX/),
+    });
   });
 
   test('declared collectors: a program of the user, and one in a crash loop that is quarantined', async () => {
     await using world = new World();
     const file = join(world.directory, 'deye.yaml');
-    writeFileSync(file, 'limits: {pendingMax: 2}\ncollectors:\n  - {id: bad, type: bad, command: "false", max_restarts: 2, backoff_ms: 10}\n  - {id: second, type: procmond}\n');
+    writeFileSync(
+      file,
+      'limits: {pendingMax: 2}\ncollectors:\n  - {id: bad, type: bad, command: "false", max_restarts: 2, backoff_ms: 10}\n  - {id: second, type: procmond}\n',
+    );
     const up = await world.run(['up', '--config', file]);
     expect([up.code, up.stdout]).toEqual([1, expect.stringMatching(/bad quarantined, second healthy/)]);
     const collectors = JSON.parse((await world.run(['collectors', 'ls', '--json'])).stdout) as CollectorView[];
-    expect(collectors.find(({ collector_id }) => collector_id === 'bad')).toMatchObject({ status: 'quarantined', status_reason: expect.stringMatching(/3 exits.*exited with 1/) });
+    expect(collectors.find(({ collector_id }) => collector_id === 'bad')).toMatchObject({
+      status: 'quarantined',
+      status_reason: expect.stringMatching(/3 exits.*exited with 1/),
+    });
     for (let at = 0; at < 2; at++) await world.run(['task', 'submit', 'dream']);
-    expect(await world.run(['task', 'submit', 'dream'])).toMatchObject({ code: 75, stderr: expect.stringMatching(/limit is 2.*\[queue_full\]/) });
+    expect(await world.run(['task', 'submit', 'dream'])).toMatchObject({
+      code: 75,
+      stderr: expect.stringMatching(/limit is 2.*\[queue_full\]/),
+    });
   });
 });

@@ -21,8 +21,17 @@ export function specOf(id: string, changes: Partial<TaskSpec> = {}): TaskSpec {
   };
 }
 
-export const submitted = (seq: number, id: string, changes: Partial<TaskSpec> = {}): StoreRecord => ({ kind: 'submitted', seq, spec: specOf(id, changes), submittedMs: 1000 + seq });
-export const moved = (seq: number, state: Extract<StoreRecord, { kind: 'moved' }>['state'], changes: Partial<Extract<StoreRecord, { kind: 'moved' }>> = {}): StoreRecord => ({
+export const submitted = (seq: number, id: string, changes: Partial<TaskSpec> = {}): StoreRecord => ({
+  kind: 'submitted',
+  seq,
+  spec: specOf(id, changes),
+  submittedMs: 1000 + seq,
+});
+export const moved = (
+  seq: number,
+  state: Extract<StoreRecord, { kind: 'moved' }>['state'],
+  changes: Partial<Extract<StoreRecord, { kind: 'moved' }>> = {},
+): StoreRecord => ({
   kind: 'moved',
   seq,
   state,

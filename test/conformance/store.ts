@@ -3,7 +3,13 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { Store, TaskFilter } from '../../src/store/port.ts';
 import { moved, specOf, submitted } from './records.ts';
 
-const everything: TaskFilter = { states: [], operation: undefined, collectorId: undefined, beforeSeq: undefined, limit: 100 };
+const everything: TaskFilter = {
+  states: [],
+  operation: undefined,
+  collectorId: undefined,
+  beforeSeq: undefined,
+  limit: 100,
+};
 
 export function storeConformance(name: string, open: () => { store: Store; reopen: () => Promise<Store> }): void {
   describe(`${name} store`, () => {
@@ -37,7 +43,10 @@ export function storeConformance(name: string, open: () => { store: Store; reope
 
     test('what was committed is there after a restart, byte for byte', async () => {
       const { store, reopen } = await fresh();
-      await store.commit([submitted(1, 'a', { collectorType: 'deep', collectorId: 'c9' }), submitted(2, 'b', { payload: new Uint8Array(100_000).fill(7), priority: 255 })]);
+      await store.commit([
+        submitted(1, 'a', { collectorType: 'deep', collectorId: 'c9' }),
+        submitted(2, 'b', { payload: new Uint8Array(100_000).fill(7), priority: 255 }),
+      ]);
       const again = await reopen();
       const { tasks, nextSeq } = await again.load();
       expect(nextSeq).toBe(3);
@@ -45,7 +54,10 @@ export function storeConformance(name: string, open: () => { store: Store; reope
         { seq: 1, state: 'pending', attempt: 0, submittedMs: 1001 },
         { seq: 2, state: 'pending', attempt: 0, submittedMs: 1002 },
       ]);
-      expect({ ...tasks[0]!.spec, payload: Buffer.from(tasks[0]!.spec.payload) }).toEqual({ ...specOf('a', { collectorType: 'deep', collectorId: 'c9' }), payload: Buffer.from([0x81, 0xa1, 0x61, 0x01]) });
+      expect({ ...tasks[0]!.spec, payload: Buffer.from(tasks[0]!.spec.payload) }).toEqual({
+        ...specOf('a', { collectorType: 'deep', collectorId: 'c9' }),
+        payload: Buffer.from([0x81, 0xa1, 0x61, 0x01]),
+      });
       expect(Buffer.from(tasks[1]!.spec.payload).equals(Buffer.alloc(100_000, 7))).toBe(true);
     });
 
@@ -58,12 +70,30 @@ export function storeConformance(name: string, open: () => { store: Store; reope
         { kind: 'attempt', seq: 1, attempt: 1, collectorId: 'c1', startedMs: 5, endedMs: 6, outcome: 'failed', error },
         moved(1, 'retrying', { readyMs: 9000, error, excluded: ['c1'] }),
       ]);
-      expect(await store.show('a')).toMatchObject({ state: 'retrying', readyMs: 9000, error, excluded: ['c1'], collectorId: 'c1', result: undefined });
+      expect(await store.show('a')).toMatchObject({
+        state: 'retrying',
+        readyMs: 9000,
+        error,
+        excluded: ['c1'],
+        collectorId: 'c1',
+        result: undefined,
+      });
       await store.commit([moved(1, 'in_progress', { attempt: 2, collectorId: 'c2', excluded: ['c1'] })]);
       const again = await reopen();
-      expect((await again.load()).tasks).toMatchObject([{ seq: 1, state: 'in_progress', attempt: 2, collectorId: 'c2', excluded: ['c1'] }]);
+      expect((await again.load()).tasks).toMatchObject([
+        { seq: 1, state: 'in_progress', attempt: 2, collectorId: 'c2', excluded: ['c1'] },
+      ]);
       await again.commit([
-        { kind: 'attempt', seq: 1, attempt: 2, collectorId: 'c2', startedMs: 7, endedMs: 8, outcome: 'completed', error: undefined },
+        {
+          kind: 'attempt',
+          seq: 1,
+          attempt: 2,
+          collectorId: 'c2',
+          startedMs: 7,
+          endedMs: 8,
+          outcome: 'completed',
+          error: undefined,
+        },
         moved(1, 'completed', { attempt: 2, result: Uint8Array.of(0xc3) }),
       ]);
       const done = (await again.show('a'))!;
@@ -78,7 +108,12 @@ export function storeConformance(name: string, open: () => { store: Store; reope
     test('ended tasks are not loaded, and no seq is used twice, even after they are forgotten', async () => {
       const { store, reopen } = await fresh();
       await store.commit([submitted(1, 'a'), submitted(2, 'b'), submitted(3, 'c'), submitted(4, 'd')]);
-      await store.commit([moved(1, 'completed', { result: Uint8Array.of(1) }), moved(2, 'dead_letter'), moved(3, 'cancelled'), moved(4, 'completed')]);
+      await store.commit([
+        moved(1, 'completed', { result: Uint8Array.of(1) }),
+        moved(2, 'dead_letter'),
+        moved(3, 'cancelled'),
+        moved(4, 'completed'),
+      ]);
       await store.commit([{ kind: 'forget', finishedBeforeMs: 2004 }]);
       expect(await store.show('a')).toBeUndefined();
       expect(await store.show('c')).toBeUndefined();
@@ -100,15 +135,26 @@ export function storeConformance(name: string, open: () => { store: Store; reope
 
     test('settings are remembered, the last one wins', async () => {
       const { store, reopen } = await fresh();
-      await store.commit([{ kind: 'setting', key: 'k', value: '1' }, { kind: 'setting', key: 'k', value: '2' }]);
+      await store.commit([
+        { kind: 'setting', key: 'k', value: '1' },
+        { kind: 'setting', key: 'k', value: '2' },
+      ]);
       expect((await (await reopen()).load()).settings).toEqual(new Map([['k', '2']]));
     });
 
     test('lists by filter, newest first, by pages', async () => {
       const { store } = await fresh();
-      await store.commit(Array.from({ length: 10 }, (_, at) => submitted(at + 1, `t${at + 1}`, { operation: at % 2 === 0 ? 'even' : 'odd' })));
-      await store.commit([moved(1, 'in_progress', { collectorId: 'c1' }), moved(2, 'completed', { collectorId: 'c1' })]);
-      const ids = async (filter: Partial<TaskFilter>) => (await store.list({ ...everything, ...filter })).map(({ spec }) => spec.id);
+      await store.commit(
+        Array.from({ length: 10 }, (_, at) =>
+          submitted(at + 1, `t${at + 1}`, { operation: at % 2 === 0 ? 'even' : 'odd' }),
+        ),
+      );
+      await store.commit([
+        moved(1, 'in_progress', { collectorId: 'c1' }),
+        moved(2, 'completed', { collectorId: 'c1' }),
+      ]);
+      const ids = async (filter: Partial<TaskFilter>) =>
+        (await store.list({ ...everything, ...filter })).map(({ spec }) => spec.id);
       expect(await ids({ limit: 3 })).toEqual(['t10', 't9', 't8']);
       expect(await ids({ limit: 3, beforeSeq: 8 })).toEqual(['t7', 't6', 't5']);
       expect(await ids({ operation: 'even' })).toEqual(['t9', 't7', 't5', 't3', 't1']);

@@ -121,20 +121,34 @@ describe('match', () => {
 
 describe('strategies', () => {
   const hundred = (strategy: string) => {
-    const lines = [`0s route ${strategy}`, '0s A joins: scan credit 100', '→ A joined', '0s B joins: scan credit 100', '→ B joined'];
+    const lines = [
+      `0s route ${strategy}`,
+      '0s A joins: scan credit 100',
+      '→ A joined',
+      '0s B joins: scan credit 100',
+      '→ B joined',
+    ];
     const { state } = play(`${lines.join('\n')}`);
     return state;
   };
   test('round robin gives 100 tasks to two equal collectors as 50 and 50', () => {
-    const lines = ['0s route round_robin', '0s A joins: scan credit 100', '→ A joined', '0s B joins: scan credit 100', '→ B joined'];
-    for (let at = 0; at < 100; at++) lines.push(`1s submit t${at} scan`, `→ t${at} to ${at % 2 === 0 ? 'A' : 'B'} (1)`, `→ t${at} in_progress`);
+    const lines = [
+      '0s route round_robin',
+      '0s A joins: scan credit 100',
+      '→ A joined',
+      '0s B joins: scan credit 100',
+      '→ B joined',
+    ];
+    for (let at = 0; at < 100; at++)
+      lines.push(`1s submit t${at} scan`, `→ t${at} to ${at % 2 === 0 ? 'A' : 'B'} (1)`, `→ t${at} in_progress`);
     const { state } = play(lines.join('\n'));
     expect(Object.fromEntries(state.decisionsByCollector)).toEqual({ A: 50, B: 50 });
     expect(hundred('round_robin').strategy).toBe('round_robin');
   });
   test('least loaded gives nine tasks to three collectors as three each', () => {
     const lines = ['A', 'B', 'C'].flatMap((name) => [`0s ${name} joins: scan credit 9`, `→ ${name} joined`]);
-    for (let at = 0; at < 9; at++) lines.push(`${at + 1}s submit t${at} scan`, `→ t${at} to ${'ABC'[at % 3]} (1)`, `→ t${at} in_progress`);
+    for (let at = 0; at < 9; at++)
+      lines.push(`${at + 1}s submit t${at} scan`, `→ t${at} to ${'ABC'[at % 3]} (1)`, `→ t${at} in_progress`);
     const { state } = play(lines.join('\n'));
     expect(Object.fromEntries(state.decisionsByCollector)).toEqual({ A: 3, B: 3, C: 3 });
   });
@@ -202,12 +216,17 @@ describe('an attempt ends', () => {
       → refused: stale_lease
     `);
     const attempts = records.filter((record) => record.kind === 'attempt');
-    expect(attempts.map(({ attempt, outcome, error }) => [attempt, outcome, error?.code])).toEqual([1, 2, 3].map((at) => [at, 'failed', 'oops']));
+    expect(attempts.map(({ attempt, outcome, error }) => [attempt, outcome, error?.code])).toEqual(
+      [1, 2, 3].map((at) => [at, 'failed', 'oops']),
+    );
   });
 
   test('the backoff is within its bound and grows', () => {
     for (let seed = 1; seed < 50; seed++) {
-      const { state } = play('0s A joins: scan\n→ A joined\n0s submit t1 scan backoff 5s\n→ t1 to A (1)\n→ t1 in_progress\n0s A fails t1#1\n→ t1 retrying', { seed });
+      const { state } = play(
+        '0s A joins: scan\n→ A joined\n0s submit t1 scan backoff 5s\n→ t1 to A (1)\n→ t1 in_progress\n0s A fails t1#1\n→ t1 retrying',
+        { seed },
+      );
       expect(state.deadlines.nextMs).toBeLessThanOrEqual(16_500);
       const { phase } = state.tasks.get('t1')!;
       expect(phase.state === 'retrying' && phase.readyMs).toBeLessThanOrEqual(5000);
@@ -313,7 +332,15 @@ describe('a collector is lost', () => {
 
   test('a poisoned task that kills every collector ends in the dead letters', () => {
     const lines: string[] = ['0s submit t1 scan retries 2', '→ t1 pending at 0, nobody can'];
-    for (let at = 1; at <= 3; at++) lines.push(`${at}s C${at} joins: scan`, `→ C${at} joined`, `→ t1 to C${at} (${at})`, `${at}.5s C${at} hangs up`, ...(at === 3 ? ['→ t1 dead_letter'] : []), `→ C${at} is gone`);
+    for (let at = 1; at <= 3; at++)
+      lines.push(
+        `${at}s C${at} joins: scan`,
+        `→ C${at} joined`,
+        `→ t1 to C${at} (${at})`,
+        `${at}.5s C${at} hangs up`,
+        ...(at === 3 ? ['→ t1 dead_letter'] : []),
+        `→ C${at} is gone`,
+      );
     play(lines.join('\n'));
   });
 

@@ -14,7 +14,7 @@ import { type CoreState, type Input, newState, type Output } from '../../src/cor
 import { step } from '../../src/core/step.ts';
 import type { StoreRecord, TaskSpec } from '../../src/core/task.ts';
 import { defaultLimits, type Limits } from '../../src/protocol/limits.ts';
-import { priorityNames } from '../../src/protocol/message.ts';
+import { priorityNames } from '../../src/protocol/shape.ts';
 
 export interface Played {
   readonly state: CoreState;
@@ -31,7 +31,10 @@ export function play(transcript: string, options: { limits?: Partial<Limits>; se
     return sessions.get(name)!;
   };
   const nameOf = (session: number): string => [...sessions].find(([, one]) => one === session)?.[0] ?? '?';
-  const lines = transcript.split('\n').map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('//'));
+  const lines = transcript
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('//'));
   let said: string[] = [];
   let at = 0;
   while (at < lines.length) {
@@ -59,15 +62,37 @@ function inputOf(words: string, sessionOf: (name: string) => number): Input {
   const [first = '', second = '', third = '', ...rest] = words.split(/[\s:,]+/);
   const to = (name: string) => ({ session: sessionOf(name), id: 1 });
   const all = [second, third, ...rest];
-  const option = (name: string): string | undefined => all[all.indexOf(name) + 1] !== undefined && all.includes(name) ? all[all.indexOf(name) + 1] : undefined;
+  const option = (name: string): string | undefined =>
+    all[all.indexOf(name) + 1] !== undefined && all.includes(name) ? all[all.indexOf(name) + 1] : undefined;
   if (first === 'tick') return { kind: 'tick' };
   if (first === 'stop') return { kind: 'stop' };
-  if (first === 'submit') return { kind: 'submit', to: to('caller'), specs: second.split('+').map((id) => specOf(id, third, option)), batch: second.includes('+') };
+  if (first === 'submit')
+    return {
+      kind: 'submit',
+      to: to('caller'),
+      specs: second.split('+').map((id) => specOf(id, third, option)),
+      batch: second.includes('+'),
+    };
   if (first === 'cancel') return { kind: 'cancel', to: to('caller'), id: second, reason: '' };
-  if (first === 'wait') return { kind: 'wait', to: to('waiter'), id: second, deadlineMs: Number(option('until')!.slice(0, -1)) * 1000 };
-  if (first === 'route') return { kind: 'route', to: to('caller'), strategy: second as 'round_robin', operation: third === '' ? undefined : third };
+  if (first === 'wait')
+    return { kind: 'wait', to: to('waiter'), id: second, deadlineMs: Number(option('until')!.slice(0, -1)) * 1000 };
+  if (first === 'route')
+    return {
+      kind: 'route',
+      to: to('caller'),
+      strategy: second as 'round_robin',
+      operation: third === '' ? undefined : third,
+    };
   if (second === 'joins') {
-    const operations = [third, ...rest.slice(0, rest.findIndex((word) => optionWords.has(word)) === -1 ? undefined : rest.findIndex((word) => optionWords.has(word)))];
+    const operations = [
+      third,
+      ...rest.slice(
+        0,
+        rest.findIndex((word) => optionWords.has(word)) === -1
+          ? undefined
+          : rest.findIndex((word) => optionWords.has(word)),
+      ),
+    ];
     return {
       kind: 'register',
       to: to(first),
@@ -79,7 +104,7 @@ function inputOf(words: string, sessionOf: (name: string) => number): Input {
         pid: 7,
         operations: operations.map((name) => ({ name })),
         capabilities: option('having')?.split('+') ?? [],
-        priority_levels: [option('levels')?.split('-').map(Number) as [number, number] | undefined ?? [0, 255]],
+        priority_levels: [(option('levels')?.split('-').map(Number) as [number, number] | undefined) ?? [0, 255]],
         max_concurrent_tasks: Number(option('credit') ?? 1),
         weight: 1,
         event_domains: [],
@@ -87,13 +112,52 @@ function inputOf(words: string, sessionOf: (name: string) => number): Input {
         metadata: {},
         status: (option('status') as 'healthy' | undefined) ?? 'healthy',
         status_reason: '',
-        leases: option('still') === undefined ? [] : option('still')!.split('+').map((lease) => ({ task_id: lease.split('#')[0]!, attempt: Number(lease.split('#')[1]) })),
+        leases:
+          option('still') === undefined
+            ? []
+            : option('still')!
+                .split('+')
+                .map((lease) => ({ task_id: lease.split('#')[0]!, attempt: Number(lease.split('#')[1]) })),
       },
     };
   }
-  if (second === 'beats') return { kind: 'heartbeat', to: to(first), said: { sequence: 0, leases: third === '' ? [] : [third, ...rest].map((lease) => ({ task_id: lease.split('#')[0]!, attempt: Number(lease.split('#')[1]) })), status: 'healthy', status_reason: '' } };
-  if (second === 'completes') return { kind: 'complete', to: to(first), taskId: third.split('#')[0]!, attempt: Number(third.split('#')[1]), result: undefined };
-  if (second === 'fails') return { kind: 'fail', to: to(first), said: { task_id: third.split('#')[0]!, attempt: Number(third.split('#')[1]), error: { code: 'oops', message: 'it broke' }, next: rest[0] === 'elsewhere' || rest[0] === 'give_up' ? rest[0] : 'retry', ...(option('after') === undefined ? {} : { retry_after_ms: Number(option('after')!.slice(0, -1)) * 1000 }) } };
+  if (second === 'beats')
+    return {
+      kind: 'heartbeat',
+      to: to(first),
+      said: {
+        sequence: 0,
+        leases:
+          third === ''
+            ? []
+            : [third, ...rest].map((lease) => ({
+                task_id: lease.split('#')[0]!,
+                attempt: Number(lease.split('#')[1]),
+              })),
+        status: 'healthy',
+        status_reason: '',
+      },
+    };
+  if (second === 'completes')
+    return {
+      kind: 'complete',
+      to: to(first),
+      taskId: third.split('#')[0]!,
+      attempt: Number(third.split('#')[1]),
+      result: undefined,
+    };
+  if (second === 'fails')
+    return {
+      kind: 'fail',
+      to: to(first),
+      said: {
+        task_id: third.split('#')[0]!,
+        attempt: Number(third.split('#')[1]),
+        error: { code: 'oops', message: 'it broke' },
+        next: rest[0] === 'elsewhere' || rest[0] === 'give_up' ? rest[0] : 'retry',
+        ...(option('after') === undefined ? {} : { retry_after_ms: Number(option('after')!.slice(0, -1)) * 1000 }),
+      },
+    };
   if (second === 'hangs') return { kind: 'session_closed', session: sessionOf(first) };
   if (second === 'leaves') return { kind: 'deregister', to: to(first), force: third === 'now', reason: '' };
   throw new Error(`what does ${JSON.stringify(words)} mean?`);
@@ -130,16 +194,25 @@ function wordsOf(output: Output, nameOf: (session: number) => string): string | 
     case 'ended':
       return `${nameOf(output.to.session)} is answered: ${output.id} ended`;
     case 'task_moved':
-      return ['completed', 'dead_letter', 'cancelled', 'retrying'].includes(output.state) ? `${output.spec.id} ${output.state}` : undefined;
+      return ['completed', 'dead_letter', 'cancelled', 'retrying'].includes(output.state)
+        ? `${output.spec.id} ${output.state}`
+        : undefined;
     case 'collector_changed':
       return output.reason === 'registered' ? `${output.id} joined` : `${output.id} is ${output.status}`;
     case 'reply': {
       if ('code' in output.outcome) return `refused: ${output.outcome.code}`;
       const result = output.outcome.result as Record<string, unknown>;
       const one = (result.outcomes as Record<string, unknown>[] | undefined)?.[0] ?? result;
-      if ('duplicate' in one) return `${one.id} ${one.duplicate === true ? 'was there: ' : ''}${one.state}${one.position === undefined ? '' : ` at ${one.position}`}${one.warning === undefined ? '' : ', nobody can'}`;
-      if ('lost' in result) return (result.lost as unknown[]).length === 0 ? undefined : `lost: ${(result.lost as { task_id: string }[]).map(({ task_id }) => task_id).join(' ')}`;
-      if ('kept' in result) return (result.kept as unknown[]).length === 0 ? undefined : `kept: ${(result.kept as { task_id: string }[]).map(({ task_id }) => task_id).join(' ')}`;
+      if ('duplicate' in one)
+        return `${one.id} ${one.duplicate === true ? 'was there: ' : ''}${one.state}${one.position === undefined ? '' : ` at ${one.position}`}${one.warning === undefined ? '' : ', nobody can'}`;
+      if ('lost' in result)
+        return (result.lost as unknown[]).length === 0
+          ? undefined
+          : `lost: ${(result.lost as { task_id: string }[]).map(({ task_id }) => task_id).join(' ')}`;
+      if ('kept' in result)
+        return (result.kept as unknown[]).length === 0
+          ? undefined
+          : `kept: ${(result.kept as { task_id: string }[]).map(({ task_id }) => task_id).join(' ')}`;
       return undefined;
     }
     default:

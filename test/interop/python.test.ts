@@ -14,17 +14,24 @@ const python = ['/usr/bin/python3', 'python3'].find((program) => {
   }
 });
 
-test.skipIf(missing(python === undefined, "Python 3 with its msgpack module (python3-msgpack)"))('sixty lines of stock Python take part', async () => {
-  await using world = new World();
-  expect((await world.run(['up', '--json'])).code).toBe(0);
-  const { stdout } = await promisify(execFile)(python!, [fileURLToPath(new URL('client.py', import.meta.url))], { env: world.env as NodeJS.ProcessEnv });
-  const said = JSON.parse(stdout) as Record<string, unknown> & { pid: number };
-  expect(said).toMatchObject({
-    messages: [['greetings.world', { from: 'python' }]],
-    receipt: [4, 1, 1],
-    health: 'healthy',
-    state: 'completed',
-    processes: [{ pid: said.pid, name: expect.stringMatching(/python/), state: expect.stringMatching(/sleeping|running/) }],
-    refused: expect.stringMatching(/^invalid_params: .*operation/),
-  });
-});
+test.skipIf(missing(python === undefined, 'Python 3 with its msgpack module (python3-msgpack)'))(
+  'sixty lines of stock Python take part',
+  async () => {
+    await using world = new World();
+    expect((await world.run(['up', '--json'])).code).toBe(0);
+    const { stdout } = await promisify(execFile)(python!, [fileURLToPath(new URL('client.py', import.meta.url))], {
+      env: world.env as NodeJS.ProcessEnv,
+    });
+    const said = JSON.parse(stdout) as Record<string, unknown> & { pid: number };
+    expect(said).toMatchObject({
+      messages: [['greetings.world', { from: 'python' }]],
+      receipt: [4, 1, 1],
+      health: 'healthy',
+      state: 'completed',
+      processes: [
+        { pid: said.pid, name: expect.stringMatching(/python/), state: expect.stringMatching(/sleeping|running/) },
+      ],
+      refused: expect.stringMatching(/^invalid_params: .*operation/),
+    });
+  },
+);

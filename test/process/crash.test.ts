@@ -1,22 +1,33 @@
 import type { ChildProcess } from 'node:child_process';
 import { expect, test } from 'vitest';
-import { connect, type Client } from '../../src/index.ts';
 import { nextRandom } from '../../src/core/random.ts';
-import { SqliteEngine } from '../../src/store/sqlite-engine.ts';
+import { type Client, connect } from '../../src/index.ts';
 import { uuidv7 } from '../../src/protocol/uuid.ts';
+import { SqliteEngine } from '../../src/store/sqlite-engine.ts';
 import { until } from '../broker/harness.ts';
 import { ended, World } from './daemon.ts';
 
 const kills = Number(process.env.DEYE_KILLS ?? 20);
 
-test(`kill -9 of the broker, ${kills} times under 2,000 submits a second: every acknowledged task is there, none twice`, { timeout: 600_000 }, async () => {
+test(`kill -9 of the broker, ${kills} times under 2,000 submits a second: every acknowledged task is there, none twice`, {
+  timeout: 600_000,
+}, async () => {
   await using world = new World();
   const random = { seed: Number(process.env.DEYE_SEED ?? Date.now() % 1e6) };
   console.log(`seed ${random.seed}`);
   const intended = new Set<string>();
   const acknowledged = new Set<string>();
   let broker: ChildProcess = world.spawn('broker', 'start', '--foreground', '--no-collectors', '--log-level', 'error');
-  await until(() => connect({ socket: world.socket, reconnect: false }).then((client) => client.close()).then(() => true, () => false), 'the first broker');
+  await until(
+    () =>
+      connect({ socket: world.socket, reconnect: false })
+        .then((client) => client.close())
+        .then(
+          () => true,
+          () => false,
+        ),
+    'the first broker',
+  );
   const client: Client = await world.client();
   let going = true;
   const open = new Set<Promise<void>>();
@@ -26,10 +37,12 @@ test(`kill -9 of the broker, ${kills} times under 2,000 submits a second: every 
       for (let at = 0; at < 20 && open.size < 4000; at++) {
         const id = uuidv7();
         intended.add(id);
-        const one: Promise<void> = client.submit({ operation: 'scan', id, payload: { at } }, { timeoutMs: 60_000 }).then(({ id: told }) => {
-          acknowledged.add(told);
-          open.delete(one);
-        });
+        const one: Promise<void> = client
+          .submit({ operation: 'scan', id, payload: { at } }, { timeoutMs: 60_000 })
+          .then(({ id: told }) => {
+            acknowledged.add(told);
+            open.delete(one);
+          });
         open.add(one);
       }
       await new Promise((resolve) => setTimeout(resolve, 10));
@@ -113,9 +126,13 @@ test('a broker that is killed and comes back: its collector keeps the task it ho
   await client.close();
 });
 
-test('many brokers race for one directory: exactly one owner, and the others say who', { timeout: 120_000 }, async () => {
+test('many brokers race for one directory: exactly one owner, and the others say who', {
+  timeout: 120_000,
+}, async () => {
   await using world = new World();
-  const started = await Promise.all(Array.from({ length: 8 }, () => world.run(['broker', 'start', '--no-collectors', '--json'])));
+  const started = await Promise.all(
+    Array.from({ length: 8 }, () => world.run(['broker', 'start', '--no-collectors', '--json'])),
+  );
   const said = started.map(({ code, stdout, stderr }) => {
     expect(code, stderr).toBe(0);
     return JSON.parse(stdout) as { pid: number; already_running: boolean };

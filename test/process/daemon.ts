@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Client, connect, type ConnectOptions } from '../../src/index.ts';
+import { type Client, type ConnectOptions, connect } from '../../src/index.ts';
 import { until } from '../broker/harness.ts';
 
 export const main = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
@@ -19,20 +19,44 @@ export class World implements AsyncDisposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'deye-world-'));
   readonly socket = join(this.directory, 'run', 'broker.sock');
   readonly state = join(this.directory, 'state');
-  readonly env: Record<string, string | undefined> = { ...process.env, DEYE_SOCKET: this.socket, DEYE_STATE_DIR: this.state, XDG_CONFIG_HOME: join(this.directory, 'config'), XDG_CACHE_HOME: join(tmpdir(), 'deye-test-cache'), NO_COLOR: '1', FORCE_COLOR: undefined };
+  readonly env: Record<string, string | undefined> = {
+    ...process.env,
+    DEYE_SOCKET: this.socket,
+    DEYE_STATE_DIR: this.state,
+    XDG_CONFIG_HOME: join(this.directory, 'config'),
+    XDG_CACHE_HOME: join(tmpdir(), 'deye-test-cache'),
+    NO_COLOR: '1',
+    FORCE_COLOR: undefined,
+  };
   readonly #children = new Set<ChildProcess>();
 
   /** Runs `deye …` to its end. */
-  run(args: readonly string[], options: { input?: string; env?: Record<string, string>; cwd?: string } = {}): Promise<Ran> {
+  run(
+    args: readonly string[],
+    options: { input?: string; env?: Record<string, string>; cwd?: string } = {},
+  ): Promise<Ran> {
     return new Promise((resolve) => {
-      const child = execFile(process.execPath, [main, ...args], { env: { ...this.env, ...options.env }, maxBuffer: 64 * 1024 * 1024, ...(options.cwd === undefined ? {} : { cwd: options.cwd }) }, (error, stdout, stderr) => resolve({ code: error === null ? 0 : ((error as { code?: number }).code ?? -1), stdout, stderr }));
+      const child = execFile(
+        process.execPath,
+        [main, ...args],
+        {
+          env: { ...this.env, ...options.env },
+          maxBuffer: 64 * 1024 * 1024,
+          ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+        },
+        (error, stdout, stderr) =>
+          resolve({ code: error === null ? 0 : ((error as { code?: number }).code ?? -1), stdout, stderr }),
+      );
       child.stdin?.end(options.input ?? '');
     });
   }
 
   /** Starts `deye …` and leaves it running. */
   spawn(...args: string[]): ChildProcess {
-    const child = spawn(process.execPath, [main, ...args], { env: this.env as NodeJS.ProcessEnv, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [main, ...args], {
+      env: this.env as NodeJS.ProcessEnv,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     this.#children.add(child);
     child.once('exit', () => this.#children.delete(child));
     return child;
@@ -40,7 +64,10 @@ export class World implements AsyncDisposable {
 
   /** Runs a module given as text, in this world. */
   spawnScript(text: string): ChildProcess {
-    const child = spawn(process.execPath, ['--input-type=module', '-e', text], { env: this.env as NodeJS.ProcessEnv, stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, ['--input-type=module', '-e', text], {
+      env: this.env as NodeJS.ProcessEnv,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     this.#children.add(child);
     child.once('exit', () => this.#children.delete(child));
     return child;
@@ -77,5 +104,7 @@ export class World implements AsyncDisposable {
 }
 
 export function ended(child: ChildProcess): Promise<void> {
-  return child.exitCode !== null || child.signalCode !== null ? Promise.resolve() : new Promise((resolve) => child.once('exit', () => resolve()));
+  return child.exitCode !== null || child.signalCode !== null
+    ? Promise.resolve()
+    : new Promise((resolve) => child.once('exit', () => resolve()));
 }

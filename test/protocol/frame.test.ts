@@ -1,7 +1,28 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { encodeFrame, encodeFrameWith, encodeReply, FrameReader, type FrameSink, FrameTooLargeError, Kind, readId, readText, readUint, rewriteId } from '../../src/protocol/frame.ts';
-import { decodeValue, elementBytes, encodeBody, encodeMapWith, encodeValue, fieldBytes, MalformedError, skipValue } from '../../src/protocol/msgpack.ts';
+import {
+  encodeFrame,
+  encodeFrameWith,
+  encodeReply,
+  FrameReader,
+  type FrameSink,
+  FrameTooLargeError,
+  Kind,
+  readId,
+  readText,
+  readUint,
+  rewriteId,
+} from '../../src/protocol/frame.ts';
+import {
+  decodeValue,
+  elementBytes,
+  encodeBody,
+  encodeMapWith,
+  encodeValue,
+  fieldBytes,
+  MalformedError,
+  skipValue,
+} from '../../src/protocol/msgpack.ts';
 import { readRequest } from '../../src/relay/calls.ts';
 
 const plainValue = fc.letrec((tie) => ({
@@ -43,7 +64,12 @@ test('what was encoded is decoded, whatever it is', () => {
 });
 
 describe('every chunking gives the same frames', () => {
-  const frames = [encodeFrame([Kind.ping, 1]), encodeFrame([Kind.publish, 'a.b', 'x'.repeat(300)]), encodeFrame([Kind.pong, 2]), encodeReply(70_000, { result: { a: [1, 2, 3] } })];
+  const frames = [
+    encodeFrame([Kind.ping, 1]),
+    encodeFrame([Kind.publish, 'a.b', 'x'.repeat(300)]),
+    encodeFrame([Kind.pong, 2]),
+    encodeReply(70_000, { result: { a: [1, 2, 3] } }),
+  ];
   const stream = Buffer.concat(frames);
 
   test('every split point, and one byte at a time', () => {
@@ -63,25 +89,29 @@ describe('every chunking gives the same frames', () => {
 
   test('random chunks, and a sink that holds frames back', () => {
     fc.assert(
-      fc.property(fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1 }), fc.array(fc.boolean()), (sizes, holds) => {
-        const taken: Buffer[] = [];
-        let asked = 0;
-        const sink: FrameSink = {
-          frame(bytes, start, end) {
-            if (holds[asked++] === true) return false;
-            taken.push(Buffer.from(bytes.subarray(start, end)));
-            return true;
-          },
-        };
-        const reader = new FrameReader(1000);
-        for (let at = 0, turn = 0; at < stream.length; turn++) {
-          const size = sizes[turn % sizes.length]!;
-          reader.feed(stream.subarray(at, at + size), sink);
-          at += size;
-        }
-        for (let left = holds.length + 1; left > 0; left--) reader.resume(sink);
-        expect(taken).toEqual(frames);
-      }),
+      fc.property(
+        fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1 }),
+        fc.array(fc.boolean()),
+        (sizes, holds) => {
+          const taken: Buffer[] = [];
+          let asked = 0;
+          const sink: FrameSink = {
+            frame(bytes, start, end) {
+              if (holds[asked++] === true) return false;
+              taken.push(Buffer.from(bytes.subarray(start, end)));
+              return true;
+            },
+          };
+          const reader = new FrameReader(1000);
+          for (let at = 0, turn = 0; at < stream.length; turn++) {
+            const size = sizes[turn % sizes.length]!;
+            reader.feed(stream.subarray(at, at + size), sink);
+            at += size;
+          }
+          for (let left = holds.length + 1; left > 0; left--) reader.resume(sink);
+          expect(taken).toEqual(frames);
+        },
+      ),
       { numRuns: 2000 },
     );
   });
@@ -102,7 +132,8 @@ describe('bombs are refused before anything is allocated for them', () => {
     refused(Buffer.concat([Buffer.alloc(65, 0x91), Buffer.from([0xc0])]));
   });
   test('extensions, the byte that is never used, keys that are no strings, bytes left over', () => {
-    for (const head of [0xd4, 0xd5, 0xd6, 0xd7, 0xd8, 0xc7, 0xc8, 0xc9]) refused([head, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
+    for (const head of [0xd4, 0xd5, 0xd6, 0xd7, 0xd8, 0xc7, 0xc8, 0xc9])
+      refused([head, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
     refused([0xc1]);
     refused([0x81, 1, 1]);
     refused([1, 2]);
@@ -119,9 +150,11 @@ describe('bombs are refused before anything is allocated for them', () => {
 });
 
 test('__proto__ is refused; constructor and toString are ordinary keys', () => {
-  const map = (key: string) => Buffer.concat([Buffer.from([0x81, 0xa0 + key.length]), Buffer.from(key), Buffer.from([0x01])]);
+  const map = (key: string) =>
+    Buffer.concat([Buffer.from([0x81, 0xa0 + key.length]), Buffer.from(key), Buffer.from([0x01])]);
   expect(() => decodeValue(map('__proto__'))).toThrow(/__proto__/);
-  for (const key of ['constructor', 'toString', 'hasOwnProperty', 'prototype']) expect(Object.entries(decodeValue(map(key)) as object)).toEqual([[key, 1]]);
+  for (const key of ['constructor', 'toString', 'hasOwnProperty', 'prototype'])
+    expect(Object.entries(decodeValue(map(key)) as object)).toEqual([[key, 1]]);
 });
 
 test('mutated frames are refused with a fault of their own or taken, never anything else', () => {
@@ -140,7 +173,9 @@ test('mutated frames are refused with a fault of their own or taken, never anyth
   let refused = 0;
   for (let at = 0; at < mutants; at++) {
     const frame = Buffer.from(seeds[next(seeds.length)]!);
-    for (let changes = 1 + next(4); changes > 0; changes--) frame[4 + next(frame.length - 4)] = next(3) === 0 ? [0xc1, 0xdd, 0xdf, 0xdb, 0xff, 0x91, 0x81][next(7)]! : next(256);
+    for (let changes = 1 + next(4); changes > 0; changes--)
+      frame[4 + next(frame.length - 4)] =
+        next(3) === 0 ? [0xc1, 0xdd, 0xdf, 0xdb, 0xff, 0x91, 0x81][next(7)]! : next(256);
     try {
       new FrameReader(1 << 20).feed(frame, {
         frame(bytes, start, end) {
@@ -180,7 +215,8 @@ test('raw fields travel byte for byte', () => {
 });
 
 test('numbers and texts at the head of a frame', () => {
-  for (const value of [0, 127, 128, 255, 256, 65_535, 65_536, 4_294_967_295]) expect(readUint(encodeValue(value), 0, 9).value).toBe(value);
+  for (const value of [0, 127, 128, 255, 256, 65_535, 65_536, 4_294_967_295])
+    expect(readUint(encodeValue(value), 0, 9).value).toBe(value);
   expect(() => readUint(Buffer.from([0xff]), 0, 1)).toThrow(MalformedError);
   expect(() => readUint(Buffer.from([0xce, 1]), 0, 2)).toThrow(MalformedError);
   expect(readText(encodeValue('é'.repeat(20)), 0, 100).text).toBe('é'.repeat(20));

@@ -24,7 +24,14 @@ const pattern = fc
   .tuple(fc.array(fc.oneof(segment, fc.constantFrom('*', '+')), { minLength: 1, maxLength: 7 }), fc.boolean())
   .map(([segments, open]) => [...segments, ...(open ? ['#'] : [])].join('.'));
 
-const subscriber = (session: number): Subscriber => ({ session, name: '', link: undefined as never, patterns: new Set(), excluded: new Set(), dropped: 0 });
+const subscriber = (session: number): Subscriber => ({
+  session,
+  name: '',
+  link: undefined as never,
+  patterns: new Set(),
+  excluded: new Set(),
+  dropped: 0,
+});
 
 describe('the truth table', () => {
   test.each(truth)('%s against %s: %s', (wanted, given, matches) => {
@@ -76,7 +83,9 @@ test('the trie agrees with the reference, whatever is added and taken away', () 
           one.patterns.delete(wanted);
         }
       }
-      const expected = [...subscribers.values()].filter(({ patterns }) => [...patterns].some((wanted) => topicMatches(wanted, given)));
+      const expected = [...subscribers.values()].filter(({ patterns }) =>
+        [...patterns].some((wanted) => topicMatches(wanted, given)),
+      );
       expect(new Set(trie.match(given))).toEqual(new Set(expected));
       expect(trie.size).toBe([...subscribers.values()].reduce((sum, { patterns }) => sum + patterns.size, 0));
     }),

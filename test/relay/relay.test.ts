@@ -17,11 +17,16 @@ describe('publish', () => {
     const three = await subscribed(broker, 'a.c');
     const publisher = broker.raw().hello();
     await publisher.kind(Kind.welcome);
-    const frames = Array.from({ length: 1000 }, (_, at) => encodeFrame([Kind.publish, at % 3 === 0 ? 'a.c' : 'a.b', { at, text: 'x'.repeat(at % 50) }]));
+    const frames = Array.from({ length: 1000 }, (_, at) =>
+      encodeFrame([Kind.publish, at % 3 === 0 ? 'a.c' : 'a.b', { at, text: 'x'.repeat(at % 50) }]),
+    );
     // Odd chunks, so that frames lie across their edges.
     const stream = Buffer.concat(frames);
     for (let at = 0; at < stream.length; at += 777) publisher.write(stream.subarray(at, at + 777));
-    await until(() => one.frames.length === 1000 && two.frames.length === 1000 && three.frames.length === 334, 'all delivered');
+    await until(
+      () => one.frames.length === 1000 && two.frames.length === 1000 && three.frames.length === 334,
+      'all delivered',
+    );
     const numbers = (raw: Raw) => raw.frames.map((frame) => (frame[2] as { at: number }).at);
     expect(numbers(one)).toEqual(Array.from({ length: 1000 }, (_, at) => at));
     expect(numbers(two)).toEqual(numbers(one));
@@ -57,14 +62,28 @@ describe('publish', () => {
   test('refused ones are said, once per receipt or as sequence 0, and the session goes on', async () => {
     await using broker = await harness();
     const observer = broker.raw().hello('observer');
-    observer.send(Kind.publishReceipted, 1, 'my.topic', 'x').send(Kind.publish, 'my.topic', 'x').send(Kind.publishReceipted, 2, 'health.me', 'ok').send(Kind.publish, 'Bad..Topic', 1);
-    expect(await observer.kind(Kind.receipt)).toMatchObject([Kind.receipt, 1, 0, { code: 'not_allowed', context: { rule: 'restricted' } }]);
+    observer
+      .send(Kind.publishReceipted, 1, 'my.topic', 'x')
+      .send(Kind.publish, 'my.topic', 'x')
+      .send(Kind.publishReceipted, 2, 'health.me', 'ok')
+      .send(Kind.publish, 'Bad..Topic', 1);
+    expect(await observer.kind(Kind.receipt)).toMatchObject([
+      Kind.receipt,
+      1,
+      0,
+      { code: 'not_allowed', context: { rule: 'restricted' } },
+    ]);
     expect(await observer.kind(Kind.receipt)).toMatchObject([Kind.receipt, 0, 0, { code: 'not_allowed' }]);
     expect(await observer.kind(Kind.receipt)).toEqual([Kind.receipt, 2, 0]);
     expect(await observer.kind(Kind.receipt)).toMatchObject([Kind.receipt, 0, 0, { code: 'bad_topic' }]);
     const collector = await broker.client('c', 'collector');
-    await expect(collector.publish('events.process.new', 1, { receipt: true })).rejects.toMatchObject({ code: 'not_allowed', message: expect.stringMatching(/event domain/) });
-    await expect((await broker.client('o')).publish('control.tasks.x.y', 1, { receipt: true })).rejects.toMatchObject({ code: 'not_allowed' });
+    await expect(collector.publish('events.process.new', 1, { receipt: true })).rejects.toMatchObject({
+      code: 'not_allowed',
+      message: expect.stringMatching(/event domain/),
+    });
+    await expect((await broker.client('o')).publish('control.tasks.x.y', 1, { receipt: true })).rejects.toMatchObject({
+      code: 'not_allowed',
+    });
   });
 });
 
@@ -74,14 +93,24 @@ describe('receipts', () => {
     await subscribed(broker, 'a');
     const publisher = broker.raw().hello();
     await publisher.kind(Kind.welcome);
-    publisher.write(Buffer.concat([1, 2, 3, 4, 5].map((sequence) => encodeFrame([Kind.publishReceipted, sequence, sequence < 4 ? 'a' : 'b', sequence]))));
+    publisher.write(
+      Buffer.concat(
+        [1, 2, 3, 4, 5].map((sequence) =>
+          encodeFrame([Kind.publishReceipted, sequence, sequence < 4 ? 'a' : 'b', sequence]),
+        ),
+      ),
+    );
     expect(await publisher.kind(Kind.receipt)).toEqual([Kind.receipt, 3, 1]);
     expect(await publisher.kind(Kind.receipt)).toEqual([Kind.receipt, 5, 0]);
   });
 
   test('a sequence that does not grow ends the session', async () => {
     await using broker = await harness();
-    const publisher = broker.raw().hello().send(Kind.publishReceipted, 2, 'a', 1).send(Kind.publishReceipted, 2, 'a', 1);
+    const publisher = broker
+      .raw()
+      .hello()
+      .send(Kind.publishReceipted, 2, 'a', 1)
+      .send(Kind.publishReceipted, 2, 'a', 1);
     expect((await publisher.kind(Kind.goodbye))[1]).toMatchObject({ code: 'malformed_frame' });
   });
 });
@@ -125,12 +154,20 @@ describe('a subscriber that does not read', () => {
     const slow = await subscribed(broker, 'a');
     slow.stream.pause();
     const publisher = await broker.client('p');
-    const receipts = Promise.all(Array.from({ length: 100 }, (_, at) => publisher.publish('a', `${at} ${body}`, { receipt: true })));
-    await until(() => [...broker.running.broker.sessions.values()].some(({ self }) => broker.running.broker.relay.isHoldingUp(self)), 'it holds the publisher up');
+    const receipts = Promise.all(
+      Array.from({ length: 100 }, (_, at) => publisher.publish('a', `${at} ${body}`, { receipt: true })),
+    );
+    await until(
+      () =>
+        [...broker.running.broker.sessions.values()].some(({ self }) => broker.running.broker.relay.isHoldingUp(self)),
+      'it holds the publisher up',
+    );
     slow.stream.resume();
     await receipts;
     await until(() => slow.frames.length === 100, 'all of them came');
-    expect(slow.frames.map((frame) => Number.parseInt(frame[3] as string, 10))).toEqual(Array.from({ length: 100 }, (_, at) => at));
+    expect(slow.frames.map((frame) => Number.parseInt(frame[3] as string, 10))).toEqual(
+      Array.from({ length: 100 }, (_, at) => at),
+    );
   });
 });
 
@@ -147,10 +184,15 @@ describe('calls', () => {
     const { broker, collector, caller } = await withCollector();
     await using _ = broker;
     collector.serve((method, params) => ({ method, params }));
-    expect(await caller.call('c1', 'health_check', { deep: true })).toEqual({ method: 'health_check', params: { deep: true } });
+    expect(await caller.call('c1', 'health_check', { deep: true })).toEqual({
+      method: 'health_check',
+      params: { deep: true },
+    });
     expect(await caller.call('any:work', 'x')).toEqual({ method: 'x', params: {} });
     const many = await Promise.all(Array.from({ length: 500 }, (_, at) => caller.call('c1', 'n', { at })));
-    expect(many.map((answer) => (answer as { params: { at: number } }).params.at)).toEqual(Array.from({ length: 500 }, (_, at) => at));
+    expect(many.map((answer) => (answer as { params: { at: number } }).params.at)).toEqual(
+      Array.from({ length: 500 }, (_, at) => at),
+    );
   });
 
   test('stream their answer in parts', async () => {
@@ -179,7 +221,10 @@ describe('calls', () => {
     await using _ = broker;
     await expect(caller.call('nobody', 'start_collection')).rejects.toMatchObject({ code: 'not_found' });
     await expect(caller.call('any:dream', 'x')).rejects.toMatchObject({ code: 'no_capable_collector' });
-    expect(await caller.call('nobody', 'health_check')).toMatchObject({ status: 'unhealthy', components: { nobody: { status: 'unknown' } } });
+    expect(await caller.call('nobody', 'health_check')).toMatchObject({
+      status: 'unhealthy',
+      components: { nobody: { status: 'unknown' } },
+    });
   });
 
   test('fail now when the callee goes, and at the deadline when it says nothing', async () => {
@@ -202,10 +247,14 @@ describe('calls', () => {
     let started = 0;
     collector.serve((_method, _params, signal) => {
       started++;
-      return new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error(`aborted ${++aborted}`))));
+      return new Promise((_, reject) =>
+        signal.addEventListener('abort', () => reject(new Error(`aborted ${++aborted}`))),
+      );
     });
     const controller = new AbortController();
-    const call = expect(caller.call('c1', 'x', {}, { signal: controller.signal })).rejects.toMatchObject({ code: 'cancelled' });
+    const call = expect(caller.call('c1', 'x', {}, { signal: controller.signal })).rejects.toMatchObject({
+      code: 'cancelled',
+    });
     await until(() => started === 1, 'it runs');
     controller.abort();
     await call;
@@ -234,7 +283,9 @@ describe('calls', () => {
     caller.onRefused = ({ code }) => refused.push(code);
     const messages = await caller.subscribe('a');
     const liar = broker.raw().hello();
-    liar.write(Buffer.concat([Buffer.from([0, 0, 0, 5, 0x93, 2, 0xa1, 0x61, 0xc1]), encodeFrame([Kind.publish, 'a', 'true'])]));
+    liar.write(
+      Buffer.concat([Buffer.from([0, 0, 0, 5, 0x93, 2, 0xa1, 0x61, 0xc1]), encodeFrame([Kind.publish, 'a', 'true'])]),
+    );
     expect((await messages.next()).value?.body).toBe('true');
     expect(refused).toEqual(['malformed_frame']);
   });

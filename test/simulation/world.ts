@@ -428,7 +428,10 @@ class World {
       assert(this.#intended.has(spec.id), `I2: task ${spec.id} was invented`);
       assert(['completed', 'dead_letter', 'cancelled'].includes(state), `I3: task ${spec.id} is ${state} at the end`);
       const { attempts } = (await this.#disk.show(spec.id))!;
-      assert(attempts.length <= this.#intended.get(spec.id)!.maxRetries + 1, `I5: task ${spec.id} had ${attempts.length} attempts`);
+      assert(
+        attempts.length <= this.#intended.get(spec.id)!.maxRetries + 1,
+        `I5: task ${spec.id} had ${attempts.length} attempts`,
+      );
       assert.deepEqual(
         attempts.map(({ attempt }) => attempt),
         attempts.map((_, at) => at + 1),

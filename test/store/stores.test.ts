@@ -30,7 +30,11 @@ describe('a store that cannot be trusted is refused, and left as it is', () => {
   const filled = async (): Promise<string> => {
     const path = newPath();
     const engine = new SqliteEngine(path);
-    engine.commit(Array.from({ length: 200 }, (_, at) => submitted(at + 1, `task-${at + 1}`, { payload: new Uint8Array(2000).fill(0x61) })));
+    engine.commit(
+      Array.from({ length: 200 }, (_, at) =>
+        submitted(at + 1, `task-${at + 1}`, { payload: new Uint8Array(2000).fill(0x61) }),
+      ),
+    );
     engine.close();
     return path;
   };
@@ -102,7 +106,11 @@ test('a full disk rejects the commit, keeps what was there, and names the file',
     try { for (let at = 1; at < 500; at++) { engine.commit([submitted(at, 'task-' + at, { payload: new Uint8Array(20_000) })]); kept = at; } }
     catch (error) { console.log(JSON.stringify({ kept, code: engine.explain(error).code, message: engine.explain(error).message })); }
   `;
-  const said = execFileSync('bash', ['-c', 'ulimit -f 2000; exec "$0" --input-type=module -e "$1"', process.execPath, script], { encoding: 'utf8' });
+  const said = execFileSync(
+    'bash',
+    ['-c', 'ulimit -f 2000; exec "$0" --input-type=module -e "$1"', process.execPath, script],
+    { encoding: 'utf8' },
+  );
   const { kept, code, message } = JSON.parse(said) as { kept: number; code: string; message: string };
   expect(kept).toBeGreaterThan(10);
   expect(['store_full', 'store_failed']).toContain(code);

@@ -1,8 +1,18 @@
-import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { Worker } from 'node:worker_threads';
 import { dirname, join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { defaultSocket, defaultStateDir, pipeAddress } from '../../src/transport/address.ts';
 import { connectSocket } from '../../src/transport/connect.ts';
@@ -69,12 +79,17 @@ describe('listening', () => {
   test('a directory that is open, a link, or no directory is refused', async () => {
     mkdirSync(directory, { mode: 0o755 });
     chmodSync(directory, 0o755);
-    await expect(listen(join(directory, 'b.sock'), options)).rejects.toMatchObject({ code: 'directory_unsafe', message: expect.stringMatching(/755.*chmod 700/) });
+    await expect(listen(join(directory, 'b.sock'), options)).rejects.toMatchObject({
+      code: 'directory_unsafe',
+      message: expect.stringMatching(/755.*chmod 700/),
+    });
     await expect(connectSocket(join(directory, 'b.sock'))).rejects.toMatchObject({ code: 'directory_unsafe' });
     const target = join(root, `target${made}`);
     mkdirSync(target, { mode: 0o700 });
     symlinkSync(target, join(root, `link${made}`));
-    await expect(listen(join(root, `link${made}`, 'b.sock'), options)).rejects.toMatchObject({ message: expect.stringMatching(/symbolic link/) });
+    await expect(listen(join(root, `link${made}`, 'b.sock'), options)).rejects.toMatchObject({
+      message: expect.stringMatching(/symbolic link/),
+    });
     writeFileSync(join(root, `file${made}`), '');
     expect(() => ensurePrivateDirectory(join(root, `file${made}`))).toThrow(/not a directory/);
   });
@@ -83,11 +98,16 @@ describe('listening', () => {
     const { chownSync } = await import('node:fs');
     mkdirSync(directory, { mode: 0o700 });
     chownSync(directory, 12_345, 12_345);
-    await expect(listen(join(directory, 'b.sock'), options)).rejects.toMatchObject({ code: 'directory_unsafe', message: expect.stringMatching(/belongs to user 12345/) });
+    await expect(listen(join(directory, 'b.sock'), options)).rejects.toMatchObject({
+      code: 'directory_unsafe',
+      message: expect.stringMatching(/belongs to user 12345/),
+    });
   });
 
   test('a path that is too long is refused, not cut', async () => {
-    await expect(listen(join(directory, 'x'.repeat(120)), options)).rejects.toMatchObject({ code: 'socket_path_too_long' });
+    await expect(listen(join(directory, 'x'.repeat(120)), options)).rejects.toMatchObject({
+      code: 'socket_path_too_long',
+    });
   });
 
   test('a live socket is not replaced', async () => {
@@ -102,7 +122,10 @@ describe('listening', () => {
     const path = join(directory, 'b.sock');
     mkdirSync(directory, { mode: 0o700 });
     const { spawnSync } = await import('node:child_process');
-    spawnSync(process.execPath, ['-e', `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`]);
+    spawnSync(process.execPath, [
+      '-e',
+      `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`,
+    ]);
     expect(lstatSync(path).isSocket()).toBe(true);
     const listener = await listen(path, options);
     (await connectSocket(path)).destroy();
@@ -123,7 +146,10 @@ describe('listening', () => {
   });
 
   test('no broker: said at once, with the way out', async () => {
-    await expect(connectSocket(join(directory, 'none.sock'))).rejects.toMatchObject({ code: 'broker_not_running', message: expect.stringMatching(/deye broker start/) });
+    await expect(connectSocket(join(directory, 'none.sock'))).rejects.toMatchObject({
+      code: 'broker_not_running',
+      message: expect.stringMatching(/deye broker start/),
+    });
   });
 });
 
@@ -137,7 +163,10 @@ describe('the token handshake', () => {
   });
   test('a client without the secret is cut off', async () => {
     const [client, broker] = transportPair();
-    const outcomes = await Promise.allSettled([proveAsClient(client, Buffer.alloc(32, 8), 1000), proveAsBroker(broker, secret, 1000)]);
+    const outcomes = await Promise.allSettled([
+      proveAsClient(client, Buffer.alloc(32, 8), 1000),
+      proveAsBroker(broker, secret, 1000),
+    ]);
     expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
     expect(client.destroyed).toBe(true);
   });

@@ -13,28 +13,38 @@ const hasTmux = (() => {
   }
 })();
 
-test.skipIf(missing(!hasTmux, 'tmux'))('in a real terminal: live, resized, through a restart of the broker, and gone without a trace', async () => {
-  await using world = new World();
-  expect((await world.run(['up'])).code).toBe(0);
-  const tmux = (...args: string[]) => execFileSync('tmux', ['-S', `${world.directory}/tmux.sock`, '-f', '/dev/null', ...args], { encoding: 'utf8', env: { ...world.env, TERM: 'xterm-256color' } as NodeJS.ProcessEnv });
-  const screen = () => tmux('capture-pane', '-p', '-t', 'top');
-  tmux('new-session', '-d', '-s', 'top', '-x', '80', '-y', '24', 'sh');
-  try {
-    tmux('send-keys', '-t', 'top', `clear; ${process.execPath} ${main} top; echo left with $?`, 'Enter');
-    await until(() => /live/.test(screen()) && /procmond +healthy/.test(screen()), 'it is live');
-    await world.run(['task', 'submit', 'enumerate_processes', '--wait']);
-    await until(() => /enumerate_processes +0/.test(screen()), 'the queue appears');
-    tmux('resize-window', '-t', 'top', '-x', '120', '-y', '30');
-    await until(() => /MEMORY/.test(screen()) && screen().trimEnd().split('\n').length >= 28, 'it fills the larger window');
-    await world.run(['broker', 'stop', '--immediate']);
-    await until(() => /broker gone/.test(screen()), 'it says that the broker is gone');
-    expect(screen()).toMatch(/enumerate_processes/);
+test.skipIf(missing(!hasTmux, 'tmux'))(
+  'in a real terminal: live, resized, through a restart of the broker, and gone without a trace',
+  async () => {
+    await using world = new World();
     expect((await world.run(['up'])).code).toBe(0);
-    await until(() => /live/.test(screen()) && !/broker gone/.test(screen()), 'it is live again', 40_000);
-    tmux('send-keys', '-t', 'top', 'q');
-    await until(() => /left with 0/.test(screen()), 'it left');
-    expect(screen()).not.toMatch(/procmond/);
-  } finally {
-    tmux('kill-server');
-  }
-});
+    const tmux = (...args: string[]) =>
+      execFileSync('tmux', ['-S', `${world.directory}/tmux.sock`, '-f', '/dev/null', ...args], {
+        encoding: 'utf8',
+        env: { ...world.env, TERM: 'xterm-256color' } as NodeJS.ProcessEnv,
+      });
+    const screen = () => tmux('capture-pane', '-p', '-t', 'top');
+    tmux('new-session', '-d', '-s', 'top', '-x', '80', '-y', '24', 'sh');
+    try {
+      tmux('send-keys', '-t', 'top', `clear; ${process.execPath} ${main} top; echo left with $?`, 'Enter');
+      await until(() => /live/.test(screen()) && /procmond +healthy/.test(screen()), 'it is live');
+      await world.run(['task', 'submit', 'enumerate_processes', '--wait']);
+      await until(() => /enumerate_processes +0/.test(screen()), 'the queue appears');
+      tmux('resize-window', '-t', 'top', '-x', '120', '-y', '30');
+      await until(
+        () => /MEMORY/.test(screen()) && screen().trimEnd().split('\n').length >= 28,
+        'it fills the larger window',
+      );
+      await world.run(['broker', 'stop', '--immediate']);
+      await until(() => /broker gone/.test(screen()), 'it says that the broker is gone');
+      expect(screen()).toMatch(/enumerate_processes/);
+      expect((await world.run(['up'])).code).toBe(0);
+      await until(() => /live/.test(screen()) && !/broker gone/.test(screen()), 'it is live again', 40_000);
+      tmux('send-keys', '-t', 'top', 'q');
+      await until(() => /left with 0/.test(screen()), 'it left');
+      expect(screen()).not.toMatch(/procmond/);
+    } finally {
+      tmux('kill-server');
+    }
+  },
+);

@@ -12,27 +12,107 @@ const startedMs = 1_800_000_000_000;
 function snapshot(second: number, changes: { completed?: number; started?: number; name?: string } = {}): Snapshot {
   const completed = changes.completed ?? 10 * second;
   const collector = (id: string, status: 'healthy' | 'failing', done: number): Snapshot['collectors'][number] => ({
-    collector_id: id, collector_type: 'procmond', version: '1', hostname: 'h', pid: 7, operations: ['scan'], capabilities: [], labels: {}, metadata: {}, status, status_reason: status === 'failing' ? 'no heartbeat for 32 s' : '', status_since_ms: startedMs, tasks: 2, max_concurrent_tasks: 4, completed: done, failed: 0, last_heartbeat_ms: startedMs + second * 1000, cpu_percent: 12.4, rss_bytes: 81_000_000, confidence: status === 'healthy' ? 1 : 0, supervised: true,
+    collector_id: id,
+    collector_type: 'procmond',
+    version: '1',
+    hostname: 'h',
+    pid: 7,
+    operations: ['scan'],
+    capabilities: [],
+    labels: {},
+    metadata: {},
+    status,
+    status_reason: status === 'failing' ? 'no heartbeat for 32 s' : '',
+    status_since_ms: startedMs,
+    tasks: 2,
+    max_concurrent_tasks: 4,
+    completed: done,
+    failed: 0,
+    last_heartbeat_ms: startedMs + second * 1000,
+    cpu_percent: 12.4,
+    rss_bytes: 81_000_000,
+    confidence: status === 'healthy' ? 1 : 0,
+    supervised: true,
   });
   return {
-    broker: { version: '0.1.0', pid: 42, socket: '/run/deye/broker.sock', store: '/s/deye.db', started_ms: changes.started ?? startedMs, now_ms: startedMs + second * 1000, sessions: 3, rss_bytes: 90_000_000, commit_ms: 1.25 },
-    totals: { submitted: 12 * second, distributed: completed, completed, failed_attempts: 1, retried: 1, returned: 0, dead_lettered: 2, cancelled: 0 },
+    broker: {
+      version: '0.1.0',
+      pid: 42,
+      socket: '/run/deye/broker.sock',
+      store: '/s/deye.db',
+      started_ms: changes.started ?? startedMs,
+      now_ms: startedMs + second * 1000,
+      sessions: 3,
+      rss_bytes: 90_000_000,
+      commit_ms: 1.25,
+    },
+    totals: {
+      submitted: 12 * second,
+      distributed: completed,
+      completed,
+      failed_attempts: 1,
+      retried: 1,
+      returned: 0,
+      dead_lettered: 2,
+      cancelled: 0,
+    },
     queues: [
-      { operation: changes.name ?? 'enumerate_processes', pending: 5, high: 1, normal: 3, low: 1, retrying: 2, in_progress: 2, completed, failed: 1, dead_letter: 2, oldest_ms: startedMs },
-      { operation: 'dream', pending: 1, high: 0, normal: 1, low: 0, retrying: 0, in_progress: 0, completed: 0, failed: 0, dead_letter: 0, oldest_ms: startedMs, warning: 'no_capable_collector' },
+      {
+        operation: changes.name ?? 'enumerate_processes',
+        pending: 5,
+        high: 1,
+        normal: 3,
+        low: 1,
+        retrying: 2,
+        in_progress: 2,
+        completed,
+        failed: 1,
+        dead_letter: 2,
+        oldest_ms: startedMs,
+      },
+      {
+        operation: 'dream',
+        pending: 1,
+        high: 0,
+        normal: 1,
+        low: 0,
+        retrying: 0,
+        in_progress: 0,
+        completed: 0,
+        failed: 0,
+        dead_letter: 0,
+        oldest_ms: startedMs,
+        warning: 'no_capable_collector',
+      },
     ],
     collectors: [collector('procmond', 'healthy', completed), collector('procmond-2', 'failing', 0)],
-    routing: { strategy: 'least_loaded', per_operation: {}, decisions: { least_loaded: completed }, by_collector: { procmond: completed * 3, 'procmond-2': completed } },
+    routing: {
+      strategy: 'least_loaded',
+      per_operation: {},
+      decisions: { least_loaded: completed },
+      by_collector: { procmond: completed * 3, 'procmond-2': completed },
+    },
     relay: { published: 100 * second, delivered: 100, dropped: 0, calls: 4, subscriptions: 6 },
   };
 }
 
-const after = (...seconds: number[]): TopState => seconds.reduce((state, second) => reduce(state, { kind: 'snapshot', snapshot: snapshot(second), atMs: startedMs + second * 1000 }), initialState);
-const textOf = (state: TopState, columns: number, rows: number, nowMs = startedMs + 3000) => layout(state, columns, rows, nowMs).map((line) => line.map(({ text }) => text).join(''));
+const after = (...seconds: number[]): TopState =>
+  seconds.reduce(
+    (state, second) => reduce(state, { kind: 'snapshot', snapshot: snapshot(second), atMs: startedMs + second * 1000 }),
+    initialState,
+  );
+const textOf = (state: TopState, columns: number, rows: number, nowMs = startedMs + 3000) =>
+  layout(state, columns, rows, nowMs).map((line) => line.map(({ text }) => text).join(''));
 
 describe('the model', () => {
   test('rates are differences per second, and none across a restart', () => {
-    expect(ratesBetween(snapshot(1), snapshot(3))).toMatchObject({ submitted: 12, completed: 10, published: 100, byOperation: { enumerate_processes: 10 }, byCollector: { procmond: 10 } });
+    expect(ratesBetween(snapshot(1), snapshot(3))).toMatchObject({
+      submitted: 12,
+      completed: 10,
+      published: 100,
+      byOperation: { enumerate_processes: 10 },
+      byCollector: { procmond: 10 },
+    });
     expect(ratesBetween(snapshot(5), snapshot(6, { started: startedMs + 5500, completed: 1 })).completed).toBe(0);
     expect(ratesBetween(undefined, snapshot(1)).completed).toBe(0);
   });
@@ -55,24 +135,45 @@ describe('the layout', () => {
     expect(lines).toHaveLength(24);
     for (const line of lines) expect(line.length).toBeLessThanOrEqual(81);
     const screen = lines.join('\n');
-    for (const wanted of [/deye top .*0\.1\.0.*live/, /submit 12\/s {2}done 10\/s/, /queues/, /enumerate_processes +5/, /procmond +healthy/, /procmond-2 +failing/, /strategy least_loaded/, /procmond +90 +75%/, /q quit/]) expect(screen).toMatch(wanted);
+    for (const wanted of [
+      /deye top .*0\.1\.0.*live/,
+      /submit 12\/s {2}done 10\/s/,
+      /queues/,
+      /enumerate_processes +5/,
+      /procmond +healthy/,
+      /procmond-2 +failing/,
+      /strategy least_loaded/,
+      /procmond +90 +75%/,
+      /q quit/,
+    ])
+      expect(screen).toMatch(wanted);
   });
   test('a wider one shows more columns, a narrow one the important ones', () => {
-    expect(textOf(after(1), 160, 40).join('\n')).toMatch(/no_capable_collector[^]*no heartbeat for 32 s/);
+    expect(textOf(after(1), 160, 40).join('\n')).toMatch(/no_capable_collector[\s\S]*no heartbeat for 32 s/);
     const narrow = textOf(after(1), 42, 20).join('\n');
     expect(narrow).toMatch(/OPERATION +WAIT +RUN/);
     expect(narrow).not.toMatch(/OLDEST/);
   });
-  test('below 40×10 it says what it needs', () => expect(textOf(after(1), 39, 9).join(' ')).toMatch(/needs 40×10.*39×9/));
+  test('below 40×10 it says what it needs', () =>
+    expect(textOf(after(1), 39, 9).join(' ')).toMatch(/needs 40×10.*39×9/));
   test('broker gone: the last frame stays, grey, with its age', () => {
     const gone = reduce(after(1, 2), { kind: 'connection', state: 'reconnecting', why: 'closed' });
     const lines = layout(gone, 80, 24, startedMs + 12_000);
     expect(lines[0]!.map(({ text }) => text).join('')).toMatch(/broker gone, 10 s old/);
-    expect(lines.slice(2, -1).flat().every(({ color }) => color === 'gray')).toBe(true);
+    expect(
+      lines
+        .slice(2, -1)
+        .flat()
+        .every(({ color }) => color === 'gray'),
+    ).toBe(true);
     expect(reduce(gone, { kind: 'snapshot', snapshot: snapshot(20), atMs: 1 }).connection).toBe('connected');
   });
   test('a name cannot move the cursor or flood the screen', () => {
-    const state = reduce(initialState, { kind: 'snapshot', snapshot: snapshot(1, { name: `\u001b[2J${'x'.repeat(1_000_000)}` }), atMs: startedMs });
+    const state = reduce(initialState, {
+      kind: 'snapshot',
+      snapshot: snapshot(1, { name: `\u001b[2J${'x'.repeat(1_000_000)}` }),
+      atMs: startedMs,
+    });
     const lines = textOf(state, 80, 24);
     expect(lines.join('')).not.toContain('\u001b');
     for (const line of lines) expect(line.length).toBeLessThanOrEqual(81);

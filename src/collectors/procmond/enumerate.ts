@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { GiveUp } from '../../collector/define.ts';
-import { type ProcessField, processFields, type ProcessRow, readProcessTable } from './process-table.ts';
+import { type ProcessField, type ProcessRow, processFields, readProcessTable } from './process-table.ts';
 
 const oneOrMore = <T extends z.ZodType>(of: T) => z.union([of, z.array(of).max(1000)]);
 const selectable = [...processFields, 'sha256'] as const;
@@ -19,7 +19,10 @@ export const enumerateShape = z.strictObject({
     })
     .default({}),
   /** Default all but sha256, which reads every executable. */
-  fields: z.array(z.enum(selectable)).min(1).default([...processFields]),
+  fields: z
+    .array(z.enum(selectable))
+    .min(1)
+    .default([...processFields]),
   sort: z.enum(processFields).default('pid'),
   limit: z.number().int().min(1).max(100_000).optional(),
 });
@@ -33,7 +36,11 @@ export interface EnumerateResult {
 }
 
 /** Throws GiveUp when the payload is not understood: trying again would not help. */
-export async function enumerateProcesses(payload: unknown, signal: AbortSignal, read = readProcessTable): Promise<EnumerateResult> {
+export async function enumerateProcesses(
+  payload: unknown,
+  signal: AbortSignal,
+  read = readProcessTable,
+): Promise<EnumerateResult> {
   const asked = enumerateShape.safeParse(payload ?? {});
   if (!asked.success) {
     const { path, message } = asked.error.issues[0]!;
@@ -41,20 +48,27 @@ export async function enumerateProcesses(payload: unknown, signal: AbortSignal, 
   }
   const { filter, fields, sort, limit } = asked.data;
   const all = await read();
-  const wanted = all.filter((row) => matches(filter.pid, row.pid) && matches(filter.user, row.user) && (filter.name === undefined || row.name.toLowerCase().includes(filter.name.toLowerCase())));
+  const wanted = all.filter(
+    (row) =>
+      matches(filter.pid, row.pid) &&
+      matches(filter.user, row.user) &&
+      (filter.name === undefined || row.name.toLowerCase().includes(filter.name.toLowerCase())),
+  );
   const sorted = wanted.sort((a, b) => compare(a, b, sort)).slice(0, limit);
   const hashes = fields.includes('sha256') ? new Map<string, string | null>() : undefined;
   const processes: EnumerateResult['processes'] = [];
   for (const row of sorted) {
     signal.throwIfAborted();
     const picked: Record<string, unknown> = {};
-    for (const field of fields) picked[field] = field === 'sha256' ? await hashOf(row.executable, hashes!) : row[field as ProcessField];
+    for (const field of fields)
+      picked[field] = field === 'sha256' ? await hashOf(row.executable, hashes!) : row[field as ProcessField];
     processes.push(picked);
   }
   return { processes, matched: wanted.length, total: all.length };
 }
 
-const matches = <T>(wanted: T | readonly T[] | undefined, given: T): boolean => wanted === undefined || (Array.isArray(wanted) ? wanted.includes(given) : wanted === given);
+const matches = <T>(wanted: T | readonly T[] | undefined, given: T): boolean =>
+  wanted === undefined || (Array.isArray(wanted) ? wanted.includes(given) : wanted === given);
 
 /** Numbers of use fall, the rest rises. */
 function compare(a: ProcessRow, b: ProcessRow, by: ProcessField): number {

@@ -21,7 +21,18 @@ export interface ProcessRow {
   readonly memory_bytes: number;
 }
 
-export const processFields = ['pid', 'ppid', 'name', 'command_line', 'executable', 'user', 'state', 'start_time_ms', 'cpu_percent', 'memory_bytes'] as const;
+export const processFields = [
+  'pid',
+  'ppid',
+  'name',
+  'command_line',
+  'executable',
+  'user',
+  'state',
+  'start_time_ms',
+  'cpu_percent',
+  'memory_bytes',
+] as const;
 export type ProcessField = (typeof processFields)[number];
 
 export async function readProcessTable(): Promise<ProcessRow[]> {
@@ -30,12 +41,22 @@ export async function readProcessTable(): Promise<ProcessRow[]> {
 
 /** What cannot be seen of some processes without more privileges, or undefined. */
 export function processTableLimitation(): string | undefined {
-  return process.platform === 'linux' && process.getuid!() !== 0 ? "executable is null for other users' processes (needs root or CAP_SYS_PTRACE)" : undefined;
+  return process.platform === 'linux' && process.getuid!() !== 0
+    ? "executable is null for other users' processes (needs root or CAP_SYS_PTRACE)"
+    : undefined;
 }
 
 /** /proc counts in ticks of 1/100 s on every architecture Linux runs on (USER_HZ). */
 const ticksPerSecond = 100;
-const linuxStates: Readonly<Record<string, string>> = { R: 'running', S: 'sleeping', D: 'waiting', T: 'stopped', t: 'stopped', Z: 'zombie', I: 'idle' };
+const linuxStates: Readonly<Record<string, string>> = {
+  R: 'running',
+  S: 'sleeping',
+  D: 'waiting',
+  T: 'stopped',
+  t: 'stopped',
+  Z: 'zombie',
+  I: 'idle',
+};
 
 /** Exported for the test that compares both ways. */
 export function readLinux(root = '/proc'): ProcessRow[] {
@@ -52,7 +73,13 @@ export function readLinux(root = '/proc'): ProcessRow[] {
   return rows;
 }
 
-function readOne(dir: string, pid: number, users: ReadonlyMap<number, string>, bootMs: number, nowMs: number): ProcessRow | undefined {
+function readOne(
+  dir: string,
+  pid: number,
+  users: ReadonlyMap<number, string>,
+  bootMs: number,
+  nowMs: number,
+): ProcessRow | undefined {
   let stat: string;
   let status: string;
   let commandLine: string;

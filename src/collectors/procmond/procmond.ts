@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { type Collector, defineCollector } from '../../collector/define.ts';
 import { enumerateProcesses } from './enumerate.ts';
-import { processTableLimitation, type ProcessRow, readProcessTable } from './process-table.ts';
+import { type ProcessRow, processTableLimitation, readProcessTable } from './process-table.ts';
 
 const configurationShape = z.strictObject({ interval_ms: z.number().int().min(100).max(3_600_000).default(30_000) });
 
@@ -21,7 +21,8 @@ export function procmond(): Collector {
       publish('events.process.lifecycle', { event: 'start', at_ms: Date.now(), ...row });
       publish('events.process.new', { at_ms: Date.now(), ...row });
     }
-    for (const [key, row] of before) if (!rows.has(key)) publish('events.process.lifecycle', { event: 'exit', at_ms: Date.now(), ...row });
+    for (const [key, row] of before)
+      if (!rows.has(key)) publish('events.process.lifecycle', { event: 'exit', at_ms: Date.now(), ...row });
     known = rows;
     scans++;
   };

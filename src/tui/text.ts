@@ -8,15 +8,21 @@ export const paint = (style: Style, text: string): string => styleText(style, te
 
 /** Control characters escaped, and cut to `most` characters: a name cannot move the cursor or flood the screen. */
 export function plain(text: string, most = 200): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-  const escaped = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  // Category Cc: control characters; Cf: those that reorder or hide what follows; Zl, Zp: line separators.
+  const escaped = text.replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (char) => `\\x${char.codePointAt(0)!.toString(16).padStart(2, '0')}`,
+  );
   return escaped.length <= most ? escaped : `${escaped.slice(0, most - 1)}…`;
 }
 
 /** Any value on one line. */
 export function inline(value: unknown, most = 200): string {
   if (value === null || value === undefined) return '-';
-  return plain(typeof value === 'string' ? value : typeof value === 'object' ? JSON.stringify(value) : String(value), most);
+  return plain(
+    typeof value === 'string' ? value : typeof value === 'object' ? JSON.stringify(value) : String(value),
+    most,
+  );
 }
 
 /** 950 ms, 12 s, 3 min, 5 h, 2 d. */
@@ -28,7 +34,8 @@ export function duration(ms: number): string {
   return `${Math.round(ms / 86_400_000)} d`;
 }
 
-export const ago = (atMs: number, nowMs = Date.now()): string => (atMs === 0 ? '-' : duration(Math.max(0, nowMs - atMs)));
+export const ago = (atMs: number, nowMs = Date.now()): string =>
+  atMs === 0 ? '-' : duration(Math.max(0, nowMs - atMs));
 
 /** 812 B, 4.2 MB: powers of 1,000, as SI says. */
 export function bytes(count: number): string {
@@ -41,7 +48,8 @@ export function bytes(count: number): string {
 
 export function statusStyle(status: string): Style {
   if (status === 'healthy' || status === 'completed') return 'green';
-  if (status === 'failing' || status === 'quarantined' || status === 'dead_letter' || status === 'unhealthy') return 'red';
+  if (status === 'failing' || status === 'quarantined' || status === 'dead_letter' || status === 'unhealthy')
+    return 'red';
   if (status === 'in_progress' || status === 'starting') return 'cyan';
   if (status === 'degraded' || status === 'retrying' || status === 'draining') return 'yellow';
   return 'gray';

@@ -1,0 +1,71 @@
+/** A zod schema in a few words, by way of its JSON schema. */
+import { z } from 'zod';
+
+interface JsonSchema {
+  readonly type?: string;
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly required?: readonly string[];
+  readonly items?: JsonSchema | false;
+  readonly prefixItems?: readonly JsonSchema[];
+  readonly anyOf?: readonly JsonSchema[];
+  readonly oneOf?: readonly JsonSchema[];
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly additionalProperties?: JsonSchema | boolean;
+  readonly default?: unknown;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly pattern?: string;
+  readonly format?: string;
+}
+
+export function shapeOf(schema: z.ZodType, io: 'input' | 'output'): string {
+  return words(z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as JsonSchema);
+}
+
+/** The fields of a map, one by one: name (with ? when optional) and what it holds. */
+export function fieldsOf(schema: z.ZodType, io: 'input' | 'output'): [name: string, text: string][] {
+  const { properties = {}, required = [] } = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as JsonSchema;
+  return Object.entries(properties).map(([name, field]) => {
+    const value = field.default === undefined ? '' : `; default ${JSON.stringify(field.default)}`;
+    return [`${name}${required.includes(name) ? '' : '?'}`, words(field) + value];
+  });
+}
+
+function words(schema: JsonSchema): string {
+  if (schema.const !== undefined) return JSON.stringify(schema.const);
+  if (schema.enum !== undefined) return schema.enum.map((one) => JSON.stringify(one)).join(' | ');
+  const several = schema.anyOf ?? schema.oneOf;
+  if (several !== undefined) return several.map(words).join(' | ');
+  if (schema.prefixItems !== undefined) return `[${schema.prefixItems.map(words).join(', ')}]`;
+  switch (schema.type) {
+    case 'object':
+      return objectWords(schema);
+    case 'array':
+      return `[${schema.items === undefined || schema.items === false ? 'any' : words(schema.items)} …]`;
+    case 'integer':
+    case 'number':
+      return `${schema.type}${range(schema)}`;
+    case 'string':
+      return schema.pattern?.includes('-7[') === true ? 'UUIDv7' : 'string';
+    case undefined:
+      return 'any';
+    default:
+      return schema.type;
+  }
+}
+
+function objectWords({ properties, required = [], additionalProperties }: JsonSchema): string {
+  if (properties === undefined)
+    return `{string: ${typeof additionalProperties === 'object' ? words(additionalProperties) : 'any'}}`;
+  const fields = Object.entries(properties).map(
+    ([name, field]) => `${name}${required.includes(name) ? '' : '?'}: ${words(field)}`,
+  );
+  return fields.length === 0 ? '{}' : `{${fields.join(', ')}}`;
+}
+
+function range({ minimum, maximum }: JsonSchema): string {
+  const low = minimum === undefined || minimum <= -Number.MAX_SAFE_INTEGER ? undefined : minimum;
+  const high = maximum === undefined || maximum >= Number.MAX_SAFE_INTEGER ? undefined : maximum;
+  return low === undefined && high === undefined ? '' : ` ${low ?? ''}…${high ?? ''}`;
+}
