@@ -1,5 +1,4 @@
 /** Puts a broker on a socket: directory, lock, store, log, children; and takes all of it down again. */
-import { accessSync, constants } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -22,6 +21,9 @@ export const version = (
     version: string;
   }
 ).version;
+
+/** How long the collectors of a broker that crashed are given to come back before new ones are started. */
+const returnMs = 1500;
 
 export interface StartOptions {
   readonly configuration: Configuration;
@@ -49,18 +51,28 @@ export interface RunningBroker extends AsyncDisposable {
 
 /** Rejects with AlreadyRunningError, TransportError, StoreError or ConfigurationError, and then leaves nothing behind. */
 export async function startBroker(options: StartOptions): Promise<RunningBroker> {
+  const undo = new UndoList();
+  try {
+    return await start(options, undo);
+  } catch (error) {
+    await undo.run();
+    throw error;
+  }
+}
+
+async function start(options: StartOptions, undo: UndoList): Promise<RunningBroker> {
   const { configuration, store: kind = 'sqlite', socket: withSocket = true } = options;
   const { limits, stateDir } = configuration;
   const log = options.log ?? pino({ level: 'silent' });
-  await using undo = new AsyncDisposableStack();
   const onDisk = kind === 'sqlite';
   if (onDisk) ensurePrivateDirectory(stateDir);
-  const lock = onDisk ? undo.use(lockStateDirectory(stateDir)) : undefined;
+  const lock = onDisk ? lockStateDirectory(stateDir) : undefined;
+  undo.add(() => lock?.[Symbol.dispose]());
   const storePath = onDisk ? join(stateDir, 'deye.db') : 'memory';
-  if (onDisk) accessSync(stateDir, constants.R_OK | constants.W_OK);
   const store = onDisk ? new SqliteStore(storePath) : new MemoryStore();
-  undo.defer(() => store.close().catch(() => {})); // it may have failed already; the first error is the one that counts
-  const clock = undo.use(realClock());
+  undo.add(() => store.close().catch(() => {})); // it may have failed already; the first error is the one that counts
+  const clock = realClock();
+  undo.add(() => clock[Symbol.dispose]());
   const pipe = withSocket && process.platform === 'win32' ? makePipeIdentity(stateDir) : undefined;
   const address = pipe?.address ?? configuration.socket;
   const broker = await Broker.create({
@@ -80,14 +92,10 @@ export async function startBroker(options: StartOptions): Promise<RunningBroker>
       (error: Error) => log.warn({ component: 'transport', err: error }, 'a connection without the token was closed'),
     );
   };
-  let listener: Listener | undefined;
-  if (withSocket)
-    listener = undo.use(
-      await listen(address, {
-        accept,
-        failed: (error) => log.error({ component: 'transport', err: error }, 'the listening socket failed'),
-      }),
-    );
+  const failed = (error: Error): void =>
+    log.error({ component: 'transport', err: error }, 'the listening socket failed');
+  const listener = withSocket ? await listen(address, { accept, failed }) : undefined;
+  undo.add(() => listener?.close());
   lock?.announce({ pid: process.pid, socket: address, version, started_ms: broker.startedMs });
   const supervisor =
     options.collectors === true
@@ -95,18 +103,18 @@ export async function startBroker(options: StartOptions): Promise<RunningBroker>
       : undefined;
   broker.supervisor = supervisor;
   // After a crash the old children come back by themselves within a moment, with the tasks they still hold.
-  if (supervisor !== undefined) setTimeout(() => supervisor.startAll(), lock?.afterCrash === true ? 1500 : 0);
+  const starting = setTimeout(() => supervisor?.startAll(), lock?.afterCrash === true ? returnMs : 0);
   log.info({ component: 'broker', pid: process.pid, socket: address, store: storePath, version }, 'broker ready');
 
-  const held = undo.move();
   let stopping: Promise<void> | undefined;
   const stop = (type: 'graceful' | 'immediate' = 'graceful'): Promise<void> => {
     stopping ??= (async () => {
       log.info({ component: 'broker', type }, 'broker stops');
+      clearTimeout(starting);
       const closed = listener?.close();
       await Promise.all([broker.stop(type), supervisor?.stopAll()]);
       await closed;
-      await held.disposeAsync();
+      await undo.run();
       log.info({ component: 'broker' }, 'broker stopped');
     })();
     return stopping;
@@ -123,6 +131,19 @@ export async function startBroker(options: StartOptions): Promise<RunningBroker>
     stop,
     [Symbol.asyncDispose]: () => stop('immediate'),
   };
+}
+
+/** What was made, to be unmade in the reverse order. (AsyncDisposableStack came with Node 24.) */
+class UndoList {
+  readonly #steps: (() => unknown)[] = [];
+
+  add(step: () => unknown): void {
+    this.#steps.push(step);
+  }
+
+  async run(): Promise<void> {
+    for (const step of this.#steps.splice(0).reverse()) await step();
+  }
 }
 
 function superviseDeclared(

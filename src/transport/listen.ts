@@ -49,7 +49,11 @@ export async function listen(path: string, options: ListenOptions): Promise<List
     );
   });
   const identity = isPipe(path) ? undefined : identityOf(path);
-  const close = () => closeListener(server, path, identity);
+  let closed: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closed ??= closeListener(server, path, identity);
+    return closed;
+  };
   return { address: path, close, [Symbol.asyncDispose]: close };
 }
 

@@ -9,6 +9,8 @@ import { type KeyName, keyMap } from './model.ts';
 export async function openScreen(feed: TopFeed): Promise<void> {
   const window = render(<Screen feed={feed} />, {
     alternateScreen: true,
+    // The caller has looked that this is a terminal; Ink itself would draw nothing where CI is set.
+    interactive: true,
     incrementalRendering: true,
     patchConsole: false,
   });
