@@ -7,7 +7,7 @@ import { MemoryStore } from '../store/memory.ts';
 import { SqliteStore } from '../store/sqlite.ts';
 import { type Declared, Supervisor } from '../supervisor/supervisor.ts';
 import { realClock } from '../time/clock.ts';
-import { type Listener, listen } from '../transport/listen.ts';
+import { listen } from '../transport/listen.ts';
 import { transportPair } from '../transport/pair.ts';
 import { makePipeIdentity } from '../transport/pipe.ts';
 import { ensurePrivateDirectory } from '../transport/private-directory.ts';
