@@ -2,5 +2,9 @@
 import { type Duplex, duplexPair } from 'node:stream';
 
 export function transportPair(): [Duplex, Duplex] {
-  return duplexPair();
+  const [one, other] = duplexPair();
+  // A socket tells its peer when it is destroyed; a pair does so only from Node 24 on.
+  one.once('close', () => other.destroy());
+  other.once('close', () => one.destroy());
+  return [one, other];
 }
