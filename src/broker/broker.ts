@@ -16,6 +16,7 @@ import { Relay } from '../relay/relay.ts';
 import { type Store, StoreError } from '../store/port.ts';
 import type { Clock } from '../time/clock.ts';
 import { Deadlines, type Due } from '../time/deadlines.ts';
+import { Wakefulness } from '../time/wakefulness.ts';
 import { OwnCalls } from './own-calls.ts';
 import { Release } from './release.ts';
 import { handle } from './requests.ts';
@@ -68,6 +69,7 @@ export class Broker implements SessionHost {
   readonly #turn: Turn;
   readonly #own: OwnCalls;
   readonly #errands = new Deadlines<Errand>();
+  readonly #wakefulness = new Wakefulness();
   #nextSession = 1;
   #scheduled = false;
   #stopping = false;
@@ -175,7 +177,7 @@ export class Broker implements SessionHost {
     }
     const refusal = this.#forward(session, head, bytes, start, end);
     if (refusal !== undefined) session.send(encodeReply(head.id, refusal));
-    else this.#schedule();
+    else this.#wakefulness.expect();
   }
 
   answer(session: Session, bytes: Buffer, start: number, end: number, last: boolean): void {
