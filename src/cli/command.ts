@@ -45,21 +45,22 @@ export abstract class DeyeCommand extends Command {
     })(),
   };
 
-  #client: Client | undefined;
+  readonly #clients: Client[] = [];
 
-  /** One connection that is closed when the command ends. */
+  /** A connection that is closed when the command ends. */
   protected async connect(
     flags: { socket?: string | undefined },
     options: Pick<ConnectOptions, 'role' | 'reconnect'> = {},
   ): Promise<Client> {
-    this.#client = await connect({
+    const client = await connect({
       name: `deye ${this.id?.replaceAll(':', ' ') ?? ''}`.trim(),
       version: this.config.version,
       reconnect: false,
       ...options,
       ...(flags.socket === undefined ? {} : { socket: flags.socket }),
     });
-    return this.#client;
+    this.#clients.push(client);
+    return client;
   }
 
   /** Prints `data` as asked; `people` is what a person sees by default. */
@@ -87,7 +88,7 @@ export abstract class DeyeCommand extends Command {
   }
 
   override async finally(error: Error | undefined): Promise<void> {
-    await this.#client?.close();
+    for (const client of this.#clients) await client.close();
     await super.finally(error);
   }
 

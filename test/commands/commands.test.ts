@@ -284,6 +284,13 @@ describe('without a broker', () => {
     });
   });
 
+  test('the demo starts all of it, shows real processes, says where to go next, and ends', async () => {
+    await using world = new World();
+    const { code, stdout, stderr } = await world.run(['demo']);
+    expect(code, stderr).toBe(0);
+    expect(stdout).toMatch(/procmond healthy.*handed to procmond.*PID +USER.*Where to go next/s);
+  });
+
   test('a configuration that is wrong names the file, the key and the rule', async () => {
     await using world = new World();
     const file = join(world.directory, 'deye.yaml');
