@@ -23,6 +23,7 @@ export default class CollectorsRun extends DeyeCommand {
         `There is no built-in collector "${args.type}". There is: ${Object.keys(builtin).join(', ')}.`,
       );
     process.removeAllListeners('SIGINT'); // it means: drain
+    process.title = `deye-${args.type}`;
     const collector = await make();
     await collector.run({
       ...(flags.id === undefined ? {} : { id: flags.id }),

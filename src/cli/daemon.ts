@@ -102,6 +102,7 @@ async function announced(stateDir: string): Promise<BrokerInfo> {
 
 /** Runs the broker in this process until it is told to stop. Resolves with the exit code. */
 export async function runInForeground(flags: StartFlags): Promise<number> {
+  process.title = 'deye-broker';
   const daemon = process.env.DEYE_DAEMON === '1';
   const pretty = !daemon && process.stderr.isTTY;
   const log = pino(
