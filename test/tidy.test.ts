@@ -29,7 +29,7 @@ const mayImport: Record<string, readonly string[]> = {
   collectors: ['collector'],
   tui: ['client', 'protocol'],
   man: ['core', 'protocol'],
-  cli: ['broker', 'client', 'transport', 'protocol', 'tui'],
+  cli: ['broker', 'client', 'supervisor', 'transport', 'protocol', 'tui'],
   commands: ['cli', 'collectors', 'protocol', 'tui'],
   src: ['broker', 'client', 'collector', 'protocol', 'transport'],
 };

@@ -216,17 +216,18 @@ export class Broker implements SessionHost {
     return this.#turn.idle;
   }
 
-  /**
-   * Stops: no new sessions or tasks, attempts in progress may finish (graceful, up to `stopGraceMs`), everything is
-   * committed, everybody is told.
-   */
-  async stop(type: 'graceful' | 'immediate'): Promise<void> {
+  /** From now on: no new sessions, no new tasks, nothing handed out. What is in progress may finish. */
+  takeNoMore(): void {
+    if (this.#stopping) return;
     this.#stopping = true;
     this.take({ kind: 'stop' });
-    this.relay.publish(
-      'control.broker.shutdown',
-      encodePublish('control.broker.shutdown', { type, grace_ms: this.limits.stopGraceMs }),
-    );
+    const topic = 'control.broker.shutdown';
+    this.relay.publish(topic, encodePublish(topic, { grace_ms: this.limits.stopGraceMs }));
+  }
+
+  /** Stops: attempts in progress may finish (graceful, up to `stopGraceMs`), everything is committed, everybody is told. */
+  async stop(type: 'graceful' | 'immediate'): Promise<void> {
+    this.takeNoMore();
     const untilMs = this.nowMs() + (type === 'graceful' ? this.limits.stopGraceMs : 0);
     await this.#until(() => this.state.inProgress === 0 || this.nowMs() >= untilMs);
     await this.#until(() => this.#turn.idle);
@@ -366,7 +367,9 @@ export class Broker implements SessionHost {
 
   #storeFailed(error: Error): void {
     const code = error instanceof StoreError ? error.code : 'store_failed';
-    this.log.error({ component: 'store', code, err: error }, 'commit failed; the broker stops');
+    this.log.error({ component: 'store', code, reason: error.message }, 'commit failed; the broker stops');
+    const reason = fault('store_unwritable', `The broker stops: ${error.message}`, { cause: code });
+    for (const session of [...this.sessions.values()]) session.end(reason);
     this.#fatal(error);
   }
 }

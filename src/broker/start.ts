@@ -112,7 +112,10 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
       log.info({ component: 'broker', type }, 'broker stops');
       clearTimeout(starting);
       const closed = listener?.close();
-      await Promise.all([broker.stop(type), supervisor?.stopAll()]);
+      // The children go first, while they can still hand in what they have done.
+      broker.takeNoMore();
+      await supervisor?.stopAll(type);
+      await broker.stop(type);
       await closed;
       await undo.run();
       log.info({ component: 'broker' }, 'broker stopped');
@@ -173,7 +176,7 @@ function superviseDeclared(
       const offer = broker.state.collectors.get(id)?.offer;
       return offer === undefined ? undefined : { pid: offer.pid };
     },
-    ask: (id) => broker.call(id, 'shutdown', { type: 'graceful', reason: 'the broker stops it' }, 2000),
+    ask: (id, type) => broker.call(id, 'shutdown', { type, reason: 'the broker stops it' }, 2000),
   });
 }
 

@@ -1,6 +1,7 @@
 /** The broker as a process, seen from a command: asking it to stop and seeing it go, waiting for its collectors. */
 import type { Client } from '../client/client.ts';
 import type { CollectorView } from '../protocol/shape.ts';
+import { isAlive } from '../supervisor/alive.ts';
 
 /** Hard end of a graceful stop. */
 const stopMs = 75_000;
@@ -33,14 +34,6 @@ export async function settledCollectors(
       .map(({ collector_id }) => collector_id);
     if (starting.length === 0 || Date.now() > untilMs) return collectors;
     progress(starting);
-  }
-}
-
-export function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

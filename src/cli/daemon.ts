@@ -10,8 +10,8 @@ import { pino } from 'pino';
 import { loadConfiguration, type Overrides } from '../broker/configuration.ts';
 import { AlreadyRunningError, type BrokerInfo, readBrokerInfo } from '../broker/lock.ts';
 import { startBroker, version } from '../broker/start.ts';
+import { isAlive } from '../supervisor/alive.ts';
 import { ensurePrivateDirectory } from '../transport/private-directory.ts';
-import { isAlive } from './broker-process.ts';
 import { prettyLogLine } from './log-line.ts';
 
 export interface StartFlags extends Overrides {
@@ -106,7 +106,7 @@ export async function runInForeground(flags: StartFlags): Promise<number> {
   const daemon = process.env.DEYE_DAEMON === '1';
   const pretty = !daemon && process.stderr.isTTY;
   const log = pino(
-    { base: { pid: process.pid } },
+    { base: null },
     pretty
       ? { write: (line: string) => process.stderr.write(`${prettyLogLine(line)}\n`) }
       : pino.destination({ fd: 2, sync: true }),
@@ -124,7 +124,7 @@ export async function runInForeground(flags: StartFlags): Promise<number> {
       log,
       builtin: [process.execPath, main],
       fatal: (error) => {
-        process.stderr.write(`deye: ${error.message} The broker stops now; everything acknowledged is kept.\n`);
+        process.stderr.write(`deye: ${error.message} The broker stops; everything acknowledged is kept.\n`);
         process.exit(1);
       },
     });

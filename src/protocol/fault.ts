@@ -61,6 +61,14 @@ export const faultTable = {
   cancelled: row('communication', false, false, 130, 499, 'The caller cancelled.'),
   deadline_exceeded: row('timeout', false, true, 124, 504, 'The deadline passed before an answer came.'),
   handler_failed: row('internal', false, false, 1, 500, 'The handler of the callee threw.'),
+  store_unwritable: row(
+    'resource',
+    true,
+    true,
+    75,
+    503,
+    'A commit failed, so the broker stops; what it had acknowledged is kept.',
+  ),
   store_failed: row('internal', false, true, 1, 500, 'The store could not be read.'),
 } as const satisfies Record<string, FaultRow>;
 

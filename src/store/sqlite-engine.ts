@@ -167,11 +167,9 @@ export class SqliteEngine {
     const primary = errcode & 0xff;
     if (primary === 11 || primary === 26) return this.#corrupt(message, error);
     if (primary === 13)
-      return new StoreError(
-        'store_full',
-        `The disk under ${this.#path} is full. Free some space and start again; everything acknowledged is kept.`,
-        { cause: error },
-      );
+      return new StoreError('store_full', `The disk under ${this.#path} is full. Free some space and start again.`, {
+        cause: error,
+      });
     if (primary === 14 || primary === 8 || primary === 23 || primary === 3)
       return new StoreError(
         'store_unavailable',

@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import type { Logger } from 'pino';
 import { type Fault, fault } from '../protocol/fault.ts';
 import type { CollectorView } from '../protocol/shape.ts';
+import { isAlive } from './alive.ts';
 
 export interface Declared {
   readonly id: string;
@@ -28,7 +29,7 @@ export interface SupervisorOptions {
   /** Whether a collector with this id is registered now, and the pid it gave. */
   readonly registered: (id: string) => { readonly pid: number } | undefined;
   /** Asks the collector to shut down; rejects when it cannot be reached. */
-  readonly ask: (id: string) => Promise<unknown>;
+  readonly ask: (id: string, type: 'graceful' | 'immediate') => Promise<unknown>;
   /** How long a child has after the request, and after SIGTERM, in ms. */
   readonly requestGraceMs?: number;
   readonly termGraceMs?: number;
@@ -50,7 +51,7 @@ interface Child {
 
 const backoffCapMs = 60_000;
 
-export class Supervisor implements AsyncDisposable {
+export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #children: Map<string, Child>;
 
@@ -99,7 +100,7 @@ export class Supervisor implements AsyncDisposable {
         collector_id: id,
         state: child.phase,
       });
-    void this.#end(child, 'stopped by an operator');
+    void this.#end(child, 'stopped by an operator', 'graceful');
     return undefined;
   }
 
@@ -115,16 +116,10 @@ export class Supervisor implements AsyncDisposable {
     return [...this.#children.values()].filter(({ declared }) => !registered.has(declared.id)).map(viewOf);
   }
 
-  async stopAll(): Promise<void> {
-    await Promise.all(
-      [...this.#children.values()]
-        .filter(({ phase }) => phase !== 'stopped')
-        .map((child) => this.#end(child, 'the broker stops')),
-    );
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stopAll();
+  /** Stops every child. Immediate gives a running task no time. */
+  async stopAll(type: 'graceful' | 'immediate'): Promise<void> {
+    const running = [...this.#children.values()].filter(({ phase }) => phase !== 'stopped');
+    await Promise.all(running.map((child) => this.#end(child, 'the broker stops', type)));
   }
 
   #begin(child: Child): void {
@@ -197,24 +192,21 @@ export class Supervisor implements AsyncDisposable {
     child.timer = setTimeout(() => this.#begin(child), waitMs);
   }
 
-  async #end(child: Child, why: string): Promise<void> {
-    const { log, ask, requestGraceMs = 30_000, termGraceMs = 5000 } = this.#options;
+  async #end(child: Child, why: string, type: 'graceful' | 'immediate'): Promise<void> {
+    const { log, ask, requestGraceMs = type === 'graceful' ? 30_000 : 1000, termGraceMs = 5000 } = this.#options;
     const { id } = child.declared;
     clearTimeout(child.timer);
     const pid = child.process?.pid ?? child.adoptedPid;
     if (pid === undefined) return this.#set(child, 'stopped', why);
     this.#set(child, 'stopping', why);
-    const asked = await Promise.race([
-      ask(id).then(
-        () => true,
-        () => false,
-      ),
-      wait(2000).then(() => false),
-    ]);
+    const asked = await ask(id, type).then(
+      () => true,
+      () => false, // it is not connected; the signal follows at once
+    );
     log.info({ component: 'supervisor', collector_id: id, pid, asked }, `collector ${id} is asked to stop`);
     if (!(asked && (await gone(pid, requestGraceMs)))) {
       signal(pid, 'SIGTERM');
-      if (!(await gone(pid, asked ? termGraceMs : requestGraceMs))) {
+      if (!(await gone(pid, termGraceMs))) {
         log.warn({ component: 'supervisor', collector_id: id, pid }, `collector ${id} did not stop and is killed`);
         signal(pid, 'SIGKILL');
         await gone(pid, termGraceMs);
@@ -264,21 +256,18 @@ function viewOf({ declared, phase, reason, sinceMs, process: running, restartsMs
   };
 }
 
-const wait = (ms: number): Promise<void> =>
-  new Promise((resolve) => {
-    setTimeout(resolve, ms).unref();
-  });
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-function signal(pid: number, name: NodeJS.Signals | 0): boolean {
+function signal(pid: number, name: NodeJS.Signals): void {
   try {
-    return process.kill(pid, name);
+    process.kill(pid, name);
   } catch {
-    return false; // it is gone already
+    // it is gone already, which is what was wanted
   }
 }
 
 /** Whether the process ends within `ms`. Looked at every 20 ms, since an adopted one is not our child. */
 async function gone(pid: number, ms: number): Promise<boolean> {
-  for (const untilMs = Date.now() + ms; Date.now() < untilMs; await wait(20)) if (!signal(pid, 0)) return true;
-  return !signal(pid, 0);
+  for (const untilMs = Date.now() + ms; Date.now() < untilMs; await wait(20)) if (!isAlive(pid)) return true;
+  return !isAlive(pid);
 }
