@@ -91,6 +91,14 @@ describe('the pages', () => {
     for (const file of readdirSync(join(root, 'man')))
       expect(generated.has(file) || file === 'deye-design.7', file).toBe(true);
   });
+  test('are all installed with the package', () => {
+    const { man } = JSON.parse(read('package.json')) as { man: string[] };
+    expect(man).toEqual(
+      readdirSync(join(root, 'man'))
+        .sort()
+        .map((file) => `./man/${file}`),
+    );
+  });
   test('the protocol page names every method, fault and limit', () => {
     const page = read('man/deye-protocol.7').replaceAll('\\-', '-');
     for (const name of [...Object.keys(methodTable), ...Object.keys(faultTable), ...Object.keys(limitTable)])

@@ -27,6 +27,7 @@ export class OwnCalls {
   readonly #party: Party = {
     session: 0,
     link: {
+      queuedBytes: 0,
       push: (bytes, start, end) => this.#heard(bytes.subarray(start, end)),
       send: (frame) => this.#heard(frame),
     },

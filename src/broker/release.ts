@@ -61,9 +61,20 @@ export class Release {
         );
         return;
       case 'task_moved': {
-        const topic = `tasks.lifecycle.${output.state}`;
-        if (!relay.heard(topic)) return;
         const { spec, state, attempt, collectorId, strategy } = output;
+        if (state === 'retrying' || state === 'dead_letter')
+          log.warn(
+            {
+              component: 'task',
+              task_id: spec.id,
+              operation: spec.operation,
+              attempt,
+              correlation_id: spec.correlation.correlation_id,
+            },
+            state === 'retrying' ? 'an attempt failed; the task is tried again' : 'the task is a dead letter',
+          );
+        const topic = `tasks.lifecycle.${state}`;
+        if (!relay.heard(topic)) return;
         relay.publish(
           topic,
           encodePublish(topic, {

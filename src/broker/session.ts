@@ -101,6 +101,11 @@ export class Session implements FrameSink {
       return false;
     }
     this.#inlet.flush();
+    // Whoever does not read its answers gets no more of them: its requests wait until it does.
+    if (kind === Kind.request && this.#host.relay.hold(this.self, this.#inlet)) {
+      this.#stream.pause();
+      return false;
+    }
     if (this.phase === 'greeting') this.#greet(bytes, start, end);
     else this.#other(kind, bytes, start, end);
     return true;

@@ -1,8 +1,10 @@
 /** Puts a broker on a socket: directory, lock, store, log, children; and takes all of it down again. */
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { type Logger, pino } from 'pino';
+import type { Limits } from '../protocol/limits.ts';
 import { MemoryStore } from '../store/memory.ts';
 import { SqliteStore } from '../store/sqlite.ts';
 import { type Declared, Supervisor } from '../supervisor/supervisor.ts';
@@ -62,8 +64,9 @@ export async function startBroker(options: StartOptions): Promise<RunningBroker>
 
 async function start(options: StartOptions, undo: UndoList): Promise<RunningBroker> {
   const { configuration, store: kind = 'sqlite', socket: withSocket = true } = options;
-  const { limits, stateDir } = configuration;
+  const { stateDir } = configuration;
   const log = options.log ?? pino({ level: 'silent' });
+  const limits = withinDescriptors(configuration.limits, log);
   const onDisk = kind === 'sqlite';
   if (onDisk) ensurePrivateDirectory(stateDir);
   const lock = onDisk ? lockStateDirectory(stateDir) : undefined;
@@ -134,6 +137,28 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
     stop,
     [Symbol.asyncDispose]: () => stop('immediate'),
   };
+}
+
+/** Descriptors that are not connections: store, log, children, worker, and some air. */
+const descriptorsReserved = 64;
+
+/**
+ * The connection limit, lowered to what the system lets this process open. Beyond its descriptors the system accepts
+ * and closes in silence; below them the broker can say `busy`.
+ */
+function withinDescriptors(limits: Limits, log: Logger): Limits {
+  if (process.platform !== 'linux') return limits;
+  const most =
+    Number(
+      /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1] ?? Number.POSITIVE_INFINITY,
+    ) - descriptorsReserved;
+  if (limits.connectionsMax <= most) return limits;
+  const connectionsMax = Math.max(8, most);
+  log.warn(
+    { component: 'broker', wanted: limits.connectionsMax, connections_max: connectionsMax },
+    'the limit of open files lowers the connection limit; raise it with ulimit -n',
+  );
+  return { ...limits, connectionsMax };
 }
 
 /** What was made, to be unmade in the reverse order. (AsyncDisposableStack came with Node 24.) */

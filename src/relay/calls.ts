@@ -22,6 +22,7 @@ import { skipValue } from '../protocol/msgpack.ts';
 import { Deadlines, type Due } from '../time/deadlines.ts';
 /** The end of a session that frames are pushed into. */
 export interface Outlet {
+  readonly queuedBytes: number;
   push(bytes: Buffer, start: number, end: number): void;
   send(frame: Buffer): void;
 }
@@ -93,6 +94,10 @@ export class Calls {
   ): Fault | undefined {
     if (this.#calls.size >= this.#limits.callsMax)
       return fault('too_many_calls', `${this.#calls.size} calls are in flight, the limit.`, { retry_after_ms: 100 });
+    if (callee.link.queuedBytes > this.#limits.outboundBytesMax)
+      return fault('too_many_calls', `${head.target} does not read the calls that were sent to it.`, {
+        retry_after_ms: 1000,
+      });
     const key = callerKey(caller.session, head.id);
     if (this.#byCaller.has(key))
       return fault('invalid_params', `Request id ${head.id} is in use by a call in flight.`, { id: head.id });

@@ -106,18 +106,20 @@ export class Relay {
     }
   }
 
-  /** The first subscriber of the route that is over its limit; `inlet` is told when it no longer is. */
+  /** Whether a subscriber of the route is over its limit; then `inlet` is told when it no longer is. */
   holdFor(route: Route, inlet: Inlet): boolean {
-    for (const subscriber of route.subscribers) {
-      if (subscriber.link.queuedBytes <= this.limits.outboundBytesMax) continue;
-      const waiting = this.#held.get(subscriber.session);
-      if (waiting === undefined) {
-        this.#held.set(subscriber.session, new Set([inlet]));
-        this.#hooks.slow(subscriber, this.limits.slowGraceMs);
-      } else waiting.add(inlet);
-      return true;
-    }
-    return false;
+    return route.subscribers.some((subscriber) => this.hold(subscriber, inlet));
+  }
+
+  /** The same for one subscriber. */
+  hold(subscriber: Subscriber, inlet: Inlet): boolean {
+    if (subscriber.link.queuedBytes <= this.limits.outboundBytesMax) return false;
+    const waiting = this.#held.get(subscriber.session);
+    if (waiting === undefined) {
+      this.#held.set(subscriber.session, new Set([inlet]));
+      this.#hooks.slow(subscriber, this.limits.slowGraceMs);
+    } else waiting.add(inlet);
+    return true;
   }
 
   /** Whether it still holds somebody up. */

@@ -140,3 +140,62 @@ test('many brokers race for one directory: exactly one owner, and the others say
   expect(said.filter(({ already_running }) => !already_running)).toHaveLength(1);
   expect(new Set(said.map(({ pid }) => pid)).size).toBe(1);
 });
+
+test('out of descriptors: busy is said, sessions that are there go on, and room comes back', async () => {
+  await using world = new World();
+  const broker = world.shell(`ulimit -n 256; exec "$0" "$@"`, 'broker', 'start', '--foreground', '--no-collectors');
+  await until(
+    () =>
+      connect({ socket: world.socket, reconnect: false })
+        .then((client) => client.close())
+        .then(
+          () => true,
+          () => false,
+        ),
+    'the broker is ready',
+  );
+  const first = await world.client({ reconnect: false });
+  const clients: Client[] = [];
+  const refused: string[] = [];
+  for (let at = 0; at < 300; at++) {
+    const one = await world.client({ reconnect: false }).catch((error: { code: string }) => error.code);
+    if (typeof one === 'string') refused.push(one);
+    else clients.push(one);
+  }
+  expect(clients.length).toBe(256 - 64 - 1);
+  expect(new Set(refused)).toEqual(new Set(['busy']));
+  expect((await first.request('health_check', {})).status).toBe('healthy');
+  for (const client of clients) await client.close();
+  const again = await world.client({ reconnect: false });
+  await again.close();
+  await first.close();
+  broker.kill('SIGTERM');
+  await ended(broker);
+  expect(broker.exitCode).toBe(0);
+});
+
+test('a subscriber stopped by SIGSTOP is disconnected by name; the others are not held up for longer than the grace', async () => {
+  await using world = new World();
+  world.env.DEYE_LIMITS_SLOW_GRACE_MS = '500';
+  await world.broker();
+  const sleeper = world.spawn('tap', 'flood.*', '--json');
+  const quick = await world.client();
+  const messages = await quick.subscribe('flood.*', { bufferMax: 1_000_000 });
+  const publisher = await world.client();
+  await until(
+    async () => (await publisher.publish('flood.test', 0, { receipt: true })).subscribers === 2,
+    'both listen',
+  );
+  sleeper.kill('SIGSTOP');
+  const body = 'x'.repeat(100_000);
+  const receipts = await Promise.all(
+    Array.from({ length: 400 }, () => publisher.publish('flood.test', body, { receipt: true })),
+  );
+  expect(receipts.at(-1)).toEqual({ subscribers: 1 });
+  let heard = 0;
+  for await (const message of messages) if (message.body === body && ++heard === 400) break;
+  expect(messages.dropped).toBe(0);
+  sleeper.kill('SIGKILL');
+  await quick.close();
+  await publisher.close();
+});

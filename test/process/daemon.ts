@@ -62,6 +62,17 @@ export class World implements AsyncDisposable {
     return child;
   }
 
+  /** Starts `deye …` through a line of shell, which gets it as "$0" "$@". */
+  shell(line: string, ...args: string[]): ChildProcess {
+    const child = spawn('bash', ['-c', line, process.execPath, main, ...args], {
+      env: this.env as NodeJS.ProcessEnv,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#children.add(child);
+    child.once('exit', () => this.#children.delete(child));
+    return child;
+  }
+
   /** Runs a module given as text, in this world. */
   spawnScript(text: string): ChildProcess {
     const child = spawn(process.execPath, ['--input-type=module', '-e', text], {

@@ -171,6 +171,20 @@ describe('a subscriber that does not read', () => {
   });
 });
 
+test('a client that does not read its answers is held back, then disconnected; others are served', async () => {
+  await using broker = await harness({ outboundBytesMax: 100_000, slowGraceMs: 200 });
+  const other = await broker.client('other');
+  const greedy = broker.raw().hello();
+  await greedy.kind(Kind.welcome);
+  greedy.stream.pause();
+  for (let id = 65_536; id < 75_536; id++) greedy.send(Kind.request, id, 'broker', 'get_capabilities', {}, 0);
+  const session = [...broker.running.broker.sessions.values()].at(-1)!;
+  await until(() => broker.running.broker.relay.isHoldingUp(session.self), 'it is held back');
+  expect(session.self.link.queuedBytes).toBeLessThan(700_000);
+  expect((await other.request('health_check', {})).status).toBe('healthy');
+  await until(() => session.phase === 'closed', 'it is disconnected');
+});
+
 describe('calls', () => {
   const withCollector = async (limits = {}) => {
     const broker = await harness(limits);
