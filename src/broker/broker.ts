@@ -11,12 +11,13 @@ import { encodeFrame, encodePublish, encodeReply, Kind } from '../protocol/frame
 import type { Limits } from '../protocol/limits.ts';
 import { decodeValue } from '../protocol/msgpack.ts';
 import { statusTopic } from '../protocol/shape.ts';
+import { uuidTimeMs } from '../protocol/uuid.ts';
 import { Calls, type Party, type RequestHead } from '../relay/calls.ts';
 import { Relay } from '../relay/relay.ts';
 import { type Store, StoreError } from '../store/port.ts';
 import type { Clock } from '../time/clock.ts';
-import { Deadlines, type Due } from '../time/deadlines.ts';
 import { Wakefulness } from '../time/wakefulness.ts';
+import { Loop } from './loop.ts';
 import { OwnCalls } from './own-calls.ts';
 import { Release } from './release.ts';
 import { handle } from './requests.ts';
@@ -39,11 +40,6 @@ export interface BrokerOptions {
   readonly fatal: (error: Error) => void;
 }
 
-/** Something to be done at a time of its own. */
-interface Errand extends Due {
-  readonly run: (nowMs: number) => void;
-}
-
 const statusEveryMs = 1000;
 const forgetEveryMs = 3_600_000;
 
@@ -59,6 +55,8 @@ export class Broker implements SessionHost {
   readonly sessions = new Map<number, Session>();
   readonly startedMs: number;
   supervisor: SupervisorPort | undefined;
+  /** Sessions that broke the protocol, and reads of the store that failed. */
+  errors = 0;
   /** The latest commit's time, in ms. */
   commitMs = 0;
   commits = 0;
@@ -68,10 +66,9 @@ export class Broker implements SessionHost {
   readonly #clock: Clock;
   readonly #turn: Turn;
   readonly #own: OwnCalls;
-  readonly #errands = new Deadlines<Errand>();
+  readonly #loop: Loop;
   readonly #wakefulness = new Wakefulness();
   #nextSession = 1;
-  #scheduled = false;
   #stopping = false;
   #fatal: (error: Error) => void;
 
@@ -79,6 +76,7 @@ export class Broker implements SessionHost {
   static async create(options: BrokerOptions): Promise<Broker> {
     const loaded = await options.store.load();
     const broker = new Broker(options);
+    if (loaded.newestId !== undefined) broker.state.forgottenUntilMs = uuidTimeMs(loaded.newestId);
     recover(broker.state, loaded.tasks, loaded.settings, loaded.nextSeq, broker.nowMs());
     broker.log.info({ component: 'store', tasks: loaded.tasks.length }, 'store recovered');
     broker.take({ kind: 'tick' });
@@ -97,12 +95,22 @@ export class Broker implements SessionHost {
     this.state = newState({
       seed: options.seed ?? Math.floor(Math.random() * 2 ** 31),
       limits: options.limits,
-      nowMs: this.startedMs,
     });
     if (options.strategy !== undefined) this.state.strategy = options.strategy;
     this.calls = new Calls(options.limits);
+    this.#loop = new Loop(options.clock, {
+      pass: () => {
+        this.#turn.run();
+        this.relay.flush();
+      },
+      due: (nowMs) => {
+        this.calls.expire(nowMs);
+        if (this.state.deadlines.nextMs <= nowMs) this.#turn.take({ kind: 'tick' });
+      },
+      nextMs: () => Math.min(this.state.deadlines.nextMs, this.calls.nextMs),
+    });
     this.relay = new Relay(options.limits, {
-      wake: () => this.#schedule(),
+      wake: () => this.#loop.schedule(),
       slow: (subscriber, graceMs) => this.#watchSlow(subscriber.session, graceMs),
     });
     const release = new Release(this);
@@ -121,10 +129,10 @@ export class Broker implements SessionHost {
     const { promise, resolve } = Promise.withResolvers<'graceful' | 'immediate'>();
     this.stopAsked = promise;
     this.#askStop = resolve;
-    this.#every(statusEveryMs, () => {
+    this.#loop.every(statusEveryMs, () => {
       if (this.relay.heard(statusTopic)) this.relay.publish(statusTopic, encodePublish(statusTopic, snapshot(this)));
     });
-    this.#every(forgetEveryMs, (nowMs) => this.#forgetOld(nowMs));
+    this.#loop.every(forgetEveryMs, (nowMs) => this.#forgetOld(nowMs));
   }
 
   nowMs(): number {
@@ -134,7 +142,7 @@ export class Broker implements SessionHost {
   /** Gives the core something; it is stepped at the end of this loop pass. */
   take(input: Input): void {
     this.#turn.take(input);
-    this.#schedule();
+    this.#loop.schedule();
   }
 
   /** Takes over a connected stream. Beyond the connection limit it is told so and closed. */
@@ -149,10 +157,18 @@ export class Broker implements SessionHost {
         }),
       );
     this.sessions.set(session.id, session);
-    this.#at(this.nowMs() + this.limits.handshakeMs, () => {
+    this.#loop.at(this.nowMs() + this.limits.handshakeMs, () => {
       if (session.phase === 'greeting')
         session.end(fault('hello_timeout', `No hello came within ${this.limits.handshakeMs} ms.`));
     });
+  }
+
+  broken(session: Session, reason: Fault): void {
+    this.errors++;
+    this.log.warn(
+      { component: 'session', session: session.id, name: session.name, code: reason.code, reason: reason.message },
+      'a session broke the protocol',
+    );
   }
 
   opened(session: Session): void {
@@ -202,7 +218,7 @@ export class Broker implements SessionHost {
         { session: callee.id, link: callee.self.link },
         this.nowMs(),
       );
-      if (refusal === undefined) this.#schedule();
+      if (refusal === undefined) this.#loop.schedule();
       return refusal;
     });
   }
@@ -233,9 +249,9 @@ export class Broker implements SessionHost {
     await this.#until(() => this.#turn.idle);
     const reason = fault('shutting_down', 'The broker stopped.', { retry_after_ms: 1000 });
     for (const session of [...this.sessions.values()]) session.end(reason);
-    this.#pass();
+    this.#loop.pass();
     await this.#until(() => this.#turn.idle);
-    this.#clock.wakeAt(Number.POSITIVE_INFINITY, () => {});
+    this.#loop.stop();
     await this.store.close();
   }
 
@@ -283,49 +299,6 @@ export class Broker implements SessionHost {
     return able[0] === undefined ? undefined : this.sessions.get(able[0].session);
   }
 
-  // ── the loop pass, and the one timer ──
-
-  #schedule(): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    setImmediate(() => this.#pass());
-  }
-
-  #pass(): void {
-    this.#scheduled = false;
-    this.#turn.run();
-    this.relay.flush();
-    this.#sleep();
-  }
-
-  #sleep(): void {
-    this.#clock.wakeAt(Math.min(this.state.deadlines.nextMs, this.calls.nextMs, this.#errands.nextMs), () =>
-      this.#woken(),
-    );
-  }
-
-  #woken(): void {
-    const nowMs = this.nowMs();
-    this.calls.expire(nowMs);
-    for (let errand = this.#errands.takeDue(nowMs); errand !== undefined; errand = this.#errands.takeDue(nowMs))
-      errand.run(nowMs);
-    if (this.state.deadlines.nextMs <= nowMs) this.#turn.take({ kind: 'tick' });
-    this.#pass();
-  }
-
-  #at(dueMs: number, run: (nowMs: number) => void): void {
-    this.#errands.set({ dueMs: 0, dueIndex: -1, run }, dueMs);
-    this.#schedule();
-  }
-
-  #every(intervalMs: number, run: (nowMs: number) => void): void {
-    const again = (nowMs: number): void => {
-      run(nowMs);
-      this.#at(nowMs + intervalMs, again);
-    };
-    this.#at(this.nowMs() + intervalMs, again);
-  }
-
   #watchIdle(session: Session): void {
     const { pingMs, idleMs } = this.limits;
     let silentSinceMs = this.nowMs();
@@ -336,13 +309,13 @@ export class Broker implements SessionHost {
         return session.end(fault('idle_timeout', `Nothing was heard for ${idleMs} ms, not even a pong.`));
       else session.send(encodeFrame([Kind.ping, Math.round(nowMs - this.startedMs)]));
       session.heard = false;
-      this.#at(nowMs + pingMs, look);
+      this.#loop.at(nowMs + pingMs, look);
     };
-    this.#at(silentSinceMs + pingMs, look);
+    this.#loop.at(silentSinceMs + pingMs, look);
   }
 
   #watchSlow(id: number, graceMs: number): void {
-    this.#at(this.nowMs() + graceMs, () => {
+    this.#loop.at(this.nowMs() + graceMs, () => {
       const session = this.sessions.get(id);
       if (session === undefined || !this.relay.isHoldingUp(session.self)) return;
       this.log.warn(

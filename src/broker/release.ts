@@ -115,6 +115,7 @@ export async function sendDetail(broker: Broker, session: number, request: numbe
   try {
     stored = await broker.store.show(id);
   } catch (error) {
+    broker.errors++;
     broker.log.error({ component: 'store', task_id: id, err: error }, 'a task could not be read');
     broker.sessions
       .get(session)

@@ -44,22 +44,27 @@ const handlers = {
   },
 
   health_check: ({ broker }) => {
-    const check = { last_check: broker.nowMs() };
+    const { state, limits, relay } = broker;
+    const nowMs = broker.nowMs();
+    const full = state.waiting >= limits.pendingMax;
+    const component = (status: string, message: string) => ({ status, message, last_check: nowMs });
     return {
-      status: 'healthy',
-      uptime_seconds: (broker.nowMs() - broker.startedMs) / 1000,
+      status: full ? 'degraded' : 'healthy',
+      uptime_seconds: (nowMs - broker.startedMs) / 1000,
       components: {
-        store: { status: 'healthy', message: broker.place.store, ...check },
-        relay: { status: 'healthy', message: `${broker.sessions.size} sessions`, ...check },
+        store: component('healthy', `${broker.place.store}, ${broker.commits} commits`),
+        queue: component(full ? 'full' : 'healthy', `${state.waiting} of ${limits.pendingMax} waiting`),
+        relay: component('healthy', `${broker.sessions.size} sessions, ${relay.trie.size} subscriptions`),
       },
       metrics: {
-        waiting: broker.state.waiting,
-        in_progress: broker.state.inProgress,
+        waiting: state.waiting,
+        in_progress: state.inProgress,
         commits: broker.commits,
         commit_ms: broker.commitMs,
         calls_in_flight: broker.calls.inFlight,
+        dropped: relay.totals.dropped,
       },
-      error_count: 0,
+      error_count: broker.errors,
       last_heartbeat: null,
     };
   },

@@ -29,6 +29,8 @@ export interface SessionHost {
   readonly limits: Limits;
   readonly relay: Relay;
   readonly version: string;
+  /** It said what is no frame of the protocol, and is ended. */
+  broken(session: Session, reason: Fault): void;
   /** A hello was accepted. */
   opened(session: Session): void;
   request(session: Session, head: RequestHead, bytes: Buffer, start: number, end: number): void;
@@ -134,9 +136,10 @@ export class Session implements FrameSink {
   }
 
   #broken(error: unknown): void {
-    if (error instanceof MalformedError || error instanceof FrameTooLargeError)
-      this.end(fault(error.code, error.message));
-    else throw error;
+    if (!(error instanceof MalformedError || error instanceof FrameTooLargeError)) throw error;
+    const reason = fault(error.code, error.message);
+    this.#host.broken(this, reason);
+    this.end(reason);
   }
 
   #greet(bytes: Buffer, start: number, end: number): void {

@@ -15,7 +15,7 @@ import { makePipeIdentity } from '../transport/pipe.ts';
 import { ensurePrivateDirectory } from '../transport/private-directory.ts';
 import { proveAsBroker } from '../transport/token.ts';
 import { Broker } from './broker.ts';
-import type { CollectorDeclaration, Configuration } from './configuration.ts';
+import type { Configuration } from './configuration.ts';
 import { lockStateDirectory } from './lock.ts';
 
 export const version = (
@@ -33,6 +33,7 @@ export interface StartOptions {
   readonly store?: 'sqlite' | 'memory';
   /** Without a socket only `open()` leads in: the embedded broker. */
   readonly socket?: boolean;
+  /** Starts the declared collectors, or leaves them to be started by command. Without it there are none. */
   readonly collectors?: boolean;
   readonly log?: Logger;
   /** The entry that runs a built-in collector as a child: a program and its first arguments. */
@@ -100,13 +101,13 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
   const listener = withSocket ? await listen(address, { accept, failed }) : undefined;
   undo.add(() => listener?.close());
   lock?.announce({ pid: process.pid, socket: address, version, started_ms: broker.startedMs });
-  const supervisor =
-    options.collectors === true
-      ? superviseDeclared(broker, configuration.collectors, address, options.builtin ?? [], log)
-      : undefined;
+  const supervisor = options.collectors === undefined ? undefined : supervise(broker, address, options, log);
   broker.supervisor = supervisor;
   // After a crash the old children come back by themselves within a moment, with the tasks they still hold.
-  const starting = setTimeout(() => supervisor?.startAll(), lock?.afterCrash === true ? returnMs : 0);
+  const starting =
+    options.collectors === true
+      ? setTimeout(() => supervisor?.startAll(), lock?.afterCrash === true ? returnMs : 0)
+      : undefined;
   log.info({ component: 'broker', pid: process.pid, socket: address, store: storePath, version }, 'broker ready');
 
   let stopping: Promise<void> | undefined;
@@ -174,14 +175,9 @@ class UndoList {
   }
 }
 
-function superviseDeclared(
-  broker: Broker,
-  declarations: readonly CollectorDeclaration[],
-  socket: string,
-  builtin: readonly string[],
-  log: Logger,
-): Supervisor {
-  const declared = declarations
+function supervise(broker: Broker, socket: string, options: StartOptions, log: Logger): Supervisor {
+  const { configuration, builtin = [], collectors: startsSoon = false } = options;
+  const declared = configuration.collectors
     .filter(({ enabled }) => enabled)
     .map((one): Declared => {
       const [program = process.execPath, ...first] = builtin;
@@ -197,6 +193,7 @@ function superviseDeclared(
     });
   return new Supervisor(declared, {
     log,
+    startsSoon,
     registered: (id) => {
       const offer = broker.state.collectors.get(id)?.offer;
       return offer === undefined ? undefined : { pid: offer.pid };

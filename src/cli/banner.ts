@@ -2,7 +2,7 @@
 import type { Client } from '../client/client.ts';
 import type { CollectorView } from '../protocol/shape.ts';
 import { paint, statusStyle } from '../tui/text.ts';
-import { settledCollectors } from './broker-process.ts';
+import { settledCollectors, startStopped } from './broker-process.ts';
 import { type Started, type StartFlags, startInBackground } from './daemon.ts';
 import { pairs } from './table.ts';
 
@@ -21,6 +21,7 @@ export async function bringUp(
   progress('starting the broker');
   const started = await startInBackground(flags);
   const client = await connect(started.socket);
+  if (started.already_running) await startStopped(client);
   const collectors = await settledCollectors(client, settleMs, (starting) =>
     progress(`waiting for ${starting.join(', ')}`),
   );

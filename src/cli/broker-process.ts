@@ -18,6 +18,14 @@ export async function stopBroker(client: Client, type: 'graceful' | 'immediate')
   return pid;
 }
 
+/** Starts the declared collectors that are down. */
+export async function startStopped(client: Client): Promise<void> {
+  const { collectors } = await client.request('collector.ls', {});
+  for (const { collector_id, supervised, status, pid } of collectors)
+    if (supervised && pid === 0 && (status === 'stopped' || status === 'quarantined'))
+      await client.request('collector.start', { collector_id });
+}
+
 /** Resolves when no collector is starting any more, or with what is still starting when the time is over. */
 export async function settledCollectors(
   client: Client,
@@ -26,12 +34,7 @@ export async function settledCollectors(
 ): Promise<CollectorView[]> {
   for (const untilMs = Date.now() + timeoutMs; ; await pause(50)) {
     const { collectors } = await client.request('collector.ls', {});
-    const starting = collectors
-      .filter(
-        ({ status, status_reason }) =>
-          status === 'starting' || (status === 'stopped' && status_reason === 'not started yet'),
-      )
-      .map(({ collector_id }) => collector_id);
+    const starting = collectors.filter(({ status }) => status === 'starting').map(({ collector_id }) => collector_id);
     if (starting.length === 0 || Date.now() > untilMs) return collectors;
     progress(starting);
   }

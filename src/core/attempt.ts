@@ -136,7 +136,7 @@ export function finish(
   state.deadlines.delete(task);
   move(task, phase);
   state.tasks.delete(task.spec.id);
-  rememberFinished(state, task.spec.id, phase.state, task.submittedMs);
+  rememberFinished(state, task.spec.id, phase.state);
   record(task, nowMs, end, out);
   for (const waiter of state.waiters.get(task.spec.id) ?? []) {
     state.deadlines.delete(waiter);

@@ -3,6 +3,7 @@ import type { Fault } from '../protocol/fault.ts';
 import { defaultLimits, type Limits } from '../protocol/limits.ts';
 import type { ParamsParsed } from '../protocol/message.ts';
 import type { CollectorRegisterParsed, Submitted, Totals } from '../protocol/shape.ts';
+import { uuidTimeMs } from '../protocol/uuid.ts';
 import { Deadlines, type Due } from '../time/deadlines.ts';
 import type { Collector, CollectorStatus } from './collector.ts';
 import { canServe, classKey, enqueue, newClass, type TaskClass } from './queue.ts';
@@ -110,7 +111,7 @@ export interface CoreState {
   readonly tasks: Map<string, Task>;
   /** The latest ended ones, id to state, so that a late duplicate or wait is answered without the store. */
   readonly finished: Map<string, TaskState>;
-  /** An id older than this may belong to an ended task that is no longer in `finished`; only the store can tell. */
+  /** An id whose time is not after this may belong to an ended task that is not in `finished`; only the store can tell. */
   forgottenUntilMs: number;
   readonly classes: Map<string, TaskClass>;
   /** Classes that may have a task to hand out now. */
@@ -134,14 +135,14 @@ export interface CoreState {
 const finishedMax = 20_000;
 const classesMax = 1000;
 
-export function newState(options: { seed?: number; limits?: Limits; nowMs?: number } = {}): CoreState {
+export function newState(options: { seed?: number; limits?: Limits; forgottenUntilMs?: number } = {}): CoreState {
   return {
     limits: options.limits ?? defaultLimits,
     random: { seed: options.seed ?? 1 },
     nextSeq: 1,
     tasks: new Map(),
     finished: new Map(),
-    forgottenUntilMs: options.nowMs ?? 0,
+    forgottenUntilMs: options.forgottenUntilMs ?? 0,
     classes: new Map(),
     dirty: new Set(),
     collectors: new Map(),
@@ -239,12 +240,13 @@ export function queueTask(state: CoreState, task: Task): void {
 }
 
 /** Remembers an ended task for a while, in bounded memory. */
-export function rememberFinished(state: CoreState, id: string, ended: TaskState, submittedMs: number): void {
+export function rememberFinished(state: CoreState, id: string, ended: TaskState): void {
   state.finished.set(id, ended);
   if (state.finished.size <= finishedMax) return;
-  const oldest = state.finished.keys().next().value!;
-  state.finished.delete(oldest);
-  state.forgottenUntilMs = Math.max(state.forgottenUntilMs, submittedMs);
+  const forgotten = state.finished.keys().next().value!;
+  state.finished.delete(forgotten);
+  // The time in the id, not the time of the submit: a caller's clock may run ahead.
+  state.forgottenUntilMs = Math.max(state.forgottenUntilMs, uuidTimeMs(forgotten));
 }
 
 /** Rebuilds the state from what the store kept. In-progress tasks wait a grace for their collectors to come back. */
@@ -256,7 +258,6 @@ export function recover(
   nowMs: number,
 ): void {
   state.nextSeq = nextSeq;
-  state.forgottenUntilMs = nowMs;
   for (const [key, value] of settings) {
     if (key === 'routing.strategy') state.strategy = value as StrategyName;
     else if (key.startsWith('routing.strategy.'))

@@ -18,7 +18,12 @@ export class MemoryStore implements Store {
 
   async load(): Promise<Loaded> {
     const tasks = [...this.#rows.values()].filter(({ state }) => !ended.has(state)).sort((a, b) => a.seq - b.seq);
-    return { tasks, settings: new Map(this.#settings), nextSeq: this.#maxSeq + 1 };
+    return {
+      tasks,
+      settings: new Map(this.#settings),
+      nextSeq: this.#maxSeq + 1,
+      newestId: [...this.#seqOf.keys()].sort().at(-1),
+    };
   }
 
   async commit(records: readonly StoreRecord[]): Promise<void> {

@@ -11,6 +11,8 @@ export interface Loaded {
   readonly settings: ReadonlyMap<string, string>;
   /** Larger than any `seq` ever committed. */
   readonly nextSeq: number;
+  /** The greatest id that is kept. UUIDv7 sort by time, so it tells how new an id must be not to be here already. */
+  readonly newestId: string | undefined;
 }
 
 export interface StoredAttempt {

@@ -93,7 +93,8 @@ export class SqliteEngine {
         `SELECT max(coalesce((SELECT max(seq) FROM task), 0), coalesce((SELECT value FROM counter WHERE name = 'seq'), 0)) AS seq`,
       )
       .get()!;
-    return { tasks, settings, nextSeq: Number(highest.seq) + 1 };
+    const newest = this.#db.prepare('SELECT max(id) AS id FROM task').get()!.id as string | null;
+    return { tasks, settings, nextSeq: Number(highest.seq) + 1, newestId: newest ?? undefined };
   }
 
   commit(records: readonly StoreRecord[]): void {

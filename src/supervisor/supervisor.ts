@@ -26,6 +26,8 @@ export interface Declared {
 
 export interface SupervisorOptions {
   readonly log: Logger;
+  /** Whether `startAll` follows. */
+  readonly startsSoon: boolean;
   /** Whether a collector with this id is registered now, and the pid it gave. */
   readonly registered: (id: string) => { readonly pid: number } | undefined;
   /** Asks the collector to shut down; rejects when it cannot be reached. */
@@ -62,8 +64,8 @@ export class Supervisor {
         one.id,
         {
           declared: one,
-          phase: 'stopped',
-          reason: 'not started yet',
+          phase: options.startsSoon ? 'starting' : 'stopped',
+          reason: options.startsSoon ? 'about to be started' : 'not started: the broker was told to start none',
           sinceMs: Date.now(),
           process: undefined,
           adoptedPid: undefined,

@@ -238,7 +238,13 @@ describe('with a broker and procmond', () => {
     expect((await world.run(['broker', 'start', '--no-collectors'])).code).toBe(0);
     expect(await json<TaskDetail>('task', 'show', id)).toMatchObject({ state: 'pending', operation: 'later' });
     expect(await json('routing', 'show')).toMatchObject({ strategy: 'round_robin' });
-    expect(await json<CollectorView[]>('collectors', 'ls')).toEqual([]);
+    expect(await json<CollectorView[]>('collectors', 'ls')).toMatchObject([
+      { collector_id: 'procmond', status: 'stopped' },
+    ]);
+    expect(await json('up')).toMatchObject({ already_running: true, healthy: true });
+    expect(await json<CollectorView[]>('collectors', 'ls')).toMatchObject([
+      { collector_id: 'procmond', status: 'healthy' },
+    ]);
   });
 });
 

@@ -36,7 +36,7 @@ export function storeConformance(name: string, open: () => { store: Store; reope
     test('an empty one loads nothing and counts from 1', async () => {
       const { store } = open();
       opened.push(store);
-      expect(await store.load()).toEqual({ tasks: [], settings: new Map(), nextSeq: 1 });
+      expect(await store.load()).toEqual({ tasks: [], settings: new Map(), nextSeq: 1, newestId: undefined });
       expect(await store.show('x')).toBeUndefined();
       expect(await store.list(everything)).toEqual([]);
     });
@@ -48,8 +48,9 @@ export function storeConformance(name: string, open: () => { store: Store; reope
         submitted(2, 'b', { payload: new Uint8Array(100_000).fill(7), priority: 255 }),
       ]);
       const again = await reopen();
-      const { tasks, nextSeq } = await again.load();
+      const { tasks, nextSeq, newestId } = await again.load();
       expect(nextSeq).toBe(3);
+      expect(newestId).toBe('b');
       expect(tasks.map(({ seq, state, attempt, submittedMs }) => ({ seq, state, attempt, submittedMs }))).toEqual([
         { seq: 1, state: 'pending', attempt: 0, submittedMs: 1001 },
         { seq: 2, state: 'pending', attempt: 0, submittedMs: 1002 },

@@ -112,7 +112,7 @@ class World {
   async #boot(): Promise<void> {
     const loaded = await this.#disk.load();
     const epoch = ++this.#epoch;
-    this.#state = newState({ seed: this.#seed ^ epoch, nowMs: this.#nowMs });
+    this.#state = newState({ seed: this.#seed ^ epoch });
     recover(this.#state, loaded.tasks, loaded.settings, loaded.nextSeq, this.#nowMs);
     for (const id of this.#accepted)
       assert(

@@ -1,0 +1,73 @@
+/**
+ * The loop pass and the one timer. Whoever has something to flush or to step asks for a pass; it runs once, after every
+ * socket that was readable has been read. What is due at a time of its own is an errand; the timer is set to the
+ * earliest thing there is, and sleep is computed, never guessed.
+ */
+import type { Clock } from '../time/clock.ts';
+import { Deadlines, type Due } from '../time/deadlines.ts';
+
+interface Errand extends Due {
+  readonly run: (nowMs: number) => void;
+}
+
+export interface LoopWork {
+  /** Everything that gathered since the last pass. */
+  readonly pass: () => void;
+  /** What is due by now, beside errands. */
+  readonly due: (nowMs: number) => void;
+  /** When the next of those is due, or `Infinity`. */
+  readonly nextMs: () => number;
+}
+
+export class Loop {
+  readonly #clock: Clock;
+  readonly #work: LoopWork;
+  readonly #errands = new Deadlines<Errand>();
+  #scheduled = false;
+  #stopped = false;
+
+  constructor(clock: Clock, work: LoopWork) {
+    this.#clock = clock;
+    this.#work = work;
+  }
+
+  /** Asks for a pass at the end of this turn of the event loop. */
+  schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => this.pass());
+  }
+
+  pass(): void {
+    this.#scheduled = false;
+    this.#work.pass();
+    if (!this.#stopped) this.#clock.wakeAt(Math.min(this.#work.nextMs(), this.#errands.nextMs), () => this.#woken());
+  }
+
+  at(dueMs: number, run: (nowMs: number) => void): void {
+    this.#errands.set({ dueMs: 0, dueIndex: -1, run }, dueMs);
+    this.schedule();
+  }
+
+  every(intervalMs: number, run: (nowMs: number) => void): void {
+    const again = (nowMs: number): void => {
+      run(nowMs);
+      this.at(nowMs + intervalMs, again);
+    };
+    this.at(this.#clock.nowMs() + intervalMs, again);
+  }
+
+  /** Passes still run when they are asked for; nothing wakes it any more. */
+  stop(): void {
+    this.#stopped = true;
+    this.#clock.wakeAt(Number.POSITIVE_INFINITY, () => {});
+  }
+
+  #woken(): void {
+    const nowMs = this.#clock.nowMs();
+    this.#work.due(nowMs);
+    for (let errand = this.#errands.takeDue(nowMs); errand !== undefined; errand = this.#errands.takeDue(nowMs))
+      errand.run(nowMs);
+    this.pass();
+  }
+}
