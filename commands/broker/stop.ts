@@ -12,7 +12,7 @@ export default class BrokerStop extends DeyeCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(BrokerStop);
     const client = await this.connect(flags);
-    const pid = await stopBroker(client, flags.immediate ? 'immediate' : 'graceful');
+    const pid = await stopBroker(client, flags.immediate ? 'immediate' : 'graceful', (text) => this.note(text));
     await this.print({ pid, stopped: true }, flags, () => `The broker (pid ${pid}) stopped.`);
   }
 }

@@ -60,7 +60,7 @@ export default class TaskSubmitCommand extends DeyeCommand {
     const client = await this.connect(flags, { reconnect: true });
     const submitted = await client.submit(task);
     if (!flags.wait) return this.print(submitted, flags, () => submittedText(submitted));
-    if (submitted.warning !== undefined) this.note(`${submitted.warning.code}: ${submitted.warning.message}`);
+    if (submitted.warning !== undefined || process.stderr.isTTY) this.note(submittedText(submitted));
     const ended = await client.wait(submitted.id, { timeoutMs: readDuration(flags['wait-timeout']) });
     if (ended.state !== 'completed') process.exitCode = exitCodes.taskFailed;
     await this.print(ended, flags, () => (ended.state === 'completed' ? resultText(ended.result) : taskText(ended)));

@@ -7,8 +7,15 @@ import { isAlive } from '../supervisor/alive.ts';
 const stopMs = 75_000;
 
 /** Asks the broker to stop and resolves with its pid when the process is gone. */
-export async function stopBroker(client: Client, type: 'graceful' | 'immediate'): Promise<number> {
-  const { pid } = (await client.request('snapshot', {})).broker;
+export async function stopBroker(
+  client: Client,
+  type: 'graceful' | 'immediate',
+  progress: (text: string) => void,
+): Promise<number> {
+  const { broker, queues } = await client.request('snapshot', {});
+  const { pid } = broker;
+  const running = queues.reduce((sum, { in_progress }) => sum + in_progress, 0);
+  if (running > 0 && type === 'graceful') progress(`${running} attempts in progress may finish, for up to 30 s`);
   const closed = new Promise<void>((resolve) => client.onState((state) => state === 'closed' && resolve()));
   await client.request('shutdown', { type, reason: 'deye broker stop' });
   await closed;

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { connect, defineCollector, GiveUp, RetryAfter, startBroker, TryElsewhere } from '../../src/index.ts';
+import { uuidv7 } from '../../src/protocol/uuid.ts';
 import { harness, until } from '../broker/harness.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'deye-client-'));
@@ -36,6 +37,36 @@ test('after a restart of the broker: subscribed again, registered again, and a s
   await collector;
   await client.close();
   await broker.stop();
+});
+
+test('an id that ended before a restart is still known: nothing is done twice', async () => {
+  const place = { socket: join(directory, 'e', 'b.sock'), stateDir: join(directory, 'es') };
+  let ran = 0;
+  const id = uuidv7();
+  for (let life = 0; life < 2; life++) {
+    await using broker = await startBroker(place);
+    const stop = new AbortController();
+    const ready = Promise.withResolvers<string>();
+    const collector = defineCollector({ type: 't', operations: { once: () => ++ran } }).run({
+      socket: place.socket,
+      signal: stop.signal,
+      signals: false,
+      onReady: ready.resolve,
+    });
+    await ready.promise;
+    await using client = await connect({ socket: place.socket });
+    expect(await client.submit({ operation: 'once', id })).toMatchObject({ id, duplicate: life === 1 });
+    expect(await client.wait(id)).toMatchObject({ state: 'completed', result: 1 });
+    const [again] = await client.submitBatch([
+      { operation: 'once', id },
+      { operation: 'once', id },
+    ]);
+    expect(again).toMatchObject({ state: 'completed', duplicate: true });
+    stop.abort();
+    await collector;
+    await broker.stop();
+  }
+  expect(ran).toBe(1);
 });
 
 test('a broker of another major version is not tried again', async () => {
