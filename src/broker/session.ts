@@ -201,7 +201,7 @@ export class Session implements FrameSink {
         this.#host.answer(this, bytes, start, end, kind === Kind.reply);
         return;
       case Kind.cancel:
-        this.#host.cancel(this, readId(bytes, start));
+        this.#host.cancel(this, readId(bytes, start, end));
         return;
       case Kind.ping:
         this.send(encodeFrame([Kind.pong, readUint(bytes, start + 6, end).value]));

@@ -217,7 +217,7 @@ export class Connection implements FrameSink {
     try {
       frame = decodeValue(bytes, start + 4, end) as unknown[];
     } catch (error) {
-      this.#undecodable(bytes, start, error as Error);
+      this.#undecodable(bytes, start, end, error as Error);
       return true;
     }
     if (this.#welcome === undefined && frame[0] !== Kind.welcome && frame[0] !== Kind.goodbye)
@@ -283,13 +283,13 @@ export class Connection implements FrameSink {
   }
 
   /** The broker forwards bodies unseen, so a peer may send one that is no value. Only that message or call suffers. */
-  #undecodable(bytes: Buffer, start: number, error: Error): void {
+  #undecodable(bytes: Buffer, start: number, end: number, error: Error): void {
     const refusal = fault('malformed_frame', `A message came whose body cannot be decoded: ${error.message}.`);
     const kind = bytes[start + 5];
     if (kind === Kind.publish || kind === Kind.publishReceipted) this.#events.refused(refusal);
-    else if (kind === Kind.reply || kind === Kind.chunk) this.#fail(readId(bytes, start), new FaultError(refusal));
+    else if (kind === Kind.reply || kind === Kind.chunk) this.#fail(readId(bytes, start, end), new FaultError(refusal));
     else if (kind !== Kind.request) throw error;
-    else this.reply(readId(bytes, start), 1, refusal);
+    else this.reply(readId(bytes, start, end), 1, refusal);
   }
 
   #replied(id: number, status: number, body: unknown): void {

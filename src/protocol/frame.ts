@@ -130,11 +130,12 @@ export function encodeReply(id: number, outcome: Fault | { readonly result: unkn
     : encodeFrame([Kind.reply, id, 0, outcome.result ?? null]);
 }
 
-export const readId = (frame: Buffer, start: number): number => {
-  if (frame[start + 6] !== 0xce)
+/** The id of a request, reply, chunk or cancel that ends at `end`. Throws MalformedError. */
+export function readId(frame: Buffer, start: number, end: number): number {
+  if (start + idAt + 4 > end || frame[start + 6] !== 0xce)
     throw new MalformedError('an id must be a 32-bit unsigned integer (0xce and four bytes, at least 65536)');
   return frame.readUInt32BE(start + idAt);
-};
+}
 
 export function rewriteId(frame: Buffer, start: number, id: number): void {
   frame.writeUInt32BE(id, start + idAt);

@@ -53,7 +53,7 @@ export interface RequestHead {
 
 /** Throws MalformedError when the frame is no request. */
 export function readRequest(bytes: Buffer, start: number, end: number): RequestHead {
-  const id = readId(bytes, start);
+  const id = readId(bytes, start, end);
   const { text: target, after: afterTarget } = readText(bytes, start + 11, end);
   const { text: method, after: paramsStart } = readText(bytes, afterTarget, end);
   const paramsEnd = skipValue(bytes, paramsStart, end);
@@ -124,7 +124,7 @@ export class Calls {
 
   /** A reply or a chunk from a callee. An answer nobody waits for any more is dropped. */
   answer(bytes: Buffer, start: number, end: number, from: number, last: boolean): void {
-    const call = this.#calls.get(readId(bytes, start));
+    const call = this.#calls.get(readId(bytes, start, end));
     if (call === undefined || call.callee.session !== from) return;
     if (last) this.#forget(call);
     rewriteId(bytes, start, call.callerId);

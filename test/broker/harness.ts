@@ -43,7 +43,7 @@ export class Raw {
     stream.on('data', (chunk: Buffer) => {
       reader.feed(chunk, {
         frame: (bytes, start, end) => {
-          this.frames.push(decodeValue(bytes, start + 4, end) as unknown[]);
+          this.frames.push(decoded(bytes.subarray(start + 4, end)));
           return true;
         },
       });
@@ -93,6 +93,15 @@ export class Raw {
 
   #changed(): void {
     for (const wake of this.#wake.splice(0)) wake();
+  }
+}
+
+/** Bodies are forwarded unseen, so one that was mutated may be no value. */
+function decoded(bytes: Buffer): unknown[] {
+  try {
+    return decodeValue(bytes) as unknown[];
+  } catch {
+    return ['undecodable'];
   }
 }
 

@@ -195,10 +195,13 @@ test('mutated frames are refused with a fault of their own or taken, never anyth
 
 test('ids keep their place and are rewritten there', () => {
   const frame = encodeFrame([Kind.request, 70_000, 'c1', 'health_check', {}, 5]);
-  expect(readId(frame, 0)).toBe(70_000);
+  expect(readId(frame, 0, frame.length)).toBe(70_000);
+  // The bytes after a short frame belong to another, or to nobody.
+  expect(() => readId(Buffer.from([0, 0, 0, 2, 0x91, 6, 0xce]), 0, 6)).toThrow(MalformedError);
+  expect(() => readId(Buffer.from([0, 0, 0, 5, 0x92, 6, 0xce, 1, 2]), 0, 9)).toThrow(MalformedError);
   rewriteId(frame, 0, 4_000_000_000);
   expect(decodeValue(frame, 4)).toEqual([Kind.request, 4_000_000_000, 'c1', 'health_check', {}, 5]);
-  expect(() => readId(encodeFrame([Kind.reply, 7, 0, null]), 0)).toThrow(MalformedError);
+  expect(() => readId(encodeFrame([Kind.reply, 7, 0, null]), 0, 12)).toThrow(MalformedError);
   expect(readRequest(frame, 0, frame.length)).toMatchObject({ target: 'c1', method: 'health_check', deadlineMs: 5 });
 });
 
