@@ -1,6 +1,6 @@
 /** Calls that the broker itself makes to a collector: session 0, with a link that ends here. */
-import { type Fault, FaultError } from '../protocol/fault.ts';
-import { encodeFrame, Kind, requestIdMin } from '../protocol/frame.ts';
+import { type Fault, FaultError, fault } from '../protocol/fault.ts';
+import { encodeFrame, Kind, readId, requestIdMin } from '../protocol/frame.ts';
 import { decodeValue } from '../protocol/msgpack.ts';
 import { type Party, type RequestHead, readRequest } from '../relay/calls.ts';
 
@@ -34,8 +34,14 @@ export class OwnCalls {
   };
 
   #heard(frame: Buffer): void {
-    const [kind, id, status, body] = decodeValue(frame, 4) as [number, number, number, unknown];
-    if (kind === Kind.reply) this.#settle(id, status, body);
+    if (frame[5] !== Kind.reply) return; // a part of a stream, which nobody here asked for
+    try {
+      const [, id, status, body] = decodeValue(frame, 4) as [number, number, number, unknown];
+      this.#settle(id, status, body);
+    } catch (error) {
+      const id = readId(frame, 0, frame.length);
+      this.#settle(id, 1, fault('malformed_frame', `The answer is no value: ${(error as Error).message}.`));
+    }
   }
 
   #settle(id: number, status: number, body: unknown): void {

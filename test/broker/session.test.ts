@@ -190,3 +190,50 @@ test('payloads and results keep what JavaScript would not', async () => {
   await raw.kind(Kind.reply);
   expect(seen.includes(params.subarray(-19))).toBe(true);
 });
+
+test('work is counted, not timed: a thousand submits and their whole lives take few commits and few writes', async () => {
+  await using broker = await harness();
+  const client = await broker.client('c');
+  const collector = await broker.client('w', 'collector');
+  await collector.request('collector.register', {
+    collector_id: 'w',
+    collector_type: 't',
+    operations: [{ name: 'work' }],
+    max_concurrent_tasks: 100,
+  });
+  const answers: Promise<unknown>[] = [];
+  collector.onMessage(({ body }) => {
+    const { task_id, attempt } = body as { task_id: string; attempt: number };
+    answers.push(collector.request('task.complete', { task_id, attempt }));
+  });
+  const inner = broker.running.broker;
+  const before = inner.commits;
+  await Promise.all(Array.from({ length: 1000 }, () => client.submit({ operation: 'work' })));
+  await until(() => inner.state.totals.completed === 1000, 'all done');
+  await Promise.all(answers);
+  const writes = [...inner.sessions.values()].reduce((sum, { self }) => sum + self.link.writes, 0);
+  expect(inner.commits - before).toBeLessThan(100);
+  expect(writes).toBeLessThan(200);
+  expect(inner.state.inProgress).toBe(0);
+});
+
+test('a collector whose answer is no value does not leave the broker waiting', async () => {
+  await using broker = await harness();
+  const raw = broker.raw().hello('collector');
+  raw.send(
+    Kind.request,
+    70_000,
+    'broker',
+    'collector.register',
+    { collector_id: 'liar', collector_type: 't', operations: [{ name: 'x' }] },
+    0,
+  );
+  await raw.kind(Kind.reply);
+  const call = broker.running.broker.call('liar', 'shutdown', {}, 60_000);
+  const [, id] = await raw.kind(Kind.request);
+  const reply = encodeFrame([Kind.reply, id, 0, 'x']);
+  reply[reply.length - 1] = 0xc1;
+  reply[reply.length - 2] = 0xc1;
+  raw.write(reply);
+  await expect(call).rejects.toMatchObject({ code: 'malformed_frame' });
+});

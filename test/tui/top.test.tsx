@@ -1,8 +1,9 @@
 import { render } from 'ink-testing-library';
 import { describe, expect, test } from 'vitest';
 import type { Snapshot } from '../../src/index.ts';
+import { sparkline } from '../../src/tui/columns.ts';
 import { TopFeed } from '../../src/tui/feed.ts';
-import { layout, rollingLine, sparkline } from '../../src/tui/layout.ts';
+import { layout, rollingLine } from '../../src/tui/layout.ts';
 import { initialState, keyMap, ratesBetween, reduce, type TopState } from '../../src/tui/model.ts';
 import { Screen } from '../../src/tui/screen.tsx';
 import { until } from '../broker/harness.ts';
