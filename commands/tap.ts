@@ -17,7 +17,12 @@ export default class Tap extends DeyeCommand {
   static override args = { pattern: Args.string({ required: true, description: 'one or more patterns' }) };
   static override flags = {
     count: Flags.integer({ char: 'n', description: 'end after so many messages', min: 1 }),
-    exclude: Flags.string({ char: 'x', description: 'leave out what matches this', multiple: true }),
+    exclude: Flags.string({
+      char: 'x',
+      description: 'leave out what matches this',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
   };
 
   async run(): Promise<void> {

@@ -14,6 +14,7 @@ export default class TaskLs extends DeyeCommand {
     state: Flags.option({
       char: 's',
       multiple: true,
+      multipleNonGreedy: true,
       description: 'only these states; queued and failed are understood too',
       options: [
         'pending',

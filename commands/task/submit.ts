@@ -33,11 +33,24 @@ export default class TaskSubmitCommand extends DeyeCommand {
     timeout: Flags.string({ description: 'time limit of one attempt, such as 30s' }),
     retries: Flags.integer({ description: 'how often a failed attempt is repeated', min: 0 }),
     id: Flags.string({ description: 'a UUIDv7 of your own; the same id again adds nothing' }),
-    requires: Flags.string({ description: 'a capability the collector must have', multiple: true }),
-    label: Flags.string({ char: 'l', description: 'a label the collector must have, key=value', multiple: true }),
+    requires: Flags.string({
+      description: 'a capability the collector must have',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+    label: Flags.string({
+      char: 'l',
+      description: 'a label the collector must have, key=value',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
     collector: Flags.string({ description: 'this collector and no other' }),
     type: Flags.string({ description: 'collectors of this type only' }),
-    meta: Flags.string({ description: 'metadata for the collector, key=value', multiple: true }),
+    meta: Flags.string({
+      description: 'metadata for the collector, key=value',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
   };
 
   async run(): Promise<void> {

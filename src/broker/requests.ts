@@ -277,8 +277,7 @@ function manage(broker: Broker, id: string, what: 'start' | 'stop'): Reply<'coll
   }
   const refusal = supervisor[what](id);
   if (refusal !== undefined) return refusal;
-  const view = allCollectors(broker).find(({ collector_id }) => collector_id === id)!;
-  return { collector_id: id, status: what === 'start' ? 'starting' : view.status };
+  return { collector_id: id, status: what === 'start' ? 'starting' : 'draining' };
 }
 
 const unknownCollector = (id: string): Fault =>
