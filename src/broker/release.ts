@@ -140,8 +140,8 @@ function detailOf(stored: StoredDetail): Omit<TaskDetail, 'payload' | 'result'> 
   const attempts: Attempt[] = stored.attempts.map((each) => ({
     attempt: each.attempt,
     collector_id: each.collectorId,
-    started_ms: each.startedMs,
-    ended_ms: each.endedMs,
+    started_ms: Math.round(each.startedMs),
+    ended_ms: Math.round(each.endedMs),
     outcome: each.outcome,
     ...(each.error === undefined ? {} : { error: each.error }),
   }));

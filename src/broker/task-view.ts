@@ -59,9 +59,9 @@ export function summaryOf(stored: StoredTask): TaskSummary {
     attempt: stored.attempt,
     max_retries: spec.maxRetries,
     ...(stored.collectorId === undefined ? {} : { collector_id: stored.collectorId }),
-    submitted_ms: stored.submittedMs,
-    updated_ms: stored.atMs,
-    ...(stored.readyMs === undefined ? {} : { ready_ms: stored.readyMs }),
+    submitted_ms: Math.round(stored.submittedMs),
+    updated_ms: Math.round(stored.atMs),
+    ...(stored.readyMs === undefined ? {} : { ready_ms: Math.round(stored.readyMs) }),
     ...(stored.error === undefined ? {} : { error: stored.error }),
   };
 }
