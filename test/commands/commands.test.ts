@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -161,10 +162,13 @@ describe('with a broker and procmond', () => {
       () => seen.includes('"topic":"control.tasks.procmond.procmond"') && seen.includes('"topic":"mine.now"'),
       'both came',
     );
-    await until(
-      () => seen.includes('"event":"start"') && seen.includes('"event":"exit"'),
-      'starts and exits of real processes',
-    );
+    // One that lives across several looks of procmond.
+    const child = spawn('sleep', ['60']);
+    const told = (event: string) =>
+      seen.split('\n').some((line) => line.includes(`"event":"${event}"`) && line.includes(`"pid":${child.pid},`));
+    await until(() => told('start'), 'the start of a real process');
+    child.kill();
+    await until(() => told('exit'), 'its exit');
     tap.kill('SIGINT');
     await ended(tap);
     expect(tap.exitCode).toBe(130);
