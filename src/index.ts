@@ -1,15 +1,9 @@
 /** The public API of deye. */
 
 export type { RunningBroker } from './broker/start.ts';
-export {
-  type CallHandler,
-  type CallOptions,
-  Client,
-  type ClientState,
-  type ConnectOptions,
-  connect,
-} from './client/client.ts';
+export { type CallHandler, type CallOptions, Client, type ClientState, connect } from './client/client.ts';
 export { ConnectionLostError, type Message } from './client/connection.ts';
+export type { ConnectOptions } from './client/dial.ts';
 export type { SubscribeOptions, Subscription } from './client/subscription.ts';
 export {
   type Collector,

@@ -1,6 +1,7 @@
 /** What every command shares: the flags, one client, output for people and programs, errors with their exit codes. */
 import { Command, Errors, Flags } from '@oclif/core';
-import { type Client, type ConnectOptions, connect } from '../client/client.ts';
+import { type Client, connect } from '../client/client.ts';
+import type { ConnectOptions } from '../client/dial.ts';
 import { faultTable } from '../protocol/fault.ts';
 import { plain } from '../tui/text.ts';
 

@@ -2,33 +2,13 @@
  * The client: a connection that comes back. After a loss it reconnects with full jitter, says hello again, takes its
  * subscriptions up again, and goes on with submits and waits, which are safe to repeat since a task keeps its id.
  */
-import type { Duplex } from 'node:stream';
 import { type Fault, FaultError } from '../protocol/fault.ts';
 import type { CollectorMethod, Method, Params, Reply, Welcome } from '../protocol/message.ts';
-import type { Role, Submitted, TaskDetail, TaskSubmit } from '../protocol/shape.ts';
+import type { Submitted, TaskDetail, TaskSubmit } from '../protocol/shape.ts';
 import { uuidv7 } from '../protocol/uuid.ts';
-import { defaultSocket, defaultStateDir } from '../transport/address.ts';
-import { connectSocket } from '../transport/connect.ts';
-import { readPipeIdentity } from '../transport/pipe.ts';
-import { proveAsClient } from '../transport/token.ts';
 import { Connection, ConnectionLostError, type IncomingCall, type Message } from './connection.ts';
+import { type ConnectOptions, openStream } from './dial.ts';
 import { type SubscribeOptions, Subscription } from './subscription.ts';
-
-export interface ConnectOptions {
-  /** Path of the broker's socket. Default: where `deye broker start` puts it. */
-  readonly socket?: string;
-  /** How this program is called in logs and in `deye top`. Default: the name of its script. */
-  readonly name?: string;
-  readonly version?: string;
-  /** `observer` may only look; `collector` is for the SDK. Default `operator`. */
-  readonly role?: Role;
-  /** False: a lost connection is the end. Default true. */
-  readonly reconnect?: boolean;
-  /** Gives a connected stream, instead of a socket: the `open()` of an embedded broker. */
-  readonly transport?: () => Duplex | Promise<Duplex>;
-  /** How long to wait for the broker's welcome, in ms. Default 5,000. */
-  readonly timeoutMs?: number;
-}
 
 export interface CallOptions {
   /** Default 30,000; at most 300,000 for calls to collectors. */
@@ -67,6 +47,8 @@ export class Client implements AsyncDisposable {
   #handler: CallHandler | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
   #attempts = 0;
+  /** A connection that is there but not taken up again yet. */
+  #redialing: Connection | undefined;
   /** Called after every reconnect, before anything else is sent. */
   onReconnect: (() => Promise<void>) | undefined;
   /** Called when a realtime publish was refused. Default: a process warning. */
@@ -249,7 +231,7 @@ export class Client implements AsyncDisposable {
       role = 'operator',
       timeoutMs = 5000,
     } = this.#options;
-    const stream = await this.#stream(timeoutMs);
+    const stream = await openStream(this.#options, timeoutMs);
     return Connection.open(
       stream,
       { name, version, role },
@@ -264,16 +246,6 @@ export class Client implements AsyncDisposable {
     );
   }
 
-  async #stream(timeoutMs: number): Promise<Duplex> {
-    const { transport, socket } = this.#options;
-    if (transport !== undefined) return transport();
-    if (process.platform !== 'win32') return connectSocket(socket ?? defaultSocket());
-    const pipe = readPipeIdentity(defaultStateDir());
-    const stream = await connectSocket(socket ?? pipe.address);
-    await proveAsClient(stream, pipe.secret, timeoutMs);
-    return stream;
-  }
-
   #use(connection: Connection): void {
     this.#connection = connection;
     this.#attempts = 0;
@@ -285,6 +257,7 @@ export class Client implements AsyncDisposable {
     if (this.#state === 'closed') return;
     this.#connection = undefined;
     for (const controller of this.#running.values()) controller.abort();
+    if (this.#redialing !== undefined) return; // lost while it was being taken up again; that attempt tries once more
     if (this.#options.reconnect === false) {
       this.#connected = Promise.withResolvers();
       this.#connected.promise.catch(() => {});
@@ -308,12 +281,17 @@ export class Client implements AsyncDisposable {
     try {
       const connection = await this.#dial();
       if (this.#state === 'closed') return connection.destroy();
+      this.#redialing = connection;
       const patterns = [...this.#patternUses.keys()];
       if (patterns.length > 0) await connection.request('broker', 'subscribe', { patterns }, callMsDefault);
       this.#connection = connection;
       await this.onReconnect?.();
+      if (connection.closed !== undefined) throw connection.closed;
+      this.#redialing = undefined;
       this.#use(connection);
     } catch (error) {
+      this.#redialing?.destroy();
+      this.#redialing = undefined;
       this.#connection = undefined;
       if (this.#state === 'closed') return;
       if (error instanceof FaultError && !error.retry) {

@@ -108,6 +108,11 @@ export class Connection implements FrameSink {
     stream.on('end', () => this.#end(new ConnectionLostError('The broker closed the connection.')));
   }
 
+  /** Why it ended, once it has. */
+  get closed(): Error | undefined {
+    return this.#closed;
+  }
+
   /** What the broker said about itself and its limits. */
   get welcome(): Welcome {
     return this.#welcome!;

@@ -3,8 +3,9 @@
  * handlers do, hands in each result until the broker has it, and drains when it is told to stop.
  */
 import { hostname } from 'node:os';
-import { type Client, type ConnectOptions, connect } from '../client/client.ts';
+import { type Client, connect } from '../client/client.ts';
 import { ConnectionLostError, type Message } from '../client/connection.ts';
+import type { ConnectOptions } from '../client/dial.ts';
 import { FaultError } from '../protocol/fault.ts';
 import type { Assignment, AttemptCancel, Reply } from '../protocol/message.ts';
 import type { CollectorRegister } from '../protocol/shape.ts';

@@ -39,6 +39,35 @@ test('after a restart of the broker: subscribed again, registered again, and a s
   await broker.stop();
 });
 
+test('a connection that breaks while it is being taken up again is tried once more, and only one is used', async () => {
+  await using broker = await harness();
+  let dials = 0;
+  const streams: { destroy(): void }[] = [];
+  const client = await connect({
+    transport: () => {
+      dials++;
+      const stream = broker.running.open();
+      streams.push(stream);
+      return stream;
+    },
+    name: 'shaky',
+  });
+  let breaks = 3;
+  client.onReconnect = async () => {
+    if (breaks-- > 0) streams.at(-1)!.destroy();
+    await client.request('health_check', {});
+  };
+  const messages = await client.subscribe('my.*');
+  streams.at(-1)!.destroy();
+  await until(() => client.state === 'connected' && breaks < 0, 'it is back', 30_000);
+  const other = await broker.client('other');
+  expect(await other.publish('my.own', 1, { receipt: true })).toEqual({ subscribers: 1 });
+  expect((await messages.next()).value?.body).toBe(1);
+  expect(dials).toBe(5);
+  await until(() => broker.running.broker.sessions.size === 2, 'no connection is left over');
+  await client.close();
+});
+
 test('an id that ended before a restart is still known: nothing is done twice', async () => {
   const place = { socket: join(directory, 'e', 'b.sock'), stateDir: join(directory, 'es') };
   let ran = 0;
