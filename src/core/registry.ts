@@ -97,7 +97,7 @@ export function deregister(
   if (input.force) removeCollector(state, collector, input.reason || 'deregistered', nowMs, out);
   else {
     setStatus(collector, 'draining', input.reason, nowMs, out);
-    removeIfDrained(state, collector, nowMs, out);
+    state.draining.add(collector);
   }
   out.push({ kind: 'reply', to: input.to, outcome: { result: { tasks: held } } });
 }
@@ -115,10 +115,10 @@ export function sessionClosed(state: CoreState, session: number, nowMs: number, 
   if (collector !== undefined) removeCollector(state, collector, 'its connection closed', nowMs, out);
 }
 
-/** A draining collector that holds nothing any more is gone. Called after each step that may have ended an attempt. */
-export function removeIfDrained(state: CoreState, collector: Collector, nowMs: number, out: Output[]): void {
-  if (collector.status === 'draining' && collector.tasks.size === 0)
-    removeCollector(state, collector, 'drained', nowMs, out);
+/** Draining collectors that hold nothing any more are gone. Called at the end of each step. */
+export function removeDrained(state: CoreState, nowMs: number, out: Output[]): void {
+  for (const collector of state.draining)
+    if (collector.tasks.size === 0) removeCollector(state, collector, 'drained', nowMs, out);
 }
 
 /**
@@ -139,7 +139,6 @@ export function silenceDue(state: CoreState, collector: Collector, nowMs: number
       );
     for (const task of [...collector.tasks.values()])
       loseAttempt(state, task, 'collector_silent', `Collector ${collector.id} missed two heartbeats.`, nowMs, out);
-    removeIfDrained(state, collector, nowMs, out);
     return;
   }
   if (missed >= 1 && collector.status === 'healthy')
@@ -209,6 +208,7 @@ function adopt(state: CoreState, collector: Collector, taskId: string, attempt: 
 function removeCollector(state: CoreState, collector: Collector, reason: string, nowMs: number, out: Output[]): void {
   state.collectors.delete(collector.id);
   state.collectorOfSession.delete(collector.session);
+  state.draining.delete(collector);
   state.deadlines.delete(collector);
   unlinkClasses(collector);
   for (const task of [...collector.tasks.values()])

@@ -118,6 +118,7 @@ export interface CoreState {
   readonly dirty: Set<TaskClass>;
   readonly collectors: Map<string, Collector>;
   readonly collectorOfSession: Map<number, Collector>;
+  readonly draining: Set<Collector>;
   readonly waiters: Map<string, Set<Waiter>>;
   readonly deadlines: Deadlines<Task | Collector | Waiter>;
   strategy: StrategyName;
@@ -147,6 +148,7 @@ export function newState(options: { seed?: number; limits?: Limits; forgottenUnt
     dirty: new Set(),
     collectors: new Map(),
     collectorOfSession: new Map(),
+    draining: new Set(),
     waiters: new Map(),
     deadlines: new Deadlines(),
     strategy: 'least_loaded',

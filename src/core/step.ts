@@ -1,7 +1,7 @@
 /** The one door of the core: `step` applies one input at one moment and pushes what follows from it. */
 import { attemptDue, backoffOver, complete, failed } from './attempt.ts';
 import { dispatch, strategyFor } from './dispatch.ts';
-import { deregister, heartbeat, register, removeIfDrained, sessionClosed, silenceDue } from './registry.ts';
+import { deregister, heartbeat, register, removeDrained, sessionClosed, silenceDue } from './registry.ts';
 import type { CoreState, Input, Output } from './state.ts';
 import { cancel, forgetReply, submit, wait, waitDue } from './submit.ts';
 import { routingView } from './view.ts';
@@ -42,8 +42,6 @@ const handlers = {
 } satisfies { [K in Input['kind']]: Handler<K> };
 
 export function step(state: CoreState, input: Input, nowMs: number, out: Output[]): void {
-  const before =
-    state.collectors.size > 0 && 'to' in input ? state.collectorOfSession.get(input.to.session) : undefined;
   (handlers[input.kind] as Handler<Input['kind']>)(state, input as never, nowMs, out);
   for (let due = state.deadlines.takeDue(nowMs); due !== undefined; due = state.deadlines.takeDue(nowMs)) {
     if (due.due === 'collector') silenceDue(state, due, nowMs, out);
@@ -51,6 +49,6 @@ export function step(state: CoreState, input: Input, nowMs: number, out: Output[
     else if (due.phase.state === 'retrying') backoffOver(state, due, nowMs, out);
     else attemptDue(state, due, nowMs, out);
   }
-  if (before !== undefined && state.collectors.has(before.id)) removeIfDrained(state, before, nowMs, out);
+  removeDrained(state, nowMs, out);
   dispatch(state, nowMs, out);
 }

@@ -366,6 +366,23 @@ describe('a collector is lost', () => {
     `);
   });
 
+  test('a draining one whose last task is taken away is gone too', () => {
+    play(`
+      0s A joins: scan
+      → A joined
+      0s submit t1 scan timeout 3s retries 0
+      → t1 to A (1)
+      → t1 in_progress
+      1s A leaves
+      → A is draining
+      3s tick
+      → A is told to drop t1#1
+      8s tick
+      → t1 dead_letter
+      → A is gone
+    `);
+  });
+
   test('an id is held once', () => {
     play(`
       0s A joins: scan

@@ -331,7 +331,8 @@ class World {
     else if (dice < 94 && collector.held.length > 0) {
       const other = this.#collectors[this.#pick(this.#collectors.length)]!;
       if (other !== collector) this.#answer(other, collector.held[0]!, false); // answers for somebody else
-    } else if (dice < 97)
+    } else if (dice < 96) this.#leave(collector);
+    else if (dice < 97)
       this.#ask(
         ++this.#session,
         (to) => ({
@@ -349,6 +350,19 @@ class World {
     this.#closed.add(collector.session);
     this.#tell({ kind: 'session_closed', session: collector.session });
     this.#after(this.#pick(20_000), () => this.#register(collector));
+  }
+
+  /** Drains, or goes at once; then hangs up and comes back. */
+  #leave(collector: SimCollector): void {
+    const force = this.#chance(0.5);
+    this.#ask(
+      collector.session,
+      (to) => ({ kind: 'deregister', to, force, reason: 'sim' }),
+      (outcome) => {
+        if (force && !('code' in outcome)) collector.old.push(...collector.held.splice(0));
+      },
+    );
+    this.#after(this.#pick(20_000), () => this.#hangUp(collector));
   }
 
   #submit(count: number): void {
