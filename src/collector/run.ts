@@ -88,6 +88,7 @@ export class Worker {
     try {
       await this.start({});
       await this.#register();
+      if (signal?.aborted === true) stop();
       this.#options.onReady?.(this.id);
       await this.#stopped.promise;
     } finally {
@@ -127,6 +128,8 @@ export class Worker {
 
   #status(): { status: 'healthy' | 'degraded' | 'stopped'; status_reason: string } {
     if (this.state === 'stopped') return { status: 'stopped', status_reason: 'collection is stopped' };
+    // Back after a lost connection, only to hand in what it holds.
+    if (this.state === 'draining') return { status: 'stopped', status_reason: 'draining' };
     const limitation = this.definition.limitation?.();
     return limitation === undefined
       ? { status: 'healthy', status_reason: '' }
@@ -163,6 +166,7 @@ export class Worker {
     const kept = new Set(reply.kept.map(({ task_id }) => task_id));
     for (const [id] of this.held) if (!kept.has(id)) this.#drop(id, 'the attempt was given to another');
     this.#topic = reply.topic;
+    if (this.state === 'draining') await this.#client.request('collector.deregister', { reason: 'draining' });
     clearInterval(this.#beat);
     // A little early, so that a busy moment does not make it late.
     this.#beat = setInterval(() => void this.#heartbeat(), reply.heartbeat_ms * 0.8);

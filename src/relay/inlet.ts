@@ -48,7 +48,8 @@ export class Inlet {
 
   /** Takes a realtime publish. Throws MalformedError. */
   realtime(bytes: Buffer, start: number, end: number): void {
-    if (bytes === this.#bytes && start === this.#end && this.#sameTopic(bytes, start + 6)) {
+    const follows = bytes === this.#bytes && start === this.#end && start + 6 + this.#topicLength < end;
+    if (follows && this.#sameTopic(bytes, start + 6)) {
       this.#topicAt = start + 6;
       this.#end = end;
       this.#count++;

@@ -186,6 +186,47 @@ test('draining: no new task, the running one finishes, then it leaves', async ()
   await running;
 });
 
+test('draining goes on over a lost connection: its result arrives, and it gets nothing new', async () => {
+  await using broker = await harness();
+  const client = await broker.client('c');
+  const stop = new AbortController();
+  const release = Promise.withResolvers<string>();
+  const streams: { destroy(): void }[] = [];
+  let ran = 0;
+  const running = defineCollector({
+    type: 't',
+    maxConcurrentTasks: 5,
+    operations: {
+      hold: () => {
+        ran++;
+        return release.promise;
+      },
+    },
+  }).run({
+    transport: () => {
+      const stream = broker.running.open();
+      streams.push(stream);
+      return stream;
+    },
+    id: 'd',
+    signal: stop.signal,
+    signals: false,
+  });
+  await until(() => broker.running.broker.state.collectors.size === 1, 'it is there');
+  const first = await client.submit({ operation: 'hold', max_retries: 0 });
+  await until(() => ran === 1, 'it works');
+  stop.abort();
+  await until(() => broker.running.broker.state.collectors.get('d')?.status === 'draining', 'it drains');
+  streams.at(-1)!.destroy();
+  await until(() => broker.running.broker.state.collectors.size === 0, 'the connection is lost');
+  const second = await client.submit({ operation: 'hold' });
+  await running; // its task was given back at once, so there is nothing to wait for
+  release.resolve('late');
+  expect(ran).toBe(1);
+  expect(await client.wait(first.id)).toMatchObject({ state: 'dead_letter', error: { code: 'connection_lost' } });
+  expect(await client.request('task.show', { id: second.id })).toMatchObject({ state: 'pending', attempt: 0 });
+});
+
 test('an attempt over its time is aborted and, when it does not stop, failed', async () => {
   await using broker = await harness({ cancelGraceMs: 50 });
   const client = await broker.client('c');
