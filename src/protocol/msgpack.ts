@@ -159,18 +159,22 @@ function open(
   return undefined;
 }
 
-/** The bytes of the value of `key` in the checked map at `at`, a view and not a copy; `undefined` when there is none. */
+/**
+ * The bytes of the value of `key` in the checked map at `at`, a view and not a copy; `undefined` when there is none.
+ * Of a key that stands twice the last one counts, as it does for the decoder.
+ */
 export function fieldBytes(bytes: Buffer, at: number, key: string): Buffer | undefined {
   const map = open(bytes, at, 0x80, 0xde);
   if (map === undefined) return undefined;
   let position = map.at;
+  let found: Buffer | undefined;
   for (let left = map.count; left > 0; left--) {
     const afterKey = skipValue(bytes, position, bytes.length);
     const afterValue = skipValue(bytes, afterKey, bytes.length);
-    if (bytes.utf8Slice(strStart(bytes, position), afterKey) === key) return bytes.subarray(afterKey, afterValue);
+    if (bytes.utf8Slice(strStart(bytes, position), afterKey) === key) found = bytes.subarray(afterKey, afterValue);
     position = afterValue;
   }
-  return undefined;
+  return found;
 }
 
 /** The bytes of each element of a checked array, as views. */

@@ -167,6 +167,27 @@ test('a batch: one outcome each, in order, one commit', async () => {
   expect('id' in first && (await client.request('task.show', { id: first.id })).payload).toBe('a');
 });
 
+test('a key that stands twice cannot make the broker mistake one list for another', async () => {
+  await using broker = await harness();
+  const raw = broker.raw().hello();
+  const tasks = (...operations: string[]) =>
+    encodeFrame([Kind.ping, operations.map((operation) => ({ operation, payload: operation }))]).subarray(6);
+  const key = Buffer.concat([Buffer.from([0xa5]), Buffer.from('tasks')]);
+  const params = Buffer.concat([Buffer.from([0x82]), key, tasks('one'), key, tasks('two', 'three')]);
+  const head = encodeFrame([Kind.request, 70_000, 'broker', 'task.submit_batch']).subarray(5);
+  const frame = Buffer.concat([Buffer.alloc(4), Buffer.from([0x96]), head, params, Buffer.from([0])]);
+  frame.writeUInt32BE(frame.length - 4);
+  const [, , status, reply] = await raw.write(frame).kind(Kind.reply);
+  expect(status).toBe(0);
+  const { outcomes } = reply as { outcomes: { id: string }[] };
+  const client = await broker.client('c');
+  const kept = await Promise.all(outcomes.map(({ id }) => client.request('task.show', { id })));
+  expect(kept.map(({ operation, payload }) => [operation, payload])).toEqual([
+    ['two', 'two'],
+    ['three', 'three'],
+  ]);
+});
+
 test('payloads and results keep what JavaScript would not', async () => {
   await using broker = await harness();
   const raw = broker.raw().hello();
