@@ -2,6 +2,8 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { builtinTypes } from '../src/broker/configuration.ts';
+import { builtin } from '../src/collectors/builtin.ts';
 import { generatedPages } from '../src/man/generate.ts';
 import { faultTable } from '../src/protocol/fault.ts';
 import { limitTable } from '../src/protocol/limits.ts';
@@ -74,6 +76,10 @@ describe('the core is a function', () => {
 test.each([...files('src'), ...files('commands')])('%s is short enough to read', (file) => {
   const lines = read(file).split('\n').length;
   expect(lines).toBeLessThanOrEqual(file.startsWith('commands') ? 60 : 390);
+});
+
+test('the configuration knows the collectors that come with deye', () => {
+  expect(builtinTypes).toEqual(Object.keys(builtin));
 });
 
 test('no barrels but one', () => {

@@ -227,11 +227,6 @@ export class Broker implements SessionHost {
     this.#askStop(type);
   }
 
-  /** Whether every accepted input has been stepped, committed and answered. */
-  get settled(): boolean {
-    return this.#turn.idle;
-  }
-
   /** From now on: no new sessions, no new tasks, nothing handed out. What is in progress may finish. */
   takeNoMore(): void {
     if (this.#stopping) return;

@@ -19,10 +19,6 @@ interface JsonSchema {
   readonly format?: string;
 }
 
-export function shapeOf(schema: z.ZodType, io: 'input' | 'output'): string {
-  return words(z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as JsonSchema);
-}
-
 /** The fields of a map, one by one: name (with ? when optional) and what it holds. */
 export function fieldsOf(schema: z.ZodType, io: 'input' | 'output'): [name: string, text: string][] {
   const { properties = {}, required = [] } = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as JsonSchema;

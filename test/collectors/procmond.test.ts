@@ -8,6 +8,7 @@ import { enumerateProcesses } from '../../src/collectors/procmond/enumerate.ts';
 import { readElsewhere, readLinux, readProcessTable } from '../../src/collectors/procmond/process-table.ts';
 import { procmond } from '../../src/collectors/procmond/procmond.ts';
 import { harness, until } from '../broker/harness.ts';
+import { missing } from '../interop/missing.ts';
 
 const never = new AbortController().signal;
 
@@ -20,7 +21,7 @@ describe('the process table', () => {
     expect(me.memory_bytes).toBeGreaterThan(10_000_000);
   });
 
-  test.skipIf(process.platform !== 'linux')('agrees with ps about who is there', () => {
+  test.skipIf(missing(process.platform !== 'linux', '/proc'))('agrees with ps about who is there', () => {
     const rows = readLinux();
     const ps = spawnSync('ps', ['-eo', 'pid=,ppid=,user:32=,comm='], { encoding: 'utf8' }).stdout;
     const listed = new Map(

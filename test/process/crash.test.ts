@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { nextRandom } from '../../src/core/random.ts';
-import { type Client, connect } from '../../src/index.ts';
+import type { Client } from '../../src/index.ts';
 import { uuidv7 } from '../../src/protocol/uuid.ts';
 import { SqliteEngine } from '../../src/store/sqlite-engine.ts';
 import { until } from '../broker/harness.ts';
@@ -19,16 +19,7 @@ test(`kill -9 of the broker, ${kills} times under 2,000 submits a second: every 
   const intended = new Set<string>();
   const acknowledged = new Set<string>();
   let broker: ChildProcess = world.spawn('broker', 'start', '--foreground', '--no-collectors', '--log-level', 'error');
-  await until(
-    () =>
-      connect({ socket: world.socket, reconnect: false })
-        .then((client) => client.close())
-        .then(
-          () => true,
-          () => false,
-        ),
-    'the first broker',
-  );
+  await world.ready();
   const client: Client = await world.client();
   let going = true;
   const open = new Set<Promise<void>>();
@@ -145,16 +136,7 @@ test('many brokers race for one directory: exactly one owner, and the others say
 test('out of descriptors: busy is said, sessions that are there go on, and room comes back', async () => {
   await using world = new World();
   const broker = world.shell(`ulimit -n 256; exec "$0" "$@"`, 'broker', 'start', '--foreground', '--no-collectors');
-  await until(
-    () =>
-      connect({ socket: world.socket, reconnect: false })
-        .then((client) => client.close())
-        .then(
-          () => true,
-          () => false,
-        ),
-    'the broker is ready',
-  );
+  await world.ready();
   const first = await world.client({ reconnect: false });
   const clients: Client[] = [];
   const refused: string[] = [];

@@ -103,6 +103,16 @@ export class World implements AsyncDisposable {
     return child;
   }
 
+  /** Waits until a connection is taken. */
+  ready(): Promise<void> {
+    const answers = () =>
+      this.client({ reconnect: false }).then(
+        (client) => client.close().then(() => true),
+        () => false,
+      );
+    return until(answers, 'the broker answers');
+  }
+
   client(options: ConnectOptions = {}): Promise<Client> {
     return connect({ socket: this.socket, name: 'test', ...options });
   }

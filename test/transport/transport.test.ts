@@ -21,6 +21,7 @@ import { transportPair } from '../../src/transport/pair.ts';
 import { makePipeIdentity, readPipeIdentity } from '../../src/transport/pipe.ts';
 import { ensurePrivateDirectory } from '../../src/transport/private-directory.ts';
 import { proveAsBroker, proveAsClient } from '../../src/transport/token.ts';
+import { missing } from '../interop/missing.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'deye-transport-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -94,15 +95,18 @@ describe('listening', () => {
     expect(() => ensurePrivateDirectory(join(root, `file${made}`))).toThrow(/not a directory/);
   });
 
-  test.skipIf(process.getuid!() !== 0)('a directory of another user is refused (needs root to make one)', async () => {
-    const { chownSync } = await import('node:fs');
-    mkdirSync(directory, { mode: 0o700 });
-    chownSync(directory, 12_345, 12_345);
-    await expect(listen(join(directory, 'b.sock'), options)).rejects.toMatchObject({
-      code: 'directory_unsafe',
-      message: expect.stringMatching(/belongs to user 12345/),
-    });
-  });
+  test.skipIf(missing(process.getuid!() !== 0, 'root, to make a directory of another user'))(
+    'a directory of another user is refused',
+    async () => {
+      const { chownSync } = await import('node:fs');
+      mkdirSync(directory, { mode: 0o700 });
+      chownSync(directory, 12_345, 12_345);
+      await expect(listen(join(directory, 'b.sock'), options)).rejects.toMatchObject({
+        code: 'directory_unsafe',
+        message: expect.stringMatching(/belongs to user 12345/),
+      });
+    },
+  );
 
   test('a path that is too long is refused, not cut', async () => {
     await expect(listen(join(directory, 'x'.repeat(120)), options)).rejects.toMatchObject({
