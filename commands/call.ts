@@ -7,7 +7,7 @@ export default class Call extends DeyeCommand {
   static override examples = [
     '<%= config.bin %> call procmond get_capabilities',
     `<%= config.bin %> call any:enumerate_processes health_check`,
-    `<%= config.bin %> call broker log.level '{"level":"debug"}'`,
+    `<%= config.bin %> call broker broker.log_level '{"level":"debug"}'`,
     `<%= config.bin %> call procmond stop_collection '{"reason":"maintenance"}'`,
   ];
   static override args = {

@@ -17,7 +17,7 @@ export default class Top extends DeyeCommand {
     const { flags } = await this.parse(Top);
     const client = await this.connect(flags, { role: 'observer', reconnect: true });
     if (!flags.once) return showTop(client, (line) => this.log(line));
-    const snapshot = await client.request('snapshot', {});
+    const snapshot = await client.request('broker.snapshot', {});
     const { snapshotText } = await import('../src/cli/top.ts');
     await this.print(snapshot, flags, () => snapshotText(snapshot));
   }

@@ -9,16 +9,16 @@ export {
   type Collector,
   type CollectorDefinition,
   defineCollector,
-  GiveUp,
-  RetryAfter,
+  NonRetryableError,
+  RetryAfterError,
   type Task,
   type TaskContext,
   type TaskHandler,
-  TryElsewhere,
+  ExcludeMeError,
 } from './collector/define.ts';
 export type { RunOptions } from './collector/run.ts';
 export { type EmbeddedOptions, startBroker } from './embedded.ts';
 export { FaultError } from './protocol/fault.ts';
 export type * from './protocol/message.ts';
-export type * from './protocol/shape.ts';
+export type * from './protocol/schema.ts';
 export { TransportError } from './transport/error.ts';

@@ -10,7 +10,7 @@ export default class BrokerStatus extends DeyeCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(BrokerStatus);
     const { broker, totals, collectors, queues } = await (await this.connect(flags, { role: 'observer' })).request(
-      'snapshot',
+      'broker.snapshot',
       {},
     );
     const waiting = queues.reduce((sum, { pending, retrying }) => sum + pending + retrying, 0);
@@ -19,7 +19,7 @@ export default class BrokerStatus extends DeyeCommand {
         ['status', 'running'],
         ['pid', String(broker.pid)],
         ['version', broker.version],
-        ['up', duration(broker.now_ms - broker.started_ms)],
+        ['up', duration(broker.at_ms - broker.started_at_ms)],
         ['socket', broker.socket],
         ['store', broker.store],
         ['memory', bytes(broker.rss_bytes)],

@@ -36,14 +36,14 @@ export default class TaskLs extends DeyeCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(TaskLs);
     const { state, operation, collector, limit, cursor } = flags;
-    const params: Params<'task.ls'> = {
+    const params: Params<'task.list'> = {
       state: state ?? [],
       limit,
       ...(operation === undefined ? {} : { operation }),
       ...(collector === undefined ? {} : { collector_id: collector }),
       ...(cursor === undefined ? {} : { cursor }),
     };
-    const page = await (await this.connect(flags, { role: 'observer' })).request('task.ls', params);
+    const page = await (await this.connect(flags, { role: 'observer' })).request('task.list', params);
     await this.print(flags.output === 'jsonl' ? page.tasks : page, flags, () => tasksTable(page.tasks));
     if (page.cursor !== undefined && !flags.json && flags.output === undefined)
       this.note(`There may be more: --cursor ${page.cursor}`);

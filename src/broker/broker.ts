@@ -10,15 +10,15 @@ import { type Fault, fault } from '../protocol/fault.ts';
 import { encodeFrame, encodePublish, encodeReply, Kind } from '../protocol/frame.ts';
 import type { Limits } from '../protocol/limits.ts';
 import { decodeValue } from '../protocol/msgpack.ts';
-import { statusTopic } from '../protocol/shape.ts';
+import { statusTopic } from '../protocol/schema.ts';
 import { uuidTimeMs } from '../protocol/uuid.ts';
 import { Calls, type Party, type RequestHead } from '../relay/calls.ts';
 import { Relay } from '../relay/relay.ts';
 import { type Store, StoreError } from '../store/port.ts';
 import type { Clock } from '../time/clock.ts';
-import { Wakefulness } from '../time/wakefulness.ts';
+import { BusyPoll } from '../time/busy-poll.ts';
 import { Loop } from './loop.ts';
-import { OwnCalls } from './own-calls.ts';
+import { InternalCalls } from './internal-calls.ts';
 import { Release } from './release.ts';
 import { handle } from './requests.ts';
 import { Session, type SessionHost } from './session.ts';
@@ -41,7 +41,7 @@ export interface BrokerOptions {
 }
 
 const statusEveryMs = 1000;
-const forgetEveryMs = 3_600_000;
+const purgeEveryMs = 3_600_000;
 
 export class Broker implements SessionHost {
   readonly limits: Limits;
@@ -53,7 +53,7 @@ export class Broker implements SessionHost {
   readonly log: Logger;
   readonly place: BrokerOptions['place'];
   readonly sessions = new Map<number, Session>();
-  readonly startedMs: number;
+  readonly startedAtMs: number;
   supervisor: SupervisorPort | undefined;
   /** Sessions that broke the protocol, and reads of the store that failed. */
   errors = 0;
@@ -65,9 +65,9 @@ export class Broker implements SessionHost {
   readonly #askStop: (type: 'graceful' | 'immediate') => void;
   readonly #clock: Clock;
   readonly #turn: Turn;
-  readonly #own: OwnCalls;
+  readonly #own: InternalCalls;
   readonly #loop: Loop;
-  readonly #wakefulness = new Wakefulness();
+  readonly #busyPoll = new BusyPoll();
   #nextSession = 1;
   #stopping = false;
   #fatal: (error: Error) => void;
@@ -76,10 +76,10 @@ export class Broker implements SessionHost {
   static async create(options: BrokerOptions): Promise<Broker> {
     const loaded = await options.store.load();
     const broker = new Broker(options);
-    if (loaded.newestId !== undefined) broker.state.forgottenUntilMs = uuidTimeMs(loaded.newestId);
+    if (loaded.newestId !== undefined) broker.state.dedupeHorizonMs = uuidTimeMs(loaded.newestId);
     recover(broker.state, loaded.tasks, loaded.settings, loaded.nextSeq, broker.nowMs());
     broker.log.info({ component: 'store', tasks: loaded.tasks.length }, 'store recovered');
-    broker.take({ kind: 'tick' });
+    broker.enqueue({ kind: 'tick' });
     return broker;
   }
 
@@ -91,7 +91,7 @@ export class Broker implements SessionHost {
     this.place = options.place;
     this.#clock = options.clock;
     this.#fatal = options.fatal;
-    this.startedMs = this.nowMs();
+    this.startedAtMs = this.nowMs();
     this.state = newState({
       seed: options.seed ?? Math.floor(Math.random() * 2 ** 31),
       limits: options.limits,
@@ -105,7 +105,7 @@ export class Broker implements SessionHost {
       },
       due: (nowMs) => {
         this.calls.expire(nowMs);
-        if (this.state.deadlines.nextMs <= nowMs) this.#turn.take({ kind: 'tick' });
+        if (this.state.deadlines.nextMs <= nowMs) this.#turn.enqueue({ kind: 'tick' });
       },
       nextMs: () => Math.min(this.state.deadlines.nextMs, this.calls.nextMs),
     });
@@ -125,14 +125,14 @@ export class Broker implements SessionHost {
         this.commits++;
       },
     });
-    this.#own = new OwnCalls();
+    this.#own = new InternalCalls();
     const { promise, resolve } = Promise.withResolvers<'graceful' | 'immediate'>();
     this.stopAsked = promise;
     this.#askStop = resolve;
     this.#loop.every(statusEveryMs, () => {
-      if (this.relay.heard(statusTopic)) this.relay.publish(statusTopic, encodePublish(statusTopic, snapshot(this)));
+      if (this.relay.hasSubscribers(statusTopic)) this.relay.publish(statusTopic, encodePublish(statusTopic, snapshot(this)));
     });
-    this.#loop.every(forgetEveryMs, (nowMs) => this.#forgetOld(nowMs));
+    this.#loop.every(purgeEveryMs, (nowMs) => this.#purge(nowMs));
   }
 
   nowMs(): number {
@@ -140,8 +140,8 @@ export class Broker implements SessionHost {
   }
 
   /** Gives the core something; it is stepped at the end of this loop pass. */
-  take(input: Input): void {
-    this.#turn.take(input);
+  enqueue(input: Input): void {
+    this.#turn.enqueue(input);
     this.#loop.schedule();
   }
 
@@ -183,7 +183,7 @@ export class Broker implements SessionHost {
     if (!this.sessions.delete(session.id)) return;
     this.calls.disconnect(session.id);
     this.log.debug({ component: 'session', session: session.id, name: session.name, why }, 'session closed');
-    this.take({ kind: 'session_closed', session: session.id });
+    this.enqueue({ kind: 'session_closed', session: session.id });
   }
 
   request(session: Session, head: RequestHead, bytes: Buffer, start: number, end: number): void {
@@ -193,7 +193,7 @@ export class Broker implements SessionHost {
     }
     const refusal = this.#forward(session, head, bytes, start, end);
     if (refusal !== undefined) session.send(encodeReply(head.id, refusal));
-    else this.#wakefulness.expect();
+    else this.#busyPoll.expect();
   }
 
   answer(session: Session, bytes: Buffer, start: number, end: number, last: boolean): void {
@@ -201,7 +201,7 @@ export class Broker implements SessionHost {
   }
 
   cancel(session: Session, id: number): void {
-    if (!this.calls.cancel(session.id, id)) this.take({ kind: 'forget_reply', to: { session: session.id, id } });
+    if (!this.calls.cancel(session.id, id)) this.enqueue({ kind: 'cancel_wait', to: { session: session.id, id } });
   }
 
   /** A call of the broker's own to a collector. */
@@ -228,17 +228,17 @@ export class Broker implements SessionHost {
   }
 
   /** From now on: no new sessions, no new tasks, nothing handed out. What is in progress may finish. */
-  takeNoMore(): void {
+  stopAccepting(): void {
     if (this.#stopping) return;
     this.#stopping = true;
-    this.take({ kind: 'stop' });
+    this.enqueue({ kind: 'stop' });
     const topic = 'control.broker.shutdown';
     this.relay.publish(topic, encodePublish(topic, { grace_ms: this.limits.stopGraceMs }));
   }
 
   /** Stops: attempts in progress may finish (graceful, up to `stopGraceMs`), everything is committed, everybody is told. */
   async stop(type: 'graceful' | 'immediate'): Promise<void> {
-    this.takeNoMore();
+    this.stopAccepting();
     const untilMs = this.nowMs() + (type === 'graceful' ? this.limits.stopGraceMs : 0);
     await this.#until(() => this.state.inProgress === 0 || this.nowMs() >= untilMs);
     await this.#until(() => this.#turn.idle);
@@ -271,11 +271,11 @@ export class Broker implements SessionHost {
       status: 'unhealthy',
       uptime_seconds: 0,
       components: {
-        [target]: { status: 'unknown', message: 'no such collector is connected', last_check: this.nowMs() },
+        [target]: { status: 'unknown', message: 'no such collector is connected', last_check_at_ms: this.nowMs() },
       },
       metrics: {},
       error_count: 0,
-      last_heartbeat: null,
+      last_heartbeat_at_ms: null,
     };
     session.send(encodeReply(head.id, { result: unknown }));
     return undefined;
@@ -302,7 +302,7 @@ export class Broker implements SessionHost {
       if (session.heard) silentSinceMs = nowMs;
       else if (nowMs - silentSinceMs >= idleMs)
         return session.end(fault('idle_timeout', `Nothing was heard for ${idleMs} ms, not even a pong.`));
-      else session.send(encodeFrame([Kind.ping, Math.round(nowMs - this.startedMs)]));
+      else session.send(encodeFrame([Kind.ping, Math.round(nowMs - this.startedAtMs)]));
       session.heard = false;
       this.#loop.at(nowMs + pingMs, look);
     };
@@ -319,17 +319,17 @@ export class Broker implements SessionHost {
       );
       session.end(
         fault(
-          'slow_subscriber',
+          'slow_consumer',
           `The session "${session.name}" held up a publisher for ${graceMs} ms without reading.`,
         ),
       );
     });
   }
 
-  #forgetOld(nowMs: number): void {
+  #purge(nowMs: number): void {
     // Goes straight to the store: nothing in the core knows ended tasks.
     this.store
-      .commit([{ kind: 'forget', finishedBeforeMs: nowMs - this.limits.retentionMs }])
+      .commit([{ kind: 'purge', endedBeforeMs: nowMs - this.limits.retentionMs }])
       .catch((error: Error) => this.#storeFailed(error));
   }
 

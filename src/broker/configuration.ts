@@ -7,7 +7,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { defaultLimits, type LimitName, type Limits, limitTable } from '../protocol/limits.ts';
-import { strategyNames } from '../protocol/shape.ts';
+import { strategyNames } from '../protocol/schema.ts';
 import { defaultSocket, defaultStateDir } from '../transport/address.ts';
 
 const id = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, 'must be 1 to 64 of a-z 0-9 _ -');
@@ -38,7 +38,7 @@ export type CollectorDeclaration = z.output<typeof declaration>;
 /** The collectors that come with deye. */
 export const builtinTypes = ['procmond'];
 
-export const configurationShape = z.strictObject({
+export const configurationSchema = z.strictObject({
   socket: z.string().optional(),
   state_dir: z.string().optional(),
   log_level: z.enum(['error', 'warn', 'info', 'debug', 'trace']).optional(),
@@ -51,7 +51,7 @@ export const configurationShape = z.strictObject({
     .refine((all) => new Set(all.map((one) => one.id)).size === all.length, 'two collectors have the same id')
     .optional(),
 });
-type ConfigurationFile = z.output<typeof configurationShape>;
+type ConfigurationFile = z.output<typeof configurationSchema>;
 
 export interface Configuration {
   readonly socket: string;
@@ -176,7 +176,7 @@ async function readFiles(
         cause,
       });
     }
-    const values = configurationShape.safeParse(content);
+    const values = configurationSchema.safeParse(content);
     if (!values.success) {
       const { path: key, message } = values.error.issues[0]!;
       throw new ConfigurationError(`${path}: ${key.map(String).join('.') || 'the file'}: ${message}.`);

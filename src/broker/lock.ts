@@ -13,7 +13,7 @@ export interface BrokerInfo {
   readonly pid: number;
   readonly socket: string;
   readonly version: string;
-  readonly started_ms: number;
+  readonly started_at_ms: number;
 }
 
 export class AlreadyRunningError extends Error {

@@ -66,7 +66,7 @@ export class Loop {
   #woken(): void {
     const nowMs = this.#clock.nowMs();
     this.#work.due(nowMs);
-    for (let errand = this.#errands.takeDue(nowMs); errand !== undefined; errand = this.#errands.takeDue(nowMs))
+    for (let errand = this.#errands.popDue(nowMs); errand !== undefined; errand = this.#errands.popDue(nowMs))
       errand.run(nowMs);
     this.pass();
   }

@@ -3,7 +3,7 @@ import type { Output } from '../core/state.ts';
 import { fault } from '../protocol/fault.ts';
 import { encodeFrameWith, encodePublish, encodeReply, Kind } from '../protocol/frame.ts';
 import { encodeMapWith } from '../protocol/msgpack.ts';
-import type { Attempt, TaskDetail } from '../protocol/shape.ts';
+import type { Attempt, TaskDetail } from '../protocol/schema.ts';
 import type { StoredDetail } from '../store/port.ts';
 import type { Broker } from './broker.ts';
 import { summaryOf } from './task-view.ts';
@@ -74,7 +74,7 @@ export class Release {
             state === 'retrying' ? 'an attempt failed; the task is tried again' : 'the task is a dead letter',
           );
         const topic = `tasks.lifecycle.${state}`;
-        if (!relay.heard(topic)) return;
+        if (!relay.hasSubscribers(topic)) return;
         relay.publish(
           topic,
           encodePublish(topic, {
@@ -95,7 +95,7 @@ export class Release {
         if (status === 'gone') this.#broker.supervisor?.gone(id);
         const topic =
           status === 'gone' || reason === 'registered' ? 'control.collector.registration' : 'control.collector.status';
-        if (relay.heard(topic))
+        if (relay.hasSubscribers(topic))
           relay.publish(topic, encodePublish(topic, { collector_id: id, collector_type: type, status, reason }));
       }
     }
@@ -105,7 +105,7 @@ export class Release {
   #toCollector(session: number, topic: string, frame: Buffer): void {
     const { sessions, relay } = this.#broker;
     sessions.get(session)?.send(frame);
-    if (relay.heard(topic)) relay.publish(topic, frame, session);
+    if (relay.hasSubscribers(topic)) relay.publish(topic, frame, session);
   }
 }
 
@@ -140,8 +140,8 @@ function detailOf(stored: StoredDetail): Omit<TaskDetail, 'payload' | 'result'> 
   const attempts: Attempt[] = stored.attempts.map((each) => ({
     attempt: each.attempt,
     collector_id: each.collectorId,
-    started_ms: Math.round(each.startedMs),
-    ended_ms: Math.round(each.endedMs),
+    started_at_ms: Math.round(each.startedAtMs),
+    ended_at_ms: Math.round(each.endedAtMs),
     outcome: each.outcome,
     ...(each.error === undefined ? {} : { error: each.error }),
   }));

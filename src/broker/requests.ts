@@ -7,7 +7,7 @@ import { type Fault, fault, isFault } from '../protocol/fault.ts';
 import { encodeReply } from '../protocol/frame.ts';
 import { type Method, methodTable, type ParamsParsed, type Reply } from '../protocol/message.ts';
 import { elementBytes, fieldBytes } from '../protocol/msgpack.ts';
-import type { Submitted } from '../protocol/shape.ts';
+import type { Submitted } from '../protocol/schema.ts';
 import { uuidTimeMs } from '../protocol/uuid.ts';
 import type { RequestHead } from '../relay/calls.ts';
 import { type Broker, decodeParams } from './broker.ts';
@@ -47,10 +47,10 @@ const handlers = {
     const { state, limits, relay } = broker;
     const nowMs = broker.nowMs();
     const full = state.waiting >= limits.pendingMax;
-    const component = (status: string, message: string) => ({ status, message, last_check: nowMs });
+    const component = (status: string, message: string) => ({ status, message, last_check_at_ms: nowMs });
     return {
       status: full ? 'degraded' : 'healthy',
-      uptime_seconds: (nowMs - broker.startedMs) / 1000,
+      uptime_seconds: (nowMs - broker.startedAtMs) / 1000,
       components: {
         store: component('healthy', `${broker.place.store}, ${broker.commits} commits`),
         queue: component(full ? 'full' : 'healthy', `${state.waiting} of ${limits.pendingMax} waiting`),
@@ -60,12 +60,12 @@ const handlers = {
         waiting: state.waiting,
         in_progress: state.inProgress,
         commits: broker.commits,
-        commit_ms: broker.commitMs,
+        commit_us: broker.commitMs,
         calls_in_flight: broker.calls.inFlight,
         dropped: relay.totals.dropped,
       },
       error_count: broker.errors,
-      last_heartbeat: null,
+      last_heartbeat_at_ms: null,
     };
   },
 
@@ -92,7 +92,7 @@ const handlers = {
     return { accepted: true };
   },
 
-  'log.level': ({ broker, params }) => {
+  'broker.log_level': ({ broker, params }) => {
     broker.log.level = params.level;
     return { level: params.level };
   },
@@ -112,7 +112,7 @@ const handlers = {
     );
   },
 
-  'task.ls': async ({ broker, params }) => {
+  'task.list': async ({ broker, params }) => {
     const { operation, collector_id: collectorId, limit } = params;
     const states = [
       ...new Set(
@@ -132,9 +132,9 @@ const handlers = {
     void sendDetail(broker, to.session, to.id, params.id);
   },
 
-  'task.wait': ({ broker, to, params, deadlineMs }) => broker.take({ kind: 'wait', to, id: params.id, deadlineMs }),
+  'task.wait': ({ broker, to, params, deadlineMs }) => broker.enqueue({ kind: 'wait', to, id: params.id, deadlineMs }),
 
-  'task.cancel': ({ broker, to, params }) => broker.take({ kind: 'cancel', to, ...params }),
+  'task.cancel': ({ broker, to, params }) => broker.enqueue({ kind: 'cancel', to, ...params }),
 
   'task.complete': ({ broker, to, params, raw }) => {
     const result = fieldBytes(raw, 0, 'result');
@@ -144,7 +144,7 @@ const handlers = {
         `The result is ${result.length} bytes; the limit is ${broker.limits.payloadBytesMax}.`,
         { limit: broker.limits.payloadBytesMax },
       );
-    broker.take({
+    broker.enqueue({
       kind: 'complete',
       to,
       taskId: params.task_id,
@@ -153,18 +153,18 @@ const handlers = {
     });
   },
 
-  'task.fail': ({ broker, to, params }) => broker.take({ kind: 'fail', to, said: params }),
+  'task.fail': ({ broker, to, params }) => broker.enqueue({ kind: 'fail', to, said: params }),
 
   'collector.register': ({ broker, session, to, params }) => {
     session.domains = new Set(params.event_domains);
-    broker.take({ kind: 'register', to, offer: params });
+    broker.enqueue({ kind: 'register', to, offer: params });
   },
 
-  'collector.heartbeat': ({ broker, to, params }) => broker.take({ kind: 'heartbeat', to, said: params }),
+  'collector.heartbeat': ({ broker, to, params }) => broker.enqueue({ kind: 'heartbeat', to, said: params }),
 
-  'collector.deregister': ({ broker, to, params }) => broker.take({ kind: 'deregister', to, ...params }),
+  'collector.deregister': ({ broker, to, params }) => broker.enqueue({ kind: 'deregister', to, ...params }),
 
-  'collector.ls': ({ broker }) => ({ collectors: allCollectors(broker) }),
+  'collector.list': ({ broker }) => ({ collectors: allCollectors(broker) }),
 
   'collector.show': ({ broker, params }) => {
     const view = allCollectors(broker).find(({ collector_id }) => collector_id === params.collector_id);
@@ -174,7 +174,7 @@ const handlers = {
       task_id: spec.id,
       operation: spec.operation,
       attempt,
-      started_ms: phase.state === 'in_progress' ? phase.startedMs : 0,
+      started_at_ms: phase.state === 'in_progress' ? phase.startedAtMs : 0,
     }));
     return { ...view, holds };
   },
@@ -185,7 +185,7 @@ const handlers = {
   'routing.show': ({ broker }) => routingView(broker.state),
 
   'routing.set': ({ broker, to, params }) =>
-    broker.take({ kind: 'route', to, strategy: params.strategy, operation: params.operation }),
+    broker.enqueue({ kind: 'route', to, strategy: params.strategy, operation: params.operation }),
 } satisfies { [M in Method]: Handler<M> };
 
 const validators = Object.fromEntries(
@@ -253,16 +253,16 @@ function submit(
   const { state } = broker;
   const forgotten = (spec: TaskSpec | Fault): spec is TaskSpec =>
     !isFault(spec) &&
-    uuidTimeMs(spec.id) <= state.forgottenUntilMs &&
+    uuidTimeMs(spec.id) <= state.dedupeHorizonMs &&
     !state.tasks.has(spec.id) &&
-    !state.finished.has(spec.id);
-  if (!specs.some(forgotten)) return broker.take({ kind: 'submit', to, specs, batch });
+    !state.ended.has(spec.id);
+  if (!specs.some(forgotten)) return broker.enqueue({ kind: 'submit', to, specs, batch });
   return Promise.all(
     specs.map(async (spec): Promise<TaskSpec | Fault | Submitted> => {
       const known = forgotten(spec) ? await broker.store.show(spec.id) : undefined;
       return known === undefined ? spec : { id: known.spec.id, state: known.state, duplicate: true };
     }),
-  ).then((looked) => broker.take({ kind: 'submit', to, specs: looked, batch }));
+  ).then((looked) => broker.enqueue({ kind: 'submit', to, specs: looked, batch }));
 }
 
 function manage(broker: Broker, id: string, what: 'start' | 'stop'): Reply<'collector.start'> | Fault {

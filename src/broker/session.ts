@@ -16,9 +16,9 @@ import {
   readUint,
 } from '../protocol/frame.ts';
 import type { Limits } from '../protocol/limits.ts';
-import { type Hello, helloShape, type Welcome } from '../protocol/message.ts';
+import { type Hello, helloSchema, type Welcome } from '../protocol/message.ts';
 import { decodeValue, MalformedError } from '../protocol/msgpack.ts';
-import type { Role } from '../protocol/shape.ts';
+import type { Role } from '../protocol/schema.ts';
 import { type RequestHead, readRequest } from '../relay/calls.ts';
 import { Inlet } from '../relay/inlet.ts';
 import type { Relay } from '../relay/relay.ts';
@@ -97,7 +97,7 @@ export class Session implements FrameSink {
       this.#inlet.realtime(bytes, start, end);
       return true;
     }
-    if (kind === Kind.publishReceipted && this.phase === 'open') {
+    if (kind === Kind.publishConfirmed && this.phase === 'open') {
       if (this.#inlet.processed(bytes, start, end)) return true;
       this.#stream.pause();
       return false;
@@ -148,7 +148,7 @@ export class Session implements FrameSink {
       return;
     }
     const frame = decodeValue(bytes, start + 4, end) as unknown[];
-    const hello = helloShape.safeParse(frame[1]);
+    const hello = helloSchema.safeParse(frame[1]);
     if (!hello.success) {
       this.end(
         fault(

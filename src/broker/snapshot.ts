@@ -1,6 +1,6 @@
 /** What `deye top` shows: the whole broker at one moment. */
 import { collectorViews, queueViews, routingView } from '../core/view.ts';
-import type { CollectorView, Snapshot } from '../protocol/shape.ts';
+import type { CollectorView, Snapshot } from '../protocol/schema.ts';
 import type { Broker } from './broker.ts';
 
 export function snapshot(broker: Broker): Snapshot {
@@ -11,11 +11,11 @@ export function snapshot(broker: Broker): Snapshot {
       pid: process.pid,
       socket: broker.place.socket,
       store: broker.place.store,
-      started_ms: broker.startedMs,
-      now_ms: broker.nowMs(),
+      started_at_ms: broker.startedAtMs,
+      at_ms: broker.nowMs(),
       sessions: broker.sessions.size,
       rss_bytes: process.memoryUsage.rss(),
-      commit_ms: broker.commitMs,
+      commit_us: broker.commitMs,
     },
     totals: { ...state.totals },
     queues: queueViews(state),

@@ -100,7 +100,7 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
     log.error({ component: 'transport', err: error }, 'the listening socket failed');
   const listener = withSocket ? await listen(address, { accept, failed }) : undefined;
   undo.add(() => listener?.close());
-  lock?.announce({ pid: process.pid, socket: address, version, started_ms: broker.startedMs });
+  lock?.announce({ pid: process.pid, socket: address, version, started_at_ms: broker.startedAtMs });
   const supervisor = options.collectors === undefined ? undefined : supervise(broker, address, options, log);
   broker.supervisor = supervisor;
   // After a crash the old children come back by themselves within a moment, with the tasks they still hold.
@@ -117,7 +117,7 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
       clearTimeout(starting);
       const closed = listener?.close();
       // The children go first, while they can still hand in what they have done.
-      broker.takeNoMore();
+      broker.stopAccepting();
       await supervisor?.stopAll(type);
       await broker.stop(type);
       await closed;

@@ -3,7 +3,7 @@ import type { StoredTask, TaskSpec } from '../core/task.ts';
 import { type Fault, fault } from '../protocol/fault.ts';
 import type { Limits } from '../protocol/limits.ts';
 import { nilBytes } from '../protocol/msgpack.ts';
-import { priorityNames, type TaskSubmitParsed, type TaskSummary } from '../protocol/shape.ts';
+import { priorityNames, type TaskSubmitParsed, type TaskSummary } from '../protocol/schema.ts';
 import { uuidTimeMs, uuidv7 } from '../protocol/uuid.ts';
 
 /** How far ahead of the broker's clock a caller's id may be. */
@@ -59,9 +59,9 @@ export function summaryOf(stored: StoredTask): TaskSummary {
     attempt: stored.attempt,
     max_retries: spec.maxRetries,
     ...(stored.collectorId === undefined ? {} : { collector_id: stored.collectorId }),
-    submitted_ms: Math.round(stored.submittedMs),
-    updated_ms: Math.round(stored.atMs),
-    ...(stored.readyMs === undefined ? {} : { ready_ms: Math.round(stored.readyMs) }),
+    submitted_at_ms: Math.round(stored.submittedAtMs),
+    updated_at_ms: Math.round(stored.atMs),
+    ...(stored.readyAtMs === undefined ? {} : { ready_at_ms: Math.round(stored.readyAtMs) }),
     ...(stored.error === undefined ? {} : { error: stored.error }),
   };
 }

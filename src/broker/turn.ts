@@ -38,7 +38,7 @@ export class Turn {
     return !this.#committing && this.#inbox.length === 0 && this.#outputs.length === 0;
   }
 
-  take(input: Input): void {
+  enqueue(input: Input): void {
     this.#inbox.push(input);
   }
 
@@ -70,11 +70,11 @@ export class Turn {
       return;
     }
     this.#committing = true;
-    const startedMs = this.#options.nowMs();
+    const startedAtMs = this.#options.nowMs();
     this.#options.store.commit(records).then(
       () => {
         this.#committing = false;
-        this.#options.committed?.(records.length, this.#options.nowMs() - startedMs);
+        this.#options.committed?.(records.length, this.#options.nowMs() - startedAtMs);
         this.#options.release(outputs);
         this.#proceed();
       },

@@ -1,6 +1,6 @@
 /** Collectors as people read them. */
 import type { Reply } from '../protocol/message.ts';
-import type { CollectorView, Health } from '../protocol/shape.ts';
+import type { CollectorView, Health } from '../protocol/schema.ts';
 import { ago, bytes, inline, paint, plain, statusStyle } from '../tui/text.ts';
 import { pairs, table } from './table.ts';
 
@@ -13,7 +13,7 @@ export function collectorsTable(collectors: readonly CollectorView[]): string {
     { title: 'TASKS', value: ({ tasks, max_concurrent_tasks }) => `${tasks}/${max_concurrent_tasks}`, right: true },
     { title: 'DONE', value: ({ completed }) => String(completed), right: true },
     { title: 'FAILED', value: ({ failed }) => String(failed), right: true },
-    { title: 'HEARD', value: ({ last_heartbeat_ms }) => ago(last_heartbeat_ms), right: true },
+    { title: 'LAST SEEN', value: ({ last_heartbeat_at_ms }) => ago(last_heartbeat_at_ms), right: true },
     { title: 'PID', value: ({ pid }) => (pid === 0 ? '-' : String(pid)), right: true },
     {
       title: 'OPERATIONS',
@@ -28,7 +28,7 @@ export function collectorText(collector: Reply<'collector.show'>): string {
     ['type', plain(collector.collector_type)],
     [
       'status',
-      `${paint(statusStyle(collector.status), collector.status)}${collector.status_reason === '' ? '' : ` (${plain(collector.status_reason)})`} for ${ago(collector.status_since_ms)}`,
+      `${paint(statusStyle(collector.status), collector.status)}${collector.status_reason === '' ? '' : ` (${plain(collector.status_reason)})`} for ${ago(collector.status_changed_at_ms)}`,
     ],
     ['pid', String(collector.pid)],
     ['version', plain(collector.version)],
@@ -38,7 +38,7 @@ export function collectorText(collector: Reply<'collector.show'>): string {
       'tasks',
       `${collector.tasks} of ${collector.max_concurrent_tasks}, ${collector.completed} done, ${collector.failed} failed`,
     ],
-    ['heard', `${ago(collector.last_heartbeat_ms)} ago`],
+    ['heard', `${ago(collector.last_heartbeat_at_ms)} ago`],
     ['memory', collector.rss_bytes === undefined ? undefined : bytes(collector.rss_bytes)],
     ['cpu', collector.cpu_percent === undefined ? undefined : `${collector.cpu_percent.toFixed(1)} %`],
     ['confidence', collector.confidence.toFixed(2)],
@@ -49,7 +49,7 @@ export function collectorText(collector: Reply<'collector.show'>): string {
     { title: 'TASK', value: ({ task_id }) => task_id },
     { title: 'OPERATION', value: ({ operation }) => plain(operation) },
     { title: 'TRY', value: ({ attempt }) => String(attempt), right: true },
-    { title: 'FOR', value: ({ started_ms }) => ago(started_ms), right: true },
+    { title: 'FOR', value: ({ started_at_ms }) => ago(started_at_ms), right: true },
   ])}`;
 }
 

@@ -1,6 +1,6 @@
 /** A task as flags say it. */
 import { Flags, type Interfaces } from '@oclif/core';
-import type { TaskSubmit } from '../protocol/shape.ts';
+import type { TaskSubmit } from '../protocol/schema.ts';
 import { readDuration, readJson, readPairs } from './input.ts';
 
 export const taskFlags = {

@@ -1,5 +1,5 @@
 /** Tasks as people read them. */
-import type { Submitted, TaskDetail, TaskSummary } from '../protocol/shape.ts';
+import type { Submitted, TaskDetail, TaskSummary } from '../protocol/schema.ts';
 import { ago, bytes, inline, paint, plain, statusStyle } from '../tui/text.ts';
 import { genericTable, pairs, table } from './table.ts';
 
@@ -25,7 +25,7 @@ export function tasksTable(tasks: readonly TaskSummary[]): string {
     { title: 'STATE', value: ({ state }) => paint(statusStyle(state), state) },
     { title: 'PRIO', value: ({ priority }) => String(priority), right: true },
     { title: 'TRY', value: ({ attempt, max_retries }) => `${attempt}/${max_retries + 1}`, right: true },
-    { title: 'AGE', value: ({ submitted_ms }) => ago(submitted_ms), right: true },
+    { title: 'AGE', value: ({ submitted_at_ms }) => ago(submitted_at_ms), right: true },
     { title: 'COLLECTOR', value: ({ collector_id }) => plain(collector_id ?? '-', 30) },
     { title: 'ERROR', value: ({ error }) => (error === undefined ? '' : plain(`${error.code}: ${error.message}`)) },
   ]);
@@ -37,7 +37,7 @@ export function taskText(task: TaskDetail): string {
     ['operation', plain(task.operation)],
     ['state', paint(statusStyle(task.state), task.state)],
     ['priority', String(task.priority)],
-    ['submitted', `${new Date(task.submitted_ms).toISOString()} (${ago(task.submitted_ms)} ago)`],
+    ['submitted', `${new Date(task.submitted_at_ms).toISOString()} (${ago(task.submitted_at_ms)} ago)`],
     ['attempts', `${task.attempt} of ${task.max_retries + 1}`],
     ['collector', task.collector_id],
     ['error', task.error && plain(`${task.error.code}: ${task.error.message}`, 2000)],
@@ -51,7 +51,7 @@ export function taskText(task: TaskDetail): string {
           { title: 'TRY', value: ({ attempt }) => String(attempt), right: true },
           { title: 'COLLECTOR', value: ({ collector_id }) => plain(collector_id, 30) },
           { title: 'OUTCOME', value: ({ outcome }) => outcome },
-          { title: 'TOOK', value: ({ started_ms, ended_ms }) => ago(started_ms, ended_ms), right: true },
+          { title: 'TOOK', value: ({ started_at_ms, ended_at_ms }) => ago(started_at_ms, ended_at_ms), right: true },
           {
             title: 'ERROR',
             value: ({ error }) => (error === undefined ? '' : plain(`${error.code}: ${error.message}`)),

@@ -4,7 +4,7 @@
  */
 import { type Fault, FaultError } from '../protocol/fault.ts';
 import type { CollectorMethod, Method, Params, Reply, Welcome } from '../protocol/message.ts';
-import type { Submitted, TaskDetail, TaskSubmit } from '../protocol/shape.ts';
+import type { Submitted, TaskDetail, TaskSubmit } from '../protocol/schema.ts';
 import { uuidv7 } from '../protocol/uuid.ts';
 import { Connection, ConnectionLostError, type IncomingCall, type Message } from './connection.ts';
 import { type ConnectOptions, openStream } from './dial.ts';
@@ -85,25 +85,25 @@ export class Client implements AsyncDisposable {
     this.#use(await this.#dial());
   }
 
-  /** Realtime: at most once, no receipt. False when it could not even be sent because there is no connection. */
+  /** Realtime: at most once, no ack. False when it could not even be sent because there is no connection. */
   publish(
     topic: string,
     body: unknown,
-    options?: { readonly headers?: Readonly<Record<string, unknown>>; readonly receipt?: false },
+    options?: { readonly headers?: Readonly<Record<string, unknown>>; readonly confirm?: false },
   ): boolean;
   /** Processed: resolves once every matching subscriber has been handed it. Rejects when the connection is lost. */
   publish(
     topic: string,
     body: unknown,
-    options: { readonly headers?: Readonly<Record<string, unknown>>; readonly receipt: true },
+    options: { readonly headers?: Readonly<Record<string, unknown>>; readonly confirm: true },
   ): Promise<{ subscribers: number }>;
   publish(
     topic: string,
     body: unknown,
-    options: { readonly headers?: Readonly<Record<string, unknown>>; readonly receipt?: boolean } = {},
+    options: { readonly headers?: Readonly<Record<string, unknown>>; readonly confirm?: boolean } = {},
   ): boolean | Promise<{ subscribers: number }> {
-    if (options.receipt === true)
-      return this.#connected.promise.then((connection) => connection.publishReceipted(topic, body, options.headers));
+    if (options.confirm === true)
+      return this.#connected.promise.then((connection) => connection.publishConfirmed(topic, body, options.headers));
     return this.#connection?.publish(topic, body, options.headers) ?? false;
   }
 
@@ -115,7 +115,7 @@ export class Client implements AsyncDisposable {
     // Listening starts before the broker is told, so that nothing falls between.
     this.#subscriptions.add(subscription);
     try {
-      await this.request('subscribe', { patterns: [...subscription.patterns] });
+      await this.request('topic.subscribe', { patterns: [...subscription.patterns] });
     } catch (error) {
       this.#subscriptions.delete(subscription);
       throw error;
@@ -283,7 +283,7 @@ export class Client implements AsyncDisposable {
       if (this.#state === 'closed') return connection.destroy();
       this.#redialing = connection;
       const patterns = [...this.#patternUses.keys()];
-      if (patterns.length > 0) await connection.request('broker', 'subscribe', { patterns }, callMsDefault);
+      if (patterns.length > 0) await connection.request('broker', 'topic.subscribe', { patterns }, callMsDefault);
       this.#connection = connection;
       await this.onReconnect?.();
       if (connection.closed !== undefined) throw connection.closed;
@@ -325,7 +325,7 @@ export class Client implements AsyncDisposable {
       }
     }
     if (unused.length > 0 && this.#connection !== undefined)
-      await this.request('unsubscribe', { patterns: unused }).catch(() => {}); // the connection went meanwhile, and the patterns with it
+      await this.request('topic.unsubscribe', { patterns: unused }).catch(() => {}); // the connection went meanwhile, and the patterns with it
   }
 
   async #answer({ id, method, params }: IncomingCall): Promise<void> {

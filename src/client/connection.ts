@@ -16,7 +16,7 @@ import {
 import { limitTable } from '../protocol/limits.ts';
 import type { Welcome } from '../protocol/message.ts';
 import { decodeValue, encodeBody, MalformedError } from '../protocol/msgpack.ts';
-import type { Role } from '../protocol/shape.ts';
+import type { Role } from '../protocol/schema.ts';
 
 export interface Message {
   readonly topic: string;
@@ -63,9 +63,9 @@ export class Connection implements FrameSink {
   readonly #events: ConnectionEvents;
   readonly #reader = new FrameReader(limitTable.frameBytesMax.value);
   readonly #waiting = new Map<number, Waiting>();
-  readonly #receipts: {
+  readonly #acks: {
     sequence: number;
-    resolve(receipt: { subscribers: number }): void;
+    resolve(ack: { subscribers: number }): void;
     reject(error: Error): void;
   }[] = [];
   #nextId = requestIdMin;
@@ -175,7 +175,7 @@ export class Connection implements FrameSink {
   }
 
   /** Resolves when every matching subscriber has been handed the message. */
-  publishReceipted(
+  publishConfirmed(
     topic: string,
     body: unknown,
     headers?: Readonly<Record<string, unknown>>,
@@ -185,9 +185,9 @@ export class Connection implements FrameSink {
     return new Promise((resolve, reject) => {
       const frame =
         headers === undefined
-          ? encodeFrameWith([Kind.publishReceipted, sequence, topic], encodeBody(body))
-          : encodeFrame([Kind.publishReceipted, sequence, topic, body, headers]);
-      this.#receipts.push({ sequence, resolve, reject });
+          ? encodeFrameWith([Kind.publishConfirmed, sequence, topic], encodeBody(body))
+          : encodeFrame([Kind.publishConfirmed, sequence, topic, body, headers]);
+      this.#acks.push({ sequence, resolve, reject });
       this.#write(frame);
     });
   }
@@ -240,15 +240,15 @@ export class Connection implements FrameSink {
           ...(frame[3] === undefined ? {} : { headers: frame[3] as Record<string, unknown> }),
         });
         break;
-      case Kind.publishReceipted:
+      case Kind.publishConfirmed:
         this.#events.message({
           topic: frame[2] as string,
           body: frame[3],
           ...(frame[4] === undefined ? {} : { headers: frame[4] as Record<string, unknown> }),
         });
         break;
-      case Kind.receipt:
-        this.#receipt(frame[1] as number, frame[2] as number, frame[3] as Fault | undefined);
+      case Kind.ack:
+        this.#ack(frame[1] as number, frame[2] as number, frame[3] as Fault | undefined);
         break;
       case Kind.request:
         this.#events.call({
@@ -291,7 +291,7 @@ export class Connection implements FrameSink {
   #undecodable(bytes: Buffer, start: number, end: number, error: Error): void {
     const refusal = fault('malformed_frame', `A message came whose body cannot be decoded: ${error.message}.`);
     const kind = bytes[start + 5];
-    if (kind === Kind.publish || kind === Kind.publishReceipted) this.#events.refused(refusal);
+    if (kind === Kind.publish || kind === Kind.publishConfirmed) this.#events.refused(refusal);
     else if (kind === Kind.reply || kind === Kind.chunk) this.#fail(readId(bytes, start, end), new FaultError(refusal));
     else if (kind !== Kind.request) throw error;
     else this.reply(readId(bytes, start, end), 1, refusal);
@@ -303,12 +303,12 @@ export class Connection implements FrameSink {
     else waiting?.reject(new FaultError(body as Fault));
   }
 
-  #receipt(sequence: number, subscribers: number, refusal: Fault | undefined): void {
+  #ack(sequence: number, subscribers: number, refusal: Fault | undefined): void {
     if (sequence === 0) return this.#events.refused(refusal!);
-    while (this.#receipts[0] !== undefined && this.#receipts[0].sequence <= sequence) {
-      const receipt = this.#receipts.shift()!;
-      if (refusal !== undefined && receipt.sequence === sequence) receipt.reject(new FaultError(refusal));
-      else receipt.resolve({ subscribers });
+    while (this.#acks[0] !== undefined && this.#acks[0].sequence <= sequence) {
+      const ack = this.#acks.shift()!;
+      if (refusal !== undefined && ack.sequence === sequence) ack.reject(new FaultError(refusal));
+      else ack.resolve({ subscribers });
     }
   }
 
@@ -333,7 +333,7 @@ export class Connection implements FrameSink {
         ? why
         : new ConnectionLostError(`The connection to the broker ended: ${why.message}`, { cause: why });
     for (const id of [...this.#waiting.keys()]) this.#fail(id, lost);
-    for (const { reject } of this.#receipts.splice(0)) reject(lost);
+    for (const { reject } of this.#acks.splice(0)) reject(lost);
     if (this.#welcome === undefined) this.#greeting.reject(why);
     else this.#events.closed(why);
   }

@@ -1,6 +1,6 @@
 /** How a client reaches its broker. */
 import type { Duplex } from 'node:stream';
-import type { Role } from '../protocol/shape.ts';
+import type { Role } from '../protocol/schema.ts';
 import { defaultSocket, defaultStateDir } from '../transport/address.ts';
 import { connectSocket } from '../transport/connect.ts';
 import { readPipeIdentity } from '../transport/pipe.ts';

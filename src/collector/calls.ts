@@ -1,7 +1,7 @@
 /** The calls that every collector answers, whatever it collects. */
 import { FaultError } from '../protocol/fault.ts';
 import type { CollectorMethod } from '../protocol/message.ts';
-import type { Health } from '../protocol/shape.ts';
+import type { Health } from '../protocol/schema.ts';
 import type { Worker } from './run.ts';
 
 type Params = Readonly<Record<string, unknown>>;
@@ -11,10 +11,10 @@ const answers: Record<CollectorMethod, (worker: Worker, params: Params) => unkno
     const { definition } = worker;
     const own = definition.health?.() ?? {};
     const limitation = definition.limitation?.();
-    const check = { last_check: Date.now() };
+    const check = { last_check_at_ms: Date.now() };
     return {
       status: own.status ?? (limitation === undefined ? 'healthy' : 'degraded'),
-      uptime_seconds: (Date.now() - worker.startedMs) / 1000,
+      uptime_seconds: (Date.now() - worker.startedAtMs) / 1000,
       components: { collection: { status: worker.state, message: limitation ?? '', ...check }, ...own.components },
       metrics: {
         tasks: worker.held.size,
@@ -24,7 +24,7 @@ const answers: Record<CollectorMethod, (worker: Worker, params: Params) => unkno
         ...own.metrics,
       },
       error_count: worker.failed,
-      last_heartbeat: worker.lastHeartbeatMs,
+      last_heartbeat_at_ms: worker.lastHeartbeatAtMs,
     };
   },
 

@@ -1,7 +1,7 @@
 /** What a collector is, as its author writes it. `run.ts` brings it to life. */
 import type { CallOptions } from '../client/client.ts';
 import type { Assignment } from '../protocol/message.ts';
-import type { Health } from '../protocol/shape.ts';
+import type { Health } from '../protocol/schema.ts';
 import { type RunOptions, run } from './run.ts';
 
 export interface Task {
@@ -66,13 +66,13 @@ export function defineCollector(definition: CollectorDefinition): Collector {
 }
 
 /** Thrown by a handler: do not try this task again; it goes to the dead letters. */
-export class GiveUp extends Error {
-  override readonly name = 'GiveUp';
+export class NonRetryableError extends Error {
+  override readonly name = 'NonRetryableError';
 }
 
 /** Thrown by a handler: try again after this time, instead of the task's backoff. */
-export class RetryAfter extends Error {
-  override readonly name = 'RetryAfter';
+export class RetryAfterError extends Error {
+  override readonly name = 'RetryAfterError';
   readonly afterMs: number;
 
   constructor(afterMs: number, message: string) {
@@ -82,6 +82,6 @@ export class RetryAfter extends Error {
 }
 
 /** Thrown by a handler: another collector may be able to, this one is not. */
-export class TryElsewhere extends Error {
-  override readonly name = 'TryElsewhere';
+export class ExcludeMeError extends Error {
+  override readonly name = 'ExcludeMeError';
 }

@@ -8,10 +8,10 @@ import { ConnectionLostError, type Message } from '../client/connection.ts';
 import type { ConnectOptions } from '../client/dial.ts';
 import { FaultError } from '../protocol/fault.ts';
 import type { Assignment, AttemptCancel, Reply } from '../protocol/message.ts';
-import type { CollectorRegister } from '../protocol/shape.ts';
+import type { CollectorRegister } from '../protocol/schema.ts';
 import { answerCall } from './calls.ts';
 import type { CollectorDefinition, TaskContext } from './define.ts';
-import { GiveUp, RetryAfter, TryElsewhere } from './define.ts';
+import { NonRetryableError, RetryAfterError, ExcludeMeError } from './define.ts';
 
 export interface RunOptions extends Pick<ConnectOptions, 'socket' | 'transport' | 'timeoutMs'> {
   readonly id?: string;
@@ -43,13 +43,13 @@ export async function run(definition: CollectorDefinition, options: RunOptions):
 export class Worker {
   readonly definition: CollectorDefinition;
   readonly id: string;
-  readonly startedMs = Date.now();
+  readonly startedAtMs = Date.now();
   readonly held = new Map<string, Held>();
   state: 'collecting' | 'stopped' | 'draining' = 'collecting';
   completed = 0;
   failed = 0;
   configVersion = 1;
-  lastHeartbeatMs = Date.now();
+  lastHeartbeatAtMs = Date.now();
   readonly #options: RunOptions;
   readonly #stopped = Promise.withResolvers<void>();
   #client!: Client;
@@ -204,7 +204,7 @@ export class Worker {
         ...this.#status(),
       };
       const { lost } = await this.#client.request('collector.heartbeat', said);
-      this.lastHeartbeatMs = Date.now();
+      this.lastHeartbeatAtMs = Date.now();
       for (const { task_id, attempt } of lost)
         if (this.held.get(task_id)?.task.attempt === attempt) this.#drop(task_id, 'its lease is lost');
     } catch (error) {
@@ -232,7 +232,7 @@ export class Worker {
     const { task_id, operation, attempt, payload, priority, metadata, correlation } = task;
     try {
       const handler = this.definition.operations[operation];
-      if (handler === undefined) throw new TryElsewhere(`This collector has no operation ${operation}.`);
+      if (handler === undefined) throw new ExcludeMeError(`This collector has no operation ${operation}.`);
       const result = await handler(
         { id: task_id, operation, attempt, payload, priority, metadata, correlation },
         context,
@@ -305,9 +305,9 @@ function failureOf(error: unknown): {
     ? (error as Error & { code?: unknown })
     : ({} as { name?: string; message?: string; code?: unknown });
   const described = { code: (typeof code === 'string' ? code : name).slice(0, 64), message: message.slice(0, 8192) };
-  if (error instanceof GiveUp) return { error: described, next: 'give_up' };
-  if (error instanceof TryElsewhere) return { error: described, next: 'elsewhere' };
-  if (error instanceof RetryAfter)
+  if (error instanceof NonRetryableError) return { error: described, next: 'give_up' };
+  if (error instanceof ExcludeMeError) return { error: described, next: 'elsewhere' };
+  if (error instanceof RetryAfterError)
     return { error: described, next: 'retry', retry_after_ms: Math.max(0, Math.round(error.afterMs)) };
   return { error: described, next: 'retry' };
 }

@@ -1,6 +1,6 @@
 /** How an attempt ends: completed, failed, lost. Only here does a task leave `in_progress`. */
 import { type Fault, fault } from '../protocol/fault.ts';
-import type { AttemptOutcome } from '../protocol/shape.ts';
+import type { AttemptOutcome } from '../protocol/schema.ts';
 import { assignmentTopic, type Collector } from './collector.ts';
 import { backoffMs } from './random.ts';
 import {
@@ -10,7 +10,7 @@ import {
   type Output,
   operationCounts,
   queueTask,
-  rememberFinished,
+  rememberEnded,
 } from './state.ts';
 import { isTerminal, move, type Phase, type StoreRecord, type Task, type TaskError } from './task.ts';
 
@@ -54,7 +54,7 @@ export function loseAttempt(
   out: Output[],
 ): void {
   endAttempt(state, task, outcome, { code: outcome, message }, nowMs, out);
-  state.totals.returned++;
+  state.totals.requeued++;
   if (outOfRetries(task)) deadLetter(state, task, nowMs, out);
   else backToPending(state, task, nowMs, out);
 }
@@ -71,7 +71,7 @@ export function attemptDue(state: CoreState, task: Task, nowMs: number, out: Out
       nowMs,
       out,
     );
-  if (nowMs >= phase.leaseUntilMs) {
+  if (nowMs >= phase.leaseEndsAtMs) {
     sayCancel(phase.collector, task, 'The lease ran out.', out);
     return loseAttempt(
       state,
@@ -82,10 +82,10 @@ export function attemptDue(state: CoreState, task: Task, nowMs: number, out: Out
       out,
     );
   }
-  if (phase.cancelSentMs === undefined && nowMs >= phase.startedMs + task.spec.timeoutMs) {
-    phase.cancelSentMs = nowMs;
+  if (phase.cancelSentAtMs === undefined && nowMs >= phase.startedAtMs + task.spec.timeoutMs) {
+    phase.cancelSentAtMs = nowMs;
     sayCancel(phase.collector, task, `The attempt is over its ${task.spec.timeoutMs} ms.`, out);
-  } else if (phase.cancelSentMs !== undefined && nowMs >= phase.cancelSentMs + state.limits.cancelGraceMs) {
+  } else if (phase.cancelSentAtMs !== undefined && nowMs >= phase.cancelSentAtMs + state.limits.cancelGraceMs) {
     endAttempt(
       state,
       task,
@@ -106,7 +106,7 @@ export function attemptDue(state: CoreState, task: Task, nowMs: number, out: Out
 
 export function renew(state: CoreState, task: Task, nowMs: number): void {
   const phase = task.phase as InProgress;
-  phase.leaseUntilMs = nowMs + state.limits.leaseMs;
+  phase.leaseEndsAtMs = nowMs + state.limits.leaseMs;
   state.deadlines.set(task, attemptDueMs(state, task, phase));
 }
 
@@ -136,7 +136,7 @@ export function finish(
   state.deadlines.delete(task);
   move(task, phase);
   state.tasks.delete(task.spec.id);
-  rememberFinished(state, task.spec.id, phase.state);
+  rememberEnded(state, task.spec.id, phase.state);
   record(task, nowMs, end, out);
   for (const waiter of state.waiters.get(task.spec.id) ?? []) {
     state.deadlines.delete(waiter);
@@ -147,10 +147,10 @@ export function finish(
 
 const attemptDueMs = (state: CoreState, task: Task, phase: InProgress): number =>
   Math.min(
-    phase.leaseUntilMs,
-    phase.cancelSentMs === undefined
-      ? phase.startedMs + task.spec.timeoutMs
-      : phase.cancelSentMs + state.limits.cancelGraceMs,
+    phase.leaseEndsAtMs,
+    phase.cancelSentAtMs === undefined
+      ? phase.startedAtMs + task.spec.timeoutMs
+      : phase.cancelSentAtMs + state.limits.cancelGraceMs,
   );
 
 const outOfRetries = (task: Task): boolean => task.attempt > task.spec.maxRetries;
@@ -174,7 +174,7 @@ function endAttempt(
   nowMs: number,
   out: Output[],
 ): void {
-  const { collector, collectorId, startedMs } = task.phase as InProgress;
+  const { collector, collectorId, startedAtMs } = task.phase as InProgress;
   countTask(state, task, -1);
   state.deadlines.delete(task);
   if (error !== undefined) {
@@ -189,8 +189,8 @@ function endAttempt(
       seq: task.seq,
       attempt: task.attempt,
       collectorId,
-      startedMs,
-      endedMs: nowMs,
+      startedAtMs,
+      endedAtMs: nowMs,
       outcome,
       error,
     },
@@ -216,12 +216,12 @@ function backToPending(state: CoreState, task: Task, nowMs: number, out: Output[
 }
 
 function retryLater(state: CoreState, task: Task, afterMs: number | undefined, nowMs: number, out: Output[]): void {
-  const readyMs =
+  const readyAtMs =
     nowMs + (afterMs ?? backoffMs(state.random, task.attempt, task.spec.backoffBaseMs, task.spec.backoffCapMs));
-  move(task, { state: 'retrying', readyMs });
+  move(task, { state: 'retrying', readyAtMs });
   state.totals.retried++;
   countTask(state, task, 1);
-  state.deadlines.set(task, readyMs);
+  state.deadlines.set(task, readyAtMs);
   record(task, nowMs, { result: undefined, error: task.lastError }, out);
 }
 
@@ -238,7 +238,7 @@ function record(
     attempt: task.attempt,
     atMs: nowMs,
     collectorId: undefined,
-    readyMs: task.phase.state === 'retrying' ? task.phase.readyMs : undefined,
+    readyAtMs: task.phase.state === 'retrying' ? task.phase.readyAtMs : undefined,
     error: end.error,
     excluded: task.excluded,
     result: end.result,
@@ -257,7 +257,7 @@ function refuseStale(
   out: Output[],
 ): void {
   const task = state.tasks.get(taskId);
-  const ended = state.finished.get(taskId);
+  const ended = state.ended.get(taskId);
   const why =
     task !== undefined
       ? `it is ${task.phase.state} at attempt ${task.attempt}`

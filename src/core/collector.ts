@@ -1,7 +1,7 @@
 /** A registered collector: what it can do, how it is, what it holds. Its indexes into the task classes are derived. */
 
 import { limitTable } from '../protocol/limits.ts';
-import type { CollectorRegisterParsed, collectorStatuses } from '../protocol/shape.ts';
+import type { CollectorRegisterParsed, collectorStatuses } from '../protocol/schema.ts';
 import type { Due } from '../time/deadlines.ts';
 import type { TaskClass } from './queue.ts';
 import type { Task } from './task.ts';
@@ -16,13 +16,13 @@ export interface Collector extends Due {
   offer: CollectorRegisterParsed;
   status: CollectorStatus;
   reason: string;
-  statusSinceMs: number;
-  lastHeartbeatMs: number;
+  statusChangedAtMs: number;
+  lastHeartbeatAtMs: number;
   cpuPercent: number | undefined;
   rssBytes: number | undefined;
   readonly tasks: Map<string, Task>;
   /** When it last became free of work or got a task; the longest idle wins a tie. */
-  lastAssignedMs: number;
+  lastAssignedAtMs: number;
   completed: number;
   failed: number;
   /** Derived: the classes it can serve. */
@@ -46,7 +46,7 @@ export const acceptsPriority = (collector: Collector, priority: number): boolean
 /** Confidence in it, 0 to 1: health (1, 0.5, else 0) times freshness (0.1 once older than `timeoutMs`, else 1 − age ÷ timeout, at least 0.5). */
 export function confidence(collector: Collector, nowMs: number, timeoutMs: number): number {
   const health = collector.status === 'healthy' ? 1 : collector.status === 'degraded' ? 0.5 : 0;
-  const age = Math.max(0, nowMs - collector.lastHeartbeatMs);
+  const age = Math.max(0, nowMs - collector.lastHeartbeatAtMs);
   const freshness = age > timeoutMs ? 0.1 : Math.max(0.5, 1 - age / timeoutMs);
   return health * freshness;
 }

@@ -68,15 +68,15 @@ function assign(state: CoreState, task: Task, candidates: Collector[], nowMs: nu
     state: 'in_progress',
     collector,
     collectorId: collector.id,
-    startedMs: nowMs,
-    leaseUntilMs: nowMs + state.limits.leaseMs,
-    cancelSentMs: undefined,
+    startedAtMs: nowMs,
+    leaseEndsAtMs: nowMs + state.limits.leaseMs,
+    cancelSentAtMs: undefined,
   });
   countTask(state, task, 1);
   collector.tasks.set(task.spec.id, task);
-  collector.lastAssignedMs = nowMs;
+  collector.lastAssignedAtMs = nowMs;
   state.deadlines.set(task, Math.min(nowMs + state.limits.leaseMs, nowMs + task.spec.timeoutMs));
-  state.totals.distributed++;
+  state.totals.assigned++;
   state.decisionsByStrategy.set(strategy, (state.decisionsByStrategy.get(strategy) ?? 0) + 1);
   state.decisionsByCollector.set(collector.id, (state.decisionsByCollector.get(collector.id) ?? 0) + 1);
   out.push(
@@ -89,7 +89,7 @@ function assign(state: CoreState, task: Task, candidates: Collector[], nowMs: nu
         attempt: task.attempt,
         atMs: nowMs,
         collectorId: collector.id,
-        readyMs: undefined,
+        readyAtMs: undefined,
         error: task.lastError,
         excluded: task.excluded,
         result: undefined,

@@ -12,7 +12,7 @@ export function checkInvariants(state: CoreState): void {
   for (const task of state.tasks.values()) {
     const { phase, spec } = task;
     assert(!isTerminal(phase.state), `I3: ended task ${spec.id} is still among the live ones`);
-    assert(!state.finished.has(spec.id), `I3: task ${spec.id} is live and ended`);
+    assert(!state.ended.has(spec.id), `I3: task ${spec.id} is live and ended`);
     assert(
       task.attempt <= spec.maxRetries + 1,
       `I5: task ${spec.id} had ${task.attempt} attempts of ${spec.maxRetries + 1}`,

@@ -41,7 +41,7 @@ export function register(
   state.collectorOfSession.set(to.session, collector);
   unlinkClasses(collector);
   for (const cls of state.classes.values()) linkClass(collector, cls);
-  const kept = offer.leases.filter(({ task_id, attempt }) => adopt(state, collector, task_id, attempt, nowMs));
+  const kept = offer.leases.filter(({ task_id, attempt }) => reclaim(state, collector, task_id, attempt, nowMs));
   heard(state, collector, offer.status, offer.status_reason, nowMs, out);
   if (holder === undefined)
     out.push({
@@ -127,13 +127,13 @@ export function removeDrained(state: CoreState, nowMs: number, out: Output[]): v
  */
 export function silenceDue(state: CoreState, collector: Collector, nowMs: number, out: Output[]): void {
   const { heartbeatMs } = state.limits;
-  const missed = Math.floor((nowMs - collector.lastHeartbeatMs - heartbeatMs / 10) / heartbeatMs);
+  const missed = Math.floor((nowMs - collector.lastHeartbeatAtMs - heartbeatMs / 10) / heartbeatMs);
   if (missed >= 2) {
     if (collector.status !== 'draining')
       setStatus(
         collector,
         'failing',
-        `no heartbeat for ${Math.round((nowMs - collector.lastHeartbeatMs) / 1000)} s`,
+        `no heartbeat for ${Math.round((nowMs - collector.lastHeartbeatAtMs) / 1000)} s`,
         nowMs,
         out,
       );
@@ -147,7 +147,7 @@ export function silenceDue(state: CoreState, collector: Collector, nowMs: number
 }
 
 function missedAtMs(state: CoreState, collector: Collector, missed: number): number {
-  return collector.lastHeartbeatMs + missed * state.limits.heartbeatMs + state.limits.heartbeatMs / 10;
+  return collector.lastHeartbeatAtMs + missed * state.limits.heartbeatMs + state.limits.heartbeatMs / 10;
 }
 
 function newCollector(offer: Extract<Input, { kind: 'register' }>['offer'], session: number, nowMs: number): Collector {
@@ -160,12 +160,12 @@ function newCollector(offer: Extract<Input, { kind: 'register' }>['offer'], sess
     offer,
     status: offer.status,
     reason: offer.status_reason,
-    statusSinceMs: nowMs,
-    lastHeartbeatMs: nowMs,
+    statusChangedAtMs: nowMs,
+    lastHeartbeatAtMs: nowMs,
     cpuPercent: undefined,
     rssBytes: undefined,
     tasks: new Map(),
-    lastAssignedMs: 0,
+    lastAssignedAtMs: 0,
     completed: 0,
     failed: 0,
     classes: new Set(),
@@ -180,7 +180,7 @@ function heard(
   nowMs: number,
   out: Output[],
 ): void {
-  collector.lastHeartbeatMs = nowMs;
+  collector.lastHeartbeatAtMs = nowMs;
   state.deadlines.set(collector, missedAtMs(state, collector, 1));
   if (collector.status !== 'draining') setStatus(collector, status, reason, nowMs, out);
   for (const cls of collector.classes) if (cls.size > 0) state.dirty.add(cls);
@@ -190,12 +190,12 @@ function setStatus(collector: Collector, status: CollectorStatus, reason: string
   collector.reason = reason;
   if (collector.status === status) return;
   collector.status = status;
-  collector.statusSinceMs = nowMs;
+  collector.statusChangedAtMs = nowMs;
   out.push({ kind: 'collector_changed', id: collector.id, type: collector.offer.collector_type, status, reason });
 }
 
 /** After a broker restart: the collector is back and still at work on this attempt. */
-function adopt(state: CoreState, collector: Collector, taskId: string, attempt: number, nowMs: number): boolean {
+function reclaim(state: CoreState, collector: Collector, taskId: string, attempt: number, nowMs: number): boolean {
   const task = state.tasks.get(taskId);
   if (task?.phase.state !== 'in_progress' || task.attempt !== attempt || task.phase.collectorId !== collector.id)
     return false;

@@ -2,7 +2,7 @@
 import type { Fault } from '../protocol/fault.ts';
 import { defaultLimits, type Limits } from '../protocol/limits.ts';
 import type { ParamsParsed } from '../protocol/message.ts';
-import type { CollectorRegisterParsed, Submitted, Totals } from '../protocol/shape.ts';
+import type { CollectorRegisterParsed, Submitted, Totals } from '../protocol/schema.ts';
 import { uuidTimeMs } from '../protocol/uuid.ts';
 import { Deadlines, type Due } from '../time/deadlines.ts';
 import type { Collector, CollectorStatus } from './collector.ts';
@@ -26,7 +26,7 @@ export type Input =
     }
   | { readonly kind: 'cancel'; readonly to: ReplyTo; readonly id: string; readonly reason: string }
   | { readonly kind: 'wait'; readonly to: ReplyTo; readonly id: string; readonly deadlineMs: number }
-  | { readonly kind: 'forget_reply'; readonly to: ReplyTo }
+  | { readonly kind: 'cancel_wait'; readonly to: ReplyTo }
   | { readonly kind: 'register'; readonly to: ReplyTo; readonly offer: CollectorRegisterParsed }
   | { readonly kind: 'heartbeat'; readonly to: ReplyTo; readonly said: ParamsParsed<'collector.heartbeat'> }
   | { readonly kind: 'deregister'; readonly to: ReplyTo; readonly force: boolean; readonly reason: string }
@@ -110,9 +110,9 @@ export interface CoreState {
   /** Every task that has not ended. */
   readonly tasks: Map<string, Task>;
   /** The latest ended ones, id to state, so that a late duplicate or wait is answered without the store. */
-  readonly finished: Map<string, TaskState>;
+  readonly ended: Map<string, TaskState>;
   /** An id whose time is not after this may belong to an ended task that is not in `finished`; only the store can tell. */
-  forgottenUntilMs: number;
+  dedupeHorizonMs: number;
   readonly classes: Map<string, TaskClass>;
   /** Classes that may have a task to hand out now. */
   readonly dirty: Set<TaskClass>;
@@ -133,17 +133,17 @@ export interface CoreState {
   stopping: boolean;
 }
 
-const finishedMax = 20_000;
+const endedMax = 20_000;
 const classesMax = 1000;
 
-export function newState(options: { seed?: number; limits?: Limits; forgottenUntilMs?: number } = {}): CoreState {
+export function newState(options: { seed?: number; limits?: Limits; dedupeHorizonMs?: number } = {}): CoreState {
   return {
     limits: options.limits ?? defaultLimits,
     random: { seed: options.seed ?? 1 },
     nextSeq: 1,
     tasks: new Map(),
-    finished: new Map(),
-    forgottenUntilMs: options.forgottenUntilMs ?? 0,
+    ended: new Map(),
+    dedupeHorizonMs: options.dedupeHorizonMs ?? 0,
     classes: new Map(),
     dirty: new Set(),
     collectors: new Map(),
@@ -159,11 +159,11 @@ export function newState(options: { seed?: number; limits?: Limits; forgottenUnt
     operations: new Map(),
     totals: {
       submitted: 0,
-      distributed: 0,
+      assigned: 0,
       completed: 0,
       failed_attempts: 0,
       retried: 0,
-      returned: 0,
+      requeued: 0,
       dead_lettered: 0,
       cancelled: 0,
     },
@@ -203,7 +203,7 @@ export function classOf(state: CoreState, spec: TaskSpec, excluded: readonly str
   const key = classKey(spec, excluded);
   let cls = state.classes.get(key);
   if (cls === undefined) {
-    if (state.classes.size >= classesMax) forgetEmptyClasses(state);
+    if (state.classes.size >= classesMax) pruneClasses(state);
     cls = newClass(key, spec, excluded);
     state.classes.set(key, cls);
     for (const collector of state.collectors.values()) linkClass(collector, cls);
@@ -224,7 +224,7 @@ export function unlinkClasses(collector: Collector): void {
   collector.classes.clear();
 }
 
-function forgetEmptyClasses(state: CoreState): void {
+function pruneClasses(state: CoreState): void {
   for (const [key, cls] of state.classes) {
     if (cls.size > 0) continue;
     state.classes.delete(key);
@@ -242,13 +242,13 @@ export function queueTask(state: CoreState, task: Task): void {
 }
 
 /** Remembers an ended task for a while, in bounded memory. */
-export function rememberFinished(state: CoreState, id: string, ended: TaskState): void {
-  state.finished.set(id, ended);
-  if (state.finished.size <= finishedMax) return;
-  const forgotten = state.finished.keys().next().value!;
-  state.finished.delete(forgotten);
+export function rememberEnded(state: CoreState, id: string, ended: TaskState): void {
+  state.ended.set(id, ended);
+  if (state.ended.size <= endedMax) return;
+  const forgotten = state.ended.keys().next().value!;
+  state.ended.delete(forgotten);
   // The time in the id, not the time of the submit: a caller's clock may run ahead.
-  state.forgottenUntilMs = Math.max(state.forgottenUntilMs, uuidTimeMs(forgotten));
+  state.dedupeHorizonMs = Math.max(state.dedupeHorizonMs, uuidTimeMs(forgotten));
 }
 
 /** Rebuilds the state from what the store kept. In-progress tasks wait a grace for their collectors to come back. */
@@ -272,7 +272,7 @@ export function recover(
       dueIndex: -1,
       spec: kept.spec,
       seq: kept.seq,
-      submittedMs: kept.submittedMs,
+      submittedAtMs: kept.submittedAtMs,
       attempt: kept.attempt,
       phase: { state: 'pending' },
       excluded: kept.excluded,
@@ -286,17 +286,17 @@ export function recover(
       continue;
     }
     if (kept.state === 'retrying') {
-      task.phase = { state: 'retrying', readyMs: kept.readyMs ?? nowMs };
-      state.deadlines.set(task, kept.readyMs ?? nowMs);
+      task.phase = { state: 'retrying', readyAtMs: kept.readyAtMs ?? nowMs };
+      state.deadlines.set(task, kept.readyAtMs ?? nowMs);
     } else {
-      const untilMs = nowMs + state.limits.adoptGraceMs;
+      const untilMs = nowMs + state.limits.reclaimGraceMs;
       task.phase = {
         state: 'in_progress',
         collector: undefined,
         collectorId: kept.collectorId ?? '',
-        startedMs: kept.atMs,
-        leaseUntilMs: untilMs,
-        cancelSentMs: undefined,
+        startedAtMs: kept.atMs,
+        leaseEndsAtMs: untilMs,
+        cancelSentAtMs: undefined,
       };
       state.deadlines.set(task, untilMs);
     }

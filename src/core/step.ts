@@ -3,7 +3,7 @@ import { attemptDue, backoffOver, complete, failed } from './attempt.ts';
 import { dispatch, strategyFor } from './dispatch.ts';
 import { deregister, heartbeat, register, removeDrained, sessionClosed, silenceDue } from './registry.ts';
 import type { CoreState, Input, Output } from './state.ts';
-import { cancel, forgetReply, submit, wait, waitDue } from './submit.ts';
+import { cancel, cancelWait, submit, wait, waitDue } from './submit.ts';
 import { routingView } from './view.ts';
 
 type Handler<K extends Input['kind']> = (
@@ -22,7 +22,7 @@ const handlers = {
   heartbeat,
   deregister,
   wait: (state, input, _nowMs, out) => wait(state, input, out),
-  forget_reply: (state, input) => forgetReply(state, input.to),
+  cancel_wait: (state, input) => cancelWait(state, input.to),
   session_closed: (state, input, nowMs, out) => sessionClosed(state, input.session, nowMs, out),
   route: (state, input, _nowMs, out) => {
     const { operation, strategy, to } = input;
@@ -43,7 +43,7 @@ const handlers = {
 
 export function step(state: CoreState, input: Input, nowMs: number, out: Output[]): void {
   (handlers[input.kind] as Handler<Input['kind']>)(state, input as never, nowMs, out);
-  for (let due = state.deadlines.takeDue(nowMs); due !== undefined; due = state.deadlines.takeDue(nowMs)) {
+  for (let due = state.deadlines.popDue(nowMs); due !== undefined; due = state.deadlines.popDue(nowMs)) {
     if (due.due === 'collector') silenceDue(state, due, nowMs, out);
     else if (due.due === 'waiter') waitDue(state, due, out);
     else if (due.phase.state === 'retrying') backoffOver(state, due, nowMs, out);

@@ -1,5 +1,5 @@
 /** Routing strategies: which of the candidates gets the task. Candidates are never empty, and stand in order of id. */
-import type { strategyNames } from '../protocol/shape.ts';
+import type { strategyNames } from '../protocol/schema.ts';
 import type { Collector } from './collector.ts';
 
 export type StrategyName = (typeof strategyNames)[number];
@@ -16,7 +16,7 @@ export const strategies: Record<StrategyName, Strategy> = {
   least_loaded: (candidates) =>
     candidates.reduce((best, other) =>
       other.tasks.size < best.tasks.size ||
-      (other.tasks.size === best.tasks.size && other.lastAssignedMs < best.lastAssignedMs)
+      (other.tasks.size === best.tasks.size && other.lastAssignedAtMs < best.lastAssignedAtMs)
         ? other
         : best,
     ),

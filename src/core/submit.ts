@@ -1,6 +1,6 @@
 /** Tasks coming in, being waited for, and being called off. */
 import { type Fault, fault, isFault } from '../protocol/fault.ts';
-import type { Submitted } from '../protocol/shape.ts';
+import type { Submitted } from '../protocol/schema.ts';
 import { finish } from './attempt.ts';
 import { dispatch } from './dispatch.ts';
 import { dequeue, type TaskClass, tasksBefore } from './queue.ts';
@@ -91,7 +91,7 @@ export function waitDue(state: CoreState, waiter: Waiter, out: Output[]): void {
 }
 
 /** The caller cancelled its request; only a wait can still be open. */
-export function forgetReply(state: CoreState, to: { session: number; id: number }): void {
+export function cancelWait(state: CoreState, to: { session: number; id: number }): void {
   for (const waiters of state.waiters.values())
     for (const waiter of waiters)
       if (waiter.to.session === to.session && waiter.to.id === to.id) dropWaiter(state, waiter);
@@ -110,7 +110,7 @@ function accept(
   nowMs: number,
   out: Output[],
 ): { task: Task; before: number } | Submitted | Fault {
-  const known = state.tasks.get(spec.id)?.phase.state ?? state.finished.get(spec.id);
+  const known = state.tasks.get(spec.id)?.phase.state ?? state.ended.get(spec.id);
   if (known !== undefined) return { id: spec.id, state: known, duplicate: true };
   if (state.stopping)
     return fault('shutting_down', 'The broker is stopping and takes no new tasks.', { retry_after_ms: 1000 });
@@ -125,7 +125,7 @@ function accept(
     dueIndex: -1,
     spec,
     seq: state.nextSeq++,
-    submittedMs: nowMs,
+    submittedAtMs: nowMs,
     attempt: 0,
     phase: { state: 'pending' },
     excluded: [],
@@ -137,7 +137,7 @@ function accept(
   state.totals.submitted++;
   queueTask(state, task);
   out.push(
-    { kind: 'record', record: { kind: 'submitted', seq: task.seq, spec, submittedMs: nowMs } },
+    { kind: 'record', record: { kind: 'submitted', seq: task.seq, spec, submittedAtMs: nowMs } },
     { kind: 'task_moved', spec, state: 'pending', attempt: 0, collectorId: undefined },
   );
   return { task, before: tasksBefore(task) };
@@ -176,7 +176,7 @@ export const servable = (cls: TaskClass, priority: number): boolean =>
   cls.collectors.some(({ offer }) => offer.priority_levels.some(([low, high]) => priority >= low && priority <= high));
 
 function refuseEnded(state: CoreState, to: { session: number; id: number }, id: string, out: Output[]): void {
-  const ended = state.finished.get(id);
+  const ended = state.ended.get(id);
   const outcome =
     ended !== undefined && isTerminal(ended)
       ? fault('wrong_state', `Task ${id} is already ${ended}.`, { state: ended })

@@ -9,7 +9,7 @@
  */
 import assert from 'node:assert/strict';
 import type { Params } from '../protocol/message.ts';
-import type { AttemptOutcome } from '../protocol/shape.ts';
+import type { AttemptOutcome } from '../protocol/schema.ts';
 import type { Due } from '../time/deadlines.ts';
 import type { Collector } from './collector.ts';
 import type { TaskClass } from './queue.ts';
@@ -20,11 +20,11 @@ export type Phase =
       readonly state: 'in_progress';
       readonly collector: Collector | undefined;
       readonly collectorId: string;
-      readonly startedMs: number;
-      leaseUntilMs: number;
-      cancelSentMs: number | undefined;
+      readonly startedAtMs: number;
+      leaseEndsAtMs: number;
+      cancelSentAtMs: number | undefined;
     }
-  | { readonly state: 'retrying'; readonly readyMs: number }
+  | { readonly state: 'retrying'; readonly readyAtMs: number }
   | { readonly state: 'completed' }
   | { readonly state: 'dead_letter' }
   | { readonly state: 'cancelled' };
@@ -72,7 +72,7 @@ export interface Task extends Due {
   readonly spec: TaskSpec;
   /** Order of acceptance; unique for the life of the store. */
   readonly seq: number;
-  readonly submittedMs: number;
+  readonly submittedAtMs: number;
   /** How often it was handed out; also the fencing token of the latest attempt. */
   attempt: number;
   phase: Phase;
@@ -93,7 +93,7 @@ export function move(task: Task, phase: Phase): void {
 
 /** What must be on disk before anybody is told. The store's port takes these. */
 export type StoreRecord =
-  | { readonly kind: 'submitted'; readonly seq: number; readonly spec: TaskSpec; readonly submittedMs: number }
+  | { readonly kind: 'submitted'; readonly seq: number; readonly spec: TaskSpec; readonly submittedAtMs: number }
   | {
       readonly kind: 'moved';
       readonly seq: number;
@@ -101,7 +101,7 @@ export type StoreRecord =
       readonly attempt: number;
       readonly atMs: number;
       readonly collectorId: string | undefined;
-      readonly readyMs: number | undefined;
+      readonly readyAtMs: number | undefined;
       readonly error: TaskError | undefined;
       readonly excluded: readonly string[];
       readonly result: Uint8Array | undefined;
@@ -111,24 +111,24 @@ export type StoreRecord =
       readonly seq: number;
       readonly attempt: number;
       readonly collectorId: string;
-      readonly startedMs: number;
-      readonly endedMs: number;
+      readonly startedAtMs: number;
+      readonly endedAtMs: number;
       readonly outcome: AttemptOutcome;
       readonly error: TaskError | undefined;
     }
   | { readonly kind: 'setting'; readonly key: string; readonly value: string }
-  | { readonly kind: 'forget'; readonly finishedBeforeMs: number };
+  | { readonly kind: 'purge'; readonly endedBeforeMs: number };
 
 /** A task that has not ended, as the store gives it back. */
 export interface StoredTask {
   readonly seq: number;
   readonly spec: TaskSpec;
-  readonly submittedMs: number;
+  readonly submittedAtMs: number;
   readonly state: TaskState;
   readonly attempt: number;
   readonly atMs: number;
   readonly collectorId: string | undefined;
-  readonly readyMs: number | undefined;
+  readonly readyAtMs: number | undefined;
   readonly error: TaskError | undefined;
   readonly excluded: readonly string[];
 }

@@ -1,5 +1,5 @@
 /** What the core shows of itself: plain values in the shapes of the message table. */
-import type { CollectorView, QueueView, RoutingView } from '../protocol/shape.ts';
+import type { CollectorView, QueueView, RoutingView } from '../protocol/schema.ts';
 import { type Collector, confidence } from './collector.ts';
 import type { CoreState } from './state.ts';
 import { servable } from './submit.ts';
@@ -27,12 +27,12 @@ export function collectorView(state: CoreState, collector: Collector, nowMs: num
     metadata: offer.metadata,
     status: collector.status,
     status_reason: collector.reason,
-    status_since_ms: collector.statusSinceMs,
+    status_changed_at_ms: collector.statusChangedAtMs,
     tasks: collector.tasks.size,
     max_concurrent_tasks: offer.max_concurrent_tasks,
     completed: collector.completed,
     failed: collector.failed,
-    last_heartbeat_ms: collector.lastHeartbeatMs,
+    last_heartbeat_at_ms: collector.lastHeartbeatAtMs,
     ...(collector.cpuPercent === undefined ? {} : { cpu_percent: collector.cpuPercent }),
     ...(collector.rssBytes === undefined ? {} : { rss_bytes: collector.rssBytes }),
     confidence: confidence(collector, nowMs, 2 * state.limits.heartbeatMs),
@@ -53,7 +53,7 @@ export function queueViews(state: CoreState): QueueView[] {
   for (const cls of state.classes.values()) {
     for (const level of cls.levels) {
       const first = cls.pending.get(level)![0]!;
-      oldest.set(cls.operation, Math.min(first.submittedMs, oldest.get(cls.operation) ?? Number.POSITIVE_INFINITY));
+      oldest.set(cls.operation, Math.min(first.submittedAtMs, oldest.get(cls.operation) ?? Number.POSITIVE_INFINITY));
       if (!servable(cls, level)) unservable.add(cls.operation);
     }
   }
@@ -70,7 +70,7 @@ export function queueViews(state: CoreState): QueueView[] {
       completed: counts.completed,
       failed: counts.failed,
       dead_letter: counts.deadLetter,
-      ...(oldest.has(operation) ? { oldest_ms: oldest.get(operation)! } : {}),
+      ...(oldest.has(operation) ? { oldest_at_ms: oldest.get(operation)! } : {}),
       ...(unservable.has(operation) ? { warning: 'no_capable_collector' as const } : {}),
     }));
 }

@@ -3,7 +3,7 @@ import { faultTable } from '../protocol/fault.ts';
 import { encodeFrame, encodePublish, Kind, kindTable, protocolVersion } from '../protocol/frame.ts';
 import { limitTable } from '../protocol/limits.ts';
 import { collectorMethods, methodTable } from '../protocol/message.ts';
-import { statusTopic } from '../protocol/shape.ts';
+import { statusTopic } from '../protocol/schema.ts';
 import { accessRules } from '../protocol/topic.ts';
 import { example, header, heading, page, paragraph, subheading, term } from './roff.ts';
 import { fieldsOf } from './shape.ts';
@@ -81,7 +81,7 @@ export function protocolPage(version: string): string {
     term('control.broker.shutdown', 'the broker begins to stop'),
     subheading('Two qualities'),
     paragraph(
-      'A publish (kind 2) is forwarded at once or, for a subscriber that is over its outbound limit, lost and counted. A publish with a receipt (kind 3) carries a sequence that grows from message to message; it waits for full subscribers, and one that stays full past the grace is disconnected with slow_subscriber. A receipt [4, sequence, subscribers] is cumulative: every such publish after the last receipt, up to sequence, was handed to that many subscribers each. A fourth element is the fault for which the publish of exactly this sequence was refused; sequence 0 stands for a realtime one.',
+      'A publish (kind 2) is forwarded at once or, for a subscriber that is over its outbound limit, lost and counted. A publish with a ack (kind 3) carries a sequence that grows from message to message; it waits for full subscribers, and one that stays full past the grace is disconnected with slow_consumer. A ack [4, sequence, subscribers] is cumulative: every such publish after the last ack, up to sequence, was handed to that many subscribers each. A fourth element is the fault for which the publish of exactly this sequence was refused; sequence 0 stands for a realtime one.',
     ),
     paragraph(
       'The broker does not look into bodies. A body that cannot be decoded is the fault of its sender: drop that message and go on.',

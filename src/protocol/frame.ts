@@ -17,8 +17,8 @@ export const Kind = {
   hello: 0,
   welcome: 1,
   publish: 2,
-  publishReceipted: 3,
-  receipt: 4,
+  publishConfirmed: 3,
+  ack: 4,
   request: 5,
   reply: 6,
   chunk: 7,
@@ -49,23 +49,23 @@ export const kindTable: Record<
     from: 'both',
     summary: 'Realtime: forwarded byte for byte; lost for a subscriber that is over its outbound limit.',
   },
-  publishReceipted: {
+  publishConfirmed: {
     elements: 'sequence, topic, body [, headers]',
     from: 'both',
     summary:
-      'Processed: waits for slow subscribers and is answered by a receipt. Subscribers get it as it came and ignore the sequence.',
+      'Confirmed: waits for slow subscribers and is answered by an ack. Subscribers get it as it came and ignore the sequence.',
   },
-  receipt: {
+  ack: {
     elements: 'sequence, subscribers',
     from: 'broker',
     summary:
-      'Cumulative: every publish after the previous receipt up to `sequence` was handed to that many subscribers each.',
+      'Cumulative: every publish after the previous ack up to `sequence` was handed to that many subscribers each.',
   },
   request: {
-    elements: 'id, target, method, params, deadline_ms [, headers]',
+    elements: 'id, target, method, params [, timeout_ms]',
     from: 'both',
     summary:
-      'A call. `target` is "broker", a collector id, or "any:" and an operation. `deadline_ms` 0 means the default.',
+      'A call. `target` is "broker", a collector id, or "any:" and an operation. `timeout_ms` 0 means the default.',
   },
   reply: {
     elements: 'id, status, body',

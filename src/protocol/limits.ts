@@ -1,54 +1,89 @@
 /**
- * Every limit of deye, in one place, each with its unit in the name of the row.
- * A row is the default; `deye.yaml` (section `limits`) or DEYE_LIMITS_* may override the ones marked configurable.
+ * Every limit of deye, in one place. A row holds the default and its unit; the section `limits` of deye.yaml (by its
+ * name in snake_case, `pending_max`) or DEYE_LIMITS_PENDING_MAX override the configurable ones.
  */
 export interface LimitRow {
   readonly value: number;
-  readonly unit: 'bytes' | 'ms' | 'count' | 'levels' | 'chars';
+  readonly unit: 'bytes' | 'ms' | 'count' | 'levels';
   readonly configurable: boolean;
   readonly summary: string;
+  /** The largest value that may be configured. */
+  readonly most: number;
 }
 
-const row = (value: number, unit: LimitRow['unit'], summary: string, configurable = true): LimitRow => ({
-  value,
-  unit,
-  summary,
-  configurable,
-});
+const row = (
+  value: number,
+  unit: LimitRow['unit'],
+  summary: string,
+  { configurable = true, most = Number.MAX_SAFE_INTEGER }: { configurable?: boolean; most?: number } = {},
+): LimitRow => ({ value, unit, summary, configurable, most });
+
+const fixed = { configurable: false };
+const mib = 1024 * 1024;
+const day = 24 * 3_600_000;
 
 export const limitTable = {
-  frameBytesMax: row(16 * 1024 * 1024, 'bytes', 'largest frame, its length prefix not counted'),
-  helloBytesMax: row(4096, 'bytes', 'largest frame before a valid hello', false),
-  payloadBytesMax: row(10 * 1024 * 1024, 'bytes', 'largest payload or result of a task, encoded'),
-  decodeDepthMax: row(64, 'levels', 'deepest nesting of a decoded value', false),
-  topicBytesMax: row(255, 'bytes', 'longest topic or pattern', false),
-  topicSegmentsMax: row(8, 'count', 'most segments in a topic or pattern', false),
-  subscriptionsMax: row(1000, 'count', 'most patterns one session may hold'),
-  connectionsMax: row(1000, 'count', 'most connections at once (at most 10,000)'),
+  // frames and values
+  frameBytesMax: row(16 * mib, 'bytes', 'largest frame, its length prefix not counted'),
+  helloBytesMax: row(4096, 'bytes', 'largest frame before a valid hello', fixed),
+  payloadBytesMax: row(10 * mib, 'bytes', 'largest payload or result of a task, encoded'),
+  decodeDepthMax: row(64, 'levels', 'deepest nesting of a decoded value', fixed),
+  topicBytesMax: row(255, 'bytes', 'longest topic or pattern', fixed),
+  topicSegmentsMax: row(8, 'count', 'most segments in a topic or pattern', fixed),
+
+  // sessions
+  connectionsMax: row(1000, 'count', 'most connections at once', { most: 10_000 }),
   handshakeMs: row(2000, 'ms', 'time a new connection has to say hello'),
   pingMs: row(15_000, 'ms', 'silence after which a session is pinged'),
   idleMs: row(30_000, 'ms', 'silence after which a session is dropped'),
-  outboundBytesMax: row(8 * 1024 * 1024, 'bytes', 'unsent bytes one session may cause before it counts as slow'),
-  slowGraceMs: row(
-    10_000,
-    'ms',
-    'how long a slow subscriber may hold up a processed publish before it is disconnected',
+  outboundBytesMax: row(
+    8 * mib,
+    'bytes',
+    'bytes kept for a session that it has not read; beyond them it is not served and loses realtime messages',
   ),
-  callMsDefault: row(30_000, 'ms', 'deadline of a call that names none', false),
-  callMsMax: row(300_000, 'ms', 'longest deadline of a call', false),
+  slowGraceMs: row(10_000, 'ms', 'how long a session may stay over its outbound limit before it is disconnected'),
+  stallMs: row(10, 'ms', 'longest pause of a realtime publisher for a full subscriber that is reading'),
+  stallRecentMs: row(100, 'ms', 'a subscriber is reading when it took bytes within this time', fixed),
+  refusalsMax: row(100, 'count', 'refused realtime publishes that one session is told of', fixed),
+
+  // subscriptions and calls
+  subscriptionsMax: row(1000, 'count', 'most patterns one session may hold, and as many excluded ones'),
+  subscriptionsTotalMax: row(100_000, 'count', 'most patterns of all sessions'),
+  routesMax: row(10_000, 'count', 'topics whose subscribers are remembered'),
+  callMsDefault: row(30_000, 'ms', 'timeout of a request that names none', fixed),
+  callMsMax: row(300_000, 'ms', 'longest timeout of a call', fixed),
   callsMax: row(10_000, 'count', 'most calls in flight at once'),
+  callsPerSessionMax: row(1000, 'count', 'most calls in flight that one session makes'),
+
+  // waiting tasks
   pendingMax: row(100_000, 'count', 'most waiting tasks; beyond it a submit is refused with queue_full'),
-  batchMax: row(1000, 'count', 'most tasks in one batch submit', false),
+  pendingBytesMax: row(1024 * mib, 'bytes', 'most bytes of waiting payloads; beyond it a submit is refused'),
+  operationsMax: row(10_000, 'count', 'most operations with tasks, settings or history; idle ones are dropped first'),
+  classesMax: row(1000, 'count', 'empty task classes that are kept for the next task of their kind'),
+  batchMax: row(1000, 'count', 'most tasks in one batch submit', fixed),
+  waitsMax: row(1000, 'count', 'most waits and task reads that one session may have open'),
+  waitsTotalMax: row(100_000, 'count', 'most open waits of all sessions'),
+  waitMsMax: row(3_600_000, 'ms', 'longest timeout of a wait; a client that wants longer waits again'),
+  endedIdsMax: row(20_000, 'count', 'ended tasks whose ids are kept in memory; older ones are looked up'),
+  snapshotRowsMax: row(200, 'count', 'operations listed in a snapshot, the busiest first'),
+
+  // attempts
   leaseMs: row(30_000, 'ms', 'lease of an attempt; renewed by every heartbeat'),
   heartbeatMs: row(15_000, 'ms', 'interval of heartbeats; two missed ones return the tasks'),
   taskTimeoutMs: row(30_000, 'ms', 'default time limit of one attempt'),
   cancelGraceMs: row(5000, 'ms', 'time a collector has after a cancel before the attempt is failed'),
-  adoptGraceMs: row(5000, 'ms', 'time a collector has after a broker restart to come back for its tasks'),
+  reclaimGraceMs: row(5000, 'ms', 'time a collector has after a broker restart to come back for its tasks'),
   retriesMax: row(3, 'count', 'default number of retries of a task'),
   backoffBaseMs: row(5000, 'ms', 'default base of the retry backoff'),
   backoffCapMs: row(3_600_000, 'ms', 'default cap of the retry backoff'),
   collectorTasksMax: row(100, 'count', 'most tasks one collector may hold, whatever it asks for'),
-  retentionMs: row(7 * 24 * 3_600_000, 'ms', 'how long finished tasks are kept'),
+
+  // what is kept
+  retentionMs: row(7 * day, 'ms', 'how long completed and cancelled tasks are kept'),
+  deadLetterRetentionMs: row(30 * day, 'ms', 'how long dead letters are kept'),
+  logBytesMax: row(16 * mib, 'bytes', 'size at which the log of a background broker is rotated'),
+  logFilesMax: row(5, 'count', 'log files that are kept, the current one counted'),
+  outputLineBytesMax: row(65_536, 'bytes', 'longest line of a supervised collector that is logged; the rest is cut'),
   stopGraceMs: row(30_000, 'ms', 'how long a graceful stop lets attempts in progress finish'),
 } as const satisfies Record<string, LimitRow>;
 
@@ -58,3 +93,6 @@ export type Limits = { readonly [name in LimitName]: number };
 export const defaultLimits: Limits = Object.fromEntries(
   Object.entries(limitTable).map(([name, { value }]) => [name, value]),
 ) as Limits;
+
+/** `pendingMax` as people write it: `pending_max`. */
+export const limitKey = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

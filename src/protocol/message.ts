@@ -1,78 +1,106 @@
 /**
- * The conversation: every request, who may say it, and the shapes of its params and its reply. Types, validation,
- * dispatch, `--json` shapes, deye-protocol(7) and the fuzz corpus derive from this table. Publishes and the calls
- * between programs are the hot plane and are described in `frame.ts`.
+ * The conversation: every request, who may say it, and the schemas of its params and its reply. Types, validation,
+ * dispatch and deye-protocol(7) derive from this table, and while the tests run every reply and fault is held against
+ * its row. Publishes and the calls between programs are the hot plane and are described in `frame.ts`.
  */
 import { z } from 'zod';
+import type { FaultCode } from './fault.ts';
 import { limitTable } from './limits.ts';
 import {
+  bodyNames,
   collectorStatuses,
-  collectorView,
-  count,
-  faultShape,
-  health,
-  identifier,
-  ms,
-  operationName,
+  collectorViewSchema,
+  countSchema,
+  failureSchema,
+  faultSchema,
+  healthSchema,
+  heartbeatSchema,
+  identifierSchema,
+  leaseSchema,
+  operationNameSchema,
   type Role,
-  register,
+  registrationSchema,
   roles,
-  routingView,
-  snapshot,
-  stateFilter,
-  strategyNames,
-  submitted,
-  taskDetail,
-  taskId,
-  taskStates,
-  taskSubmit,
-  taskSummary,
-} from './shape.ts';
+  routingViewSchema,
+  snapshotSchema,
+  spanMsSchema,
+  stateFilterSchema,
+  stateSchema,
+  submittedSchema,
+  taskDetailSchema,
+  taskIdSchema,
+  taskSubmitSchema,
+  taskSummarySchema,
+} from './schema.ts';
 
-export interface MethodRow<P extends z.ZodType = z.ZodType, R extends z.ZodType = z.ZodType> {
+export interface MethodRow<
+  P extends z.ZodType = z.ZodType,
+  R extends z.ZodType = z.ZodType,
+  D extends boolean = boolean,
+> {
   readonly summary: string;
   readonly roles: readonly Role[];
-  /** Whether the reply waits for a commit. */
-  readonly durable: boolean;
-  readonly faults: readonly string[];
+  /** Whether the reply waits for a commit: such a handler answers through the turn and cannot answer by itself. */
+  readonly durable: D;
+  /** Beside `commonFaults`. */
+  readonly faults: readonly FaultCode[];
   readonly params: P;
   readonly reply: R;
 }
 
-const row = <P extends z.ZodType, R extends z.ZodType>(of: MethodRow<P, R>): MethodRow<P, R> => of;
+const row = <P extends z.ZodType, R extends z.ZodType, const D extends boolean>(
+  of: MethodRow<P, R, D>,
+): MethodRow<P, R, D> => of;
 const everyone = roles;
 const none = z.strictObject({});
 const done = z.object({});
+const reasonSchema = z.string().max(512).default('');
+
+/** Any request may be refused with these. */
+export const commonFaults: readonly FaultCode[] = ['invalid_params', 'not_allowed', 'reply_too_large', 'store_failed'];
+
+/** A call to a collector may be refused by the broker with these; the callee has words of its own. */
+export const callFaults: readonly FaultCode[] = [
+  'not_found',
+  'not_allowed',
+  'no_capable_collector',
+  'too_many_calls',
+  'invalid_params',
+  'collector_gone',
+  'caller_too_slow',
+  'cancelled',
+  'deadline_exceeded',
+];
 
 export const methodTable = {
-  subscribe: row({
+  'topic.subscribe': row({
     summary: 'Adds patterns. Messages that match any of them and none of the excluded ones come once each.',
     roles: everyone,
     durable: false,
-    faults: ['bad_pattern', 'too_many_subscriptions', 'not_allowed'],
+    faults: ['bad_pattern', 'too_many_subscriptions'],
     params: z.strictObject({
       patterns: z.array(z.string()).min(1).max(1000),
       exclude: z.array(z.string()).max(1000).default([]),
     }),
-    reply: z.object({ subscriptions: count }),
+    reply: z.object({ subscriptions: countSchema }),
   }),
-  unsubscribe: row({
+  'topic.unsubscribe': row({
     summary: 'Takes patterns back; unknown ones are ignored.',
     roles: everyone,
     durable: false,
     faults: [],
     params: z.strictObject({ patterns: z.array(z.string()).min(1).max(1000) }),
-    reply: z.object({ subscriptions: count }),
+    reply: z.object({ subscriptions: countSchema }),
   }),
-  health_check: row({
+  'broker.health': row({
     summary: 'How the broker is.',
     roles: everyone,
     durable: false,
     faults: [],
     params: none,
-    reply: health,
+    reply: healthSchema,
   }),
-  get_capabilities: row({
+  'broker.capabilities': row({
     summary: 'What can be asked of this broker now: its methods, and the operations that collectors offer.',
     roles: everyone,
     durable: false,
@@ -84,30 +112,30 @@ export const methodTable = {
       features: z.array(z.string()),
     }),
   }),
-  snapshot: row({
+  'broker.snapshot': row({
     summary: 'What `deye top` shows, once.',
     roles: everyone,
     durable: false,
     faults: [],
     params: none,
-    reply: snapshot,
+    reply: snapshotSchema,
   }),
-  shutdown: row({
+  'broker.shutdown': row({
     summary: 'Stops the broker. Graceful lets attempts in progress finish.',
     roles: ['operator'],
     durable: false,
-    faults: ['not_allowed'],
+    faults: [],
     params: z.strictObject({
       type: z.enum(['graceful', 'immediate']).default('graceful'),
-      reason: z.string().max(512).default(''),
+      reason: reasonSchema,
     }),
     reply: z.object({ accepted: z.boolean() }),
   }),
-  'log.level': row({
+  'broker.log_level': row({
     summary: 'Changes the level of the log while running.',
     roles: ['operator'],
     durable: false,
-    faults: ['not_allowed'],
+    faults: [],
     params: z.strictObject({ level: z.enum(['error', 'warn', 'info', 'debug', 'trace']) }),
     reply: z.object({ level: z.string() }),
   }),
@@ -115,63 +143,68 @@ export const methodTable = {
     summary: 'Accepts one task; answered once it is on disk.',
     roles: ['operator', 'collector'],
     durable: true,
-    faults: ['queue_full', 'payload_too_large', 'invalid_params', 'not_allowed'],
-    params: taskSubmit,
-    reply: submitted,
+    faults: ['queue_full', 'payload_too_large', 'too_many_operations', 'broker_stopping'],
+    params: taskSubmitSchema,
+    reply: submittedSchema,
   }),
   'task.submit_batch': row({
     summary: 'Accepts up to 1,000 tasks in one commit, with one outcome each, in their order.',
     roles: ['operator', 'collector'],
     durable: true,
-    faults: ['queue_full', 'payload_too_large', 'invalid_params', 'not_allowed'],
-    params: z.strictObject({ tasks: z.array(taskSubmit).min(1).max(limitTable.batchMax.value) }),
-    reply: z.object({ outcomes: z.array(z.union([submitted, faultShape])) }),
+    faults: ['broker_stopping'],
+    params: z.strictObject({
+      /** Each a map as for task.submit; one that does not fit is refused by itself. */
+      tasks: z.array(z.unknown()).min(1).max(limitTable.batchMax.value),
+    }),
+    reply: z.object({ outcomes: z.array(z.union([submittedSchema, faultSchema])) }),
   }),
-  'task.ls': row({
+  'task.list': row({
     summary:
       'Tasks by filter, newest first, a page at a time. `queued` means pending, `failed` means retrying and dead_letter.',
     roles: everyone,
     durable: false,
-    faults: ['invalid_params'],
+    faults: [],
     params: z.strictObject({
-      state: z.array(stateFilter).default([]),
+      state: z.array(stateFilterSchema).default([]),
       operation: z.string().optional(),
       collector_id: z.string().optional(),
       limit: z.number().int().min(1).max(1000).default(50),
       cursor: z.string().optional(),
     }),
-    reply: z.object({ tasks: z.array(taskSummary), cursor: z.string().optional() }),
+    reply: z.object({ tasks: z.array(taskSummarySchema), cursor: z.string().optional() }),
   }),
   'task.show': row({
-    summary: 'One task with its attempts, payload and result.',
+    summary:
+      'One task with its attempts. Its bodies come when `include` names them; one of them always fits a frame, two may not (reply_too_large).',
     roles: everyone,
     durable: false,
     faults: ['not_found'],
-    params: z.strictObject({ id: taskId }),
-    reply: taskDetail,
+    params: z.strictObject({ id: taskIdSchema, include: z.array(z.enum(bodyNames)).max(2).default([]) }),
+    reply: taskDetailSchema,
   }),
   'task.wait': row({
-    summary: 'As task.show, but answered when the task has ended. The deadline of the request bounds the wait.',
+    summary:
+      'As task.show, but answered when the task has ended. The timeout of the request bounds the wait, at most waitMsMax.',
     roles: everyone,
     durable: false,
-    faults: ['not_found', 'deadline_exceeded'],
-    params: z.strictObject({ id: taskId }),
-    reply: taskDetail,
+    faults: ['not_found', 'too_many_waits', 'deadline_exceeded', 'cancelled'],
+    params: z.strictObject({ id: taskIdSchema, include: z.array(z.enum(bodyNames)).max(2).default(['result']) }),
+    reply: taskDetailSchema,
   }),
   'task.cancel': row({
     summary: 'Cancels a task that waits.',
     roles: ['operator', 'collector'],
     durable: true,
-    faults: ['not_found', 'wrong_state', 'not_allowed'],
-    params: z.strictObject({ id: taskId, reason: z.string().max(512).default('') }),
-    reply: z.object({ id: z.string(), state: z.enum(taskStates) }),
+    faults: ['not_found', 'wrong_state'],
+    params: z.strictObject({ id: taskIdSchema, reason: reasonSchema }),
+    reply: z.object({ id: z.string(), state: stateSchema }),
   }),
   'task.complete': row({
     summary: 'The collector that holds this attempt hands in its result.',
     roles: ['collector'],
     durable: true,
     faults: ['stale_lease', 'payload_too_large', 'not_registered'],
-    params: z.strictObject({ task_id: taskId, attempt: count, result: z.unknown().optional() }),
+    params: leaseSchema.extend({ result: z.unknown().optional() }),
     reply: done,
   }),
   'task.fail': row({
@@ -180,28 +213,22 @@ export const methodTable = {
     roles: ['collector'],
     durable: true,
     faults: ['stale_lease', 'not_registered'],
-    params: z.strictObject({
-      task_id: taskId,
-      attempt: count,
-      error: z.strictObject({ code: z.string().max(64), message: z.string().max(8192) }),
-      next: z.enum(['retry', 'give_up', 'elsewhere']).default('retry'),
-      retry_after_ms: ms.optional(),
-    }),
-    reply: z.object({ state: z.enum(taskStates) }),
+    params: failureSchema,
+    reply: z.object({ state: stateSchema }),
   }),
   'collector.register': row({
     summary:
       'This session is a collector, and what it can do. Tasks then come as publishes on `topic`. The same session may update itself.',
     roles: ['collector'],
     durable: false,
-    faults: ['id_taken', 'invalid_params', 'not_allowed'],
-    params: register,
+    faults: ['id_taken'],
+    params: registrationSchema,
     reply: z.object({
       topic: z.string(),
-      heartbeat_ms: count,
-      lease_ms: count,
-      /** The attempts among `leases` that it may go on with; the others are lost and must be dropped. */
-      kept: z.array(z.object({ task_id: z.string(), attempt: count })),
+      heartbeat_ms: countSchema,
+      lease_ms: countSchema,
+      /** Those of `leases` that it may go on with; the others are lost and must be dropped. */
+      reclaimed: z.array(leaseSchema),
     }),
   }),
   'collector.heartbeat': row({
@@ -209,59 +236,51 @@ export const methodTable = {
     roles: ['collector'],
     durable: false,
     faults: ['not_registered'],
-    params: z.strictObject({
-      sequence: count,
-      leases: z
-        .array(z.strictObject({ task_id: taskId, attempt: count }))
-        .max(10_000)
-        .default([]),
-      cpu_percent: z.number().min(0).optional(),
-      rss_bytes: z.number().min(0).optional(),
-      status: z.enum(['healthy', 'degraded', 'stopped']).default('healthy'),
-      status_reason: z.string().max(512).default(''),
-    }),
-    reply: z.object({ lost: z.array(z.object({ task_id: z.string(), attempt: count })) }),
+    params: heartbeatSchema,
+    reply: z.object({ lost: z.array(leaseSchema) }),
   }),
   'collector.deregister': row({
     summary: 'Takes the collector out. Without `force` it is drained: no new task, and gone when the last one ends.',
     roles: ['collector'],
     durable: false,
     faults: ['not_registered'],
-    params: z.strictObject({ force: z.boolean().default(false), reason: z.string().max(512).default('') }),
-    reply: z.object({ tasks: count }),
+    params: z.strictObject({ force: z.boolean().default(false), reason: reasonSchema }),
+    reply: z.object({ tasks_in_progress: countSchema }),
   }),
-  'collector.ls': row({
+  'collector.list': row({
     summary: 'The collectors, by id.',
     roles: everyone,
     durable: false,
     faults: [],
     params: none,
-    reply: z.object({ collectors: z.array(collectorView) }),
+    reply: z.object({ collectors: z.array(collectorViewSchema) }),
   }),
   'collector.show': row({
     summary: 'One collector and the tasks it holds.',
     roles: everyone,
     durable: false,
     faults: ['not_found'],
-    params: z.strictObject({ collector_id: identifier }),
-    reply: collectorView.extend({
-      holds: z.array(z.object({ task_id: z.string(), operation: z.string(), attempt: count, started_ms: z.number() })),
+    params: z.strictObject({ collector_id: identifierSchema }),
+    reply: collectorViewSchema.extend({
+      holds: z.array(
+        z.object({ task_id: z.string(), operation: z.string(), attempt: countSchema, started_at_ms: countSchema }),
+      ),
     }),
   }),
   'collector.start': row({
     summary: 'Starts a supervised collector that is stopped or quarantined.',
     roles: ['operator'],
     durable: false,
-    faults: ['not_found', 'wrong_state', 'not_allowed'],
-    params: z.strictObject({ collector_id: identifier }),
+    faults: ['not_found', 'wrong_state'],
+    params: z.strictObject({ collector_id: identifierSchema }),
     reply: z.object({ collector_id: z.string(), status: z.enum(collectorStatuses) }),
   }),
   'collector.stop': row({
     summary: 'Stops a supervised collector: asks it, then SIGTERM, then SIGKILL.',
     roles: ['operator'],
     durable: false,
-    faults: ['not_found', 'wrong_state', 'not_allowed'],
-    params: z.strictObject({ collector_id: identifier }),
+    faults: ['not_found', 'wrong_state'],
+    params: z.strictObject({ collector_id: identifierSchema }),
     reply: z.object({ collector_id: z.string(), status: z.enum(collectorStatuses) }),
   }),
   'routing.show': row({
@@ -270,15 +289,16 @@ export const methodTable = {
     durable: false,
     faults: [],
     params: none,
-    reply: routingView,
+    reply: routingViewSchema,
   }),
   'routing.set': row({
-    summary: 'Changes the strategy, for the broker or for one operation, and remembers it.',
+    summary:
+      'Changes the strategy, for the broker or for one operation, and remembers it. routing.show lists the strategies.',
     roles: ['operator'],
     durable: true,
-    faults: ['invalid_params', 'not_allowed'],
-    params: z.strictObject({ strategy: z.enum(strategyNames), operation: operationName.optional() }),
-    reply: routingView,
+    faults: [],
+    params: z.strictObject({ strategy: identifierSchema, operation: operationNameSchema.optional() }),
+    reply: routingViewSchema,
   }),
 } as const satisfies Record<string, MethodRow>;
 
@@ -289,7 +309,7 @@ export type Reply<M extends Method> = z.output<(typeof methodTable)[M]['reply']>
 
 /** What a collector answers when it is called by its id. Names and shapes; the SDK answers all of them. */
 export const collectorMethods = {
-  health_check: { summary: 'How the collector is.', params: none, reply: health },
+  health_check: { summary: 'How the collector is.', params: none, reply: healthSchema },
   get_capabilities: {
     summary: 'What it can do.',
     params: none,
@@ -305,13 +325,13 @@ export const collectorMethods = {
     summary: 'Begins to collect.',
     params: z.strictObject({
       config_overrides: z.record(z.string(), z.unknown()).default({}),
-      startup_timeout_ms: ms.default(30_000),
+      startup_timeout_ms: spanMsSchema.default(30_000),
     }),
     reply: z.object({ state: z.string() }),
   },
   stop_collection: {
     summary: 'Stops collecting; it stays connected and takes no tasks.',
-    params: z.strictObject({ reason: z.string().max(512).default('') }),
+    params: z.strictObject({ reason: reasonSchema }),
     reply: z.object({ state: z.string() }),
   },
   update_config: {
@@ -322,7 +342,7 @@ export const collectorMethods = {
       rollback_on_failure: z.boolean().default(true),
     }),
     reply: z.object({
-      version: count,
+      version: countSchema,
       changed_fields: z.array(z.string()),
       restarted: z.boolean(),
       validated: z.boolean(),
@@ -332,37 +352,41 @@ export const collectorMethods = {
     summary: 'Ends the collector.',
     params: z.strictObject({
       type: z.enum(['graceful', 'immediate', 'emergency']).default('graceful'),
-      graceful_timeout_ms: ms.default(30_000),
+      graceful_timeout_ms: spanMsSchema.default(30_000),
       force_after_timeout: z.boolean().default(true),
-      reason: z.string().max(512).default(''),
+      reason: reasonSchema,
     }),
     reply: z.object({ accepted: z.boolean() }),
   },
 } as const;
 export type CollectorMethod = keyof typeof collectorMethods;
 
-export const helloShape = z.object({
+/** Opens a session. A role is what a client asks for; on the local socket its owner may have any. */
+export const helloSchema = z.object({
   protocol: z.string().max(16),
   name: z.string().min(1).max(128),
   version: z.string().max(64).default(''),
   role: z.enum(roles).default('operator'),
 });
-export type Hello = z.output<typeof helloShape>;
+export type Hello = z.output<typeof helloSchema>;
 
 export interface Welcome {
   readonly protocol: string;
   readonly version: string;
+  /** Opaque, and unique over all starts and machines. */
   readonly session: string;
   readonly limits: { readonly frame_bytes_max: number; readonly ping_ms: number; readonly idle_ms: number };
 }
 
-/** What comes on `control.tasks.{type}.{id}`: a task to do, or the word that an attempt is no longer wanted. */
+/** What comes on `control.tasks.{type}.{id}`: a task to do, or the cancel of an attempt. */
 export interface Assignment {
   readonly kind: 'assign';
   readonly task_id: string;
   readonly operation: string;
-  /** Also the fencing token: an answer must carry it. */
+  /** Counts from 1. */
   readonly attempt: number;
+  /** Fences this attempt: an answer must carry it, and it is never used again. Opaque. */
+  readonly token: string;
   readonly priority: number;
   readonly timeout_ms: number;
   readonly lease_ms: number;
@@ -374,6 +398,6 @@ export interface Assignment {
 export interface AttemptCancel {
   readonly kind: 'cancel';
   readonly task_id: string;
-  readonly attempt: number;
+  readonly token: string;
   readonly reason: string;
 }

@@ -10,7 +10,7 @@
  */
 import { type Fault, fault } from './fault.ts';
 import { limitTable } from './limits.ts';
-import type { Role } from './shape.ts';
+import type { Role } from './schema.ts';
 
 const segmentRule = /^[a-z0-9_-]+$/;
 const reservedRoots = new Set(['system', 'debug']);

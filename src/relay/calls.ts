@@ -141,7 +141,7 @@ export class Calls {
   }
 
   expire(nowMs: number): void {
-    for (let call = this.#deadlines.takeDue(nowMs); call !== undefined; call = this.#deadlines.takeDue(nowMs)) {
+    for (let call = this.#deadlines.popDue(nowMs); call !== undefined; call = this.#deadlines.popDue(nowMs)) {
       this.#cancelAtCallee(call);
       this.#end(call, fault('deadline_exceeded', `${call.target} did not answer before the deadline.`));
     }

@@ -8,7 +8,7 @@
 import { type Fault, fault } from '../protocol/fault.ts';
 import { encodeFrame, Kind, readUint } from '../protocol/frame.ts';
 import { MalformedError } from '../protocol/msgpack.ts';
-import type { Role } from '../protocol/shape.ts';
+import type { Role } from '../protocol/schema.ts';
 import type { Relay } from './relay.ts';
 import type { Route } from './route.ts';
 import type { Subscriber } from './subscription.ts';
@@ -37,8 +37,8 @@ export class Inlet {
   #topicAt = 0;
   #topicLength = 0;
   #sequence = 0;
-  #receiptFor = 0;
-  #receiptCount = 0;
+  #ackFor = 0;
+  #ackCount = 0;
   #refused = 0;
 
   constructor(relay: Relay, publisher: Publisher) {
@@ -70,18 +70,18 @@ export class Inlet {
     }
     this.#sequence = sequence;
     const count = route?.subscribers.length ?? 0;
-    if (this.#receiptFor !== 0 && this.#receiptCount !== count) this.#sendReceipt();
+    if (this.#ackFor !== 0 && this.#ackCount !== count) this.#sendAck();
     if (route === undefined) return true; // refused, and said so
     this.#handRun();
-    this.#receiptFor = sequence;
-    this.#receiptCount = count;
+    this.#ackFor = sequence;
+    this.#ackCount = count;
     return true;
   }
 
   /** Hands over what was taken. Call at the end of every chunk and before any other frame of the session. */
   flush(): void {
     this.#handRun();
-    if (this.#receiptFor !== 0) this.#sendReceipt();
+    if (this.#ackFor !== 0) this.#sendAck();
   }
 
   resume(): void {
@@ -149,16 +149,16 @@ export class Inlet {
     return undefined;
   }
 
-  /** Says that a publish was refused: in the receipt that it asked for, or, for realtime ones, as sequence 0 and at most 100 times. */
+  /** Says that a publish was refused: in the ack that it asked for, or, for realtime ones, as sequence 0 and at most 100 times. */
   #refuse(refusal: Fault, sequence: number): void {
     this.#route = undefined;
     if (sequence === 0 && ++this.#refused > refusalsMax) return;
-    if (this.#receiptFor !== 0) this.#sendReceipt();
-    this.#publisher.self.link.send(encodeFrame([Kind.receipt, sequence, 0, refusal]));
+    if (this.#ackFor !== 0) this.#sendAck();
+    this.#publisher.self.link.send(encodeFrame([Kind.ack, sequence, 0, refusal]));
   }
 
-  #sendReceipt(): void {
-    this.#publisher.self.link.send(encodeFrame([Kind.receipt, this.#receiptFor, this.#receiptCount]));
-    this.#receiptFor = 0;
+  #sendAck(): void {
+    this.#publisher.self.link.send(encodeFrame([Kind.ack, this.#ackFor, this.#ackCount]));
+    this.#ackFor = 0;
   }
 }

@@ -76,7 +76,7 @@ export class Relay {
   }
 
   /** Whether anybody would get a message on this topic; asked before the broker makes one of its own. */
-  heard(topic: string): boolean {
+  hasSubscribers(topic: string): boolean {
     return this.routes.of(topic).subscribers.length > 0;
   }
 

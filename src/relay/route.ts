@@ -4,7 +4,7 @@
  * stands before the map, so that the hot path makes no string.
  */
 import type { Fault } from '../protocol/fault.ts';
-import { type Role, roles } from '../protocol/shape.ts';
+import { type Role, roles } from '../protocol/schema.ts';
 import { eventDomain, publishRefusal, refuseTopic } from '../protocol/topic.ts';
 import type { Subscriber, SubscriptionTrie } from './subscription.ts';
 

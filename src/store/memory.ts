@@ -64,18 +64,18 @@ export class MemoryStore implements Store {
   #apply(record: StoreRecord): void {
     switch (record.kind) {
       case 'submitted': {
-        const { seq, spec, submittedMs } = record;
+        const { seq, spec, submittedAtMs } = record;
         this.#maxSeq = Math.max(this.#maxSeq, seq);
         this.#seqOf.set(spec.id, seq);
         this.#rows.set(seq, {
           seq,
           spec,
-          submittedMs,
+          submittedAtMs,
           state: 'pending',
           attempt: 0,
-          atMs: submittedMs,
+          atMs: submittedAtMs,
           collectorId: undefined,
-          readyMs: undefined,
+          readyAtMs: undefined,
           error: undefined,
           excluded: [],
           attempts: [],
@@ -98,9 +98,9 @@ export class MemoryStore implements Store {
       case 'setting':
         this.#settings.set(record.key, record.value);
         return;
-      case 'forget':
+      case 'purge':
         for (const [seq, row] of this.#rows) {
-          if (!(row.state === 'completed' || row.state === 'cancelled') || row.atMs >= record.finishedBeforeMs)
+          if (!(row.state === 'completed' || row.state === 'cancelled') || row.atMs >= record.endedBeforeMs)
             continue;
           this.#rows.delete(seq);
           this.#seqOf.delete(row.spec.id);

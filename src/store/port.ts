@@ -3,7 +3,7 @@
  * (test/conformance/store.ts) holds both to the same behaviour.
  */
 import type { StoredTask, StoreRecord, TaskError, TaskState } from '../core/task.ts';
-import type { AttemptOutcome } from '../protocol/shape.ts';
+import type { AttemptOutcome } from '../protocol/schema.ts';
 
 export interface Loaded {
   /** Every task that has not ended, in order of acceptance. */
@@ -18,8 +18,8 @@ export interface Loaded {
 export interface StoredAttempt {
   readonly attempt: number;
   readonly collectorId: string;
-  readonly startedMs: number;
-  readonly endedMs: number;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
   readonly outcome: AttemptOutcome;
   readonly error: TaskError | undefined;
 }

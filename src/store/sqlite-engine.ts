@@ -18,16 +18,16 @@ const applicationId = 0x64657965;
 const migrations: readonly string[] = [
   `CREATE TABLE task (
      seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, operation TEXT NOT NULL, priority INTEGER NOT NULL,
-     spec BLOB NOT NULL, crc INTEGER NOT NULL, submitted_ms REAL NOT NULL,
+     spec BLOB NOT NULL, crc INTEGER NOT NULL, submitted_at_ms REAL NOT NULL,
      state TEXT NOT NULL, attempt INTEGER NOT NULL, at_ms REAL NOT NULL,
-     collector TEXT, ready_ms REAL, error BLOB, excluded TEXT) STRICT;
+     collector TEXT, ready_at_ms REAL, error BLOB, excluded TEXT) STRICT;
    CREATE INDEX task_live ON task (seq) WHERE state IN ('pending', 'in_progress', 'retrying');
    CREATE INDEX task_state ON task (state, seq);
    CREATE TABLE payload (seq INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
    CREATE TABLE result (seq INTEGER PRIMARY KEY, body BLOB NOT NULL, crc INTEGER NOT NULL) STRICT;
    CREATE TABLE attempt (
-     seq INTEGER NOT NULL, attempt INTEGER NOT NULL, collector TEXT NOT NULL, started_ms REAL NOT NULL,
-     ended_ms REAL NOT NULL, outcome TEXT NOT NULL, error BLOB, PRIMARY KEY (seq, attempt)) STRICT, WITHOUT ROWID;
+     seq INTEGER NOT NULL, attempt INTEGER NOT NULL, collector TEXT NOT NULL, started_at_ms REAL NOT NULL,
+     ended_at_ms REAL NOT NULL, outcome TEXT NOT NULL, error BLOB, PRIMARY KEY (seq, attempt)) STRICT, WITHOUT ROWID;
    CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
    CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;`,
 ];
@@ -41,12 +41,12 @@ interface TaskRow {
   priority: number;
   spec: Uint8Array;
   crc: number;
-  submitted_ms: number;
+  submitted_at_ms: number;
   state: string;
   attempt: number;
   at_ms: number;
   collector: string | null;
-  ready_ms: number | null;
+  ready_at_ms: number | null;
   error: Uint8Array | null;
   excluded: string | null;
   payload: Uint8Array | null;
@@ -123,8 +123,8 @@ export class SqliteEngine {
       .map((each) => ({
         attempt: Number(each.attempt),
         collectorId: String(each.collector),
-        startedMs: Number(each.started_ms),
-        endedMs: Number(each.ended_ms),
+        startedAtMs: Number(each.started_at_ms),
+        endedAtMs: Number(each.ended_at_ms),
         outcome: String(each.outcome) as StoredAttempt['outcome'],
         error: readError(each.error as Uint8Array | null),
       }));
@@ -216,15 +216,15 @@ export class SqliteEngine {
       begin: db.prepare('BEGIN IMMEDIATE'),
       commit: db.prepare('COMMIT'),
       submit: db.prepare(
-        `INSERT INTO task (seq, id, operation, priority, spec, crc, submitted_ms, state, attempt, at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, 'pending', 0, ?)`,
+        `INSERT INTO task (seq, id, operation, priority, spec, crc, submitted_at_ms, state, attempt, at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, 'pending', 0, ?)`,
       ),
       payload: db.prepare('INSERT INTO payload (seq, body) VALUES (?, ?)'),
       move: db.prepare(
-        'UPDATE task SET state = ?, attempt = ?, at_ms = ?, collector = coalesce(?, collector), ready_ms = ?, error = ?, excluded = ? WHERE seq = ?',
+        'UPDATE task SET state = ?, attempt = ?, at_ms = ?, collector = coalesce(?, collector), ready_at_ms = ?, error = ?, excluded = ? WHERE seq = ?',
       ),
       result: db.prepare('INSERT INTO result (seq, body, crc) VALUES (?, ?, ?)'),
       attempt: db.prepare(
-        'INSERT INTO attempt (seq, attempt, collector, started_ms, ended_ms, outcome, error) VALUES (?, ?, ?, ?, ?, ?, ?)',
+        'INSERT INTO attempt (seq, attempt, collector, started_at_ms, ended_at_ms, outcome, error) VALUES (?, ?, ?, ?, ?, ?, ?)',
       ),
       setting: db.prepare(
         'INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
@@ -245,8 +245,8 @@ export class SqliteEngine {
           priority,
           spec,
           checksum(id, spec, payload),
-          record.submittedMs,
-          record.submittedMs,
+          record.submittedAtMs,
+          record.submittedAtMs,
         );
         run.payload.run(record.seq, payload);
         return;
@@ -259,7 +259,7 @@ export class SqliteEngine {
           record.attempt,
           record.atMs,
           record.collectorId ?? null,
-          record.readyMs ?? null,
+          record.readyAtMs ?? null,
           error,
           excluded,
           record.seq,
@@ -272,8 +272,8 @@ export class SqliteEngine {
           record.seq,
           record.attempt,
           record.collectorId,
-          record.startedMs,
-          record.endedMs,
+          record.startedAtMs,
+          record.endedAtMs,
           record.outcome,
           record.error === undefined ? null : encodeValue(record.error),
         );
@@ -281,8 +281,8 @@ export class SqliteEngine {
       case 'setting':
         run.setting.run(record.key, record.value);
         return;
-      case 'forget':
-        this.#forget(record.finishedBeforeMs);
+      case 'purge':
+        this.#forget(record.endedBeforeMs);
     }
   }
 
@@ -318,12 +318,12 @@ export class SqliteEngine {
     return {
       seq: row.seq,
       spec,
-      submittedMs: row.submitted_ms,
+      submittedAtMs: row.submitted_at_ms,
       state: row.state as TaskState,
       attempt: row.attempt,
       atMs: row.at_ms,
       collectorId: row.collector ?? undefined,
-      readyMs: row.ready_ms ?? undefined,
+      readyAtMs: row.ready_at_ms ?? undefined,
       error: readError(row.error),
       excluded: row.excluded === null ? [] : (JSON.parse(row.excluded) as string[]),
     };

@@ -7,7 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Logger } from 'pino';
 import { type Fault, fault } from '../protocol/fault.ts';
-import type { CollectorView } from '../protocol/shape.ts';
+import type { CollectorView } from '../protocol/schema.ts';
 import { isAlive } from './alive.ts';
 
 export interface Declared {
@@ -43,10 +43,10 @@ interface Child {
   readonly declared: Declared;
   phase: Phase;
   reason: string;
-  sinceMs: number;
+  sinceAtMs: number;
   process: ChildProcess | undefined;
   /** A process that an earlier broker started and that came back to this one. */
-  adoptedPid: number | undefined;
+  reclaimedPid: number | undefined;
   restartsMs: number[];
   timer: NodeJS.Timeout | undefined;
 }
@@ -66,9 +66,9 @@ export class Supervisor {
           declared: one,
           phase: options.startsSoon ? 'starting' : 'stopped',
           reason: options.startsSoon ? 'about to be started' : 'not started: the broker was told to start none',
-          sinceMs: Date.now(),
+          sinceAtMs: Date.now(),
           process: undefined,
-          adoptedPid: undefined,
+          reclaimedPid: undefined,
           restartsMs: [],
           timer: undefined,
         },
@@ -109,8 +109,8 @@ export class Supervisor {
   /** Its session ended. A child of our own is watched as a process; one that was adopted is not. */
   gone(id: string): void {
     const child = this.#children.get(id);
-    if (child?.adoptedPid === undefined) return;
-    child.adoptedPid = undefined;
+    if (child?.reclaimedPid === undefined) return;
+    child.reclaimedPid = undefined;
     if (child.phase === 'running') this.#restart(child, 'it went away');
   }
 
@@ -128,7 +128,7 @@ export class Supervisor {
     const { declared } = child;
     const back = this.#options.registered(declared.id);
     if (back !== undefined) {
-      child.adoptedPid = back.pid;
+      child.reclaimedPid = back.pid;
       this.#set(child, 'running', `pid ${back.pid}, started by an earlier broker`);
       return;
     }
@@ -198,7 +198,7 @@ export class Supervisor {
     const { log, ask, requestGraceMs = type === 'graceful' ? 30_000 : 1000, termGraceMs = 5000 } = this.#options;
     const { id } = child.declared;
     clearTimeout(child.timer);
-    const pid = child.process?.pid ?? child.adoptedPid;
+    const pid = child.process?.pid ?? child.reclaimedPid;
     if (pid === undefined) return this.#set(child, 'stopped', why);
     this.#set(child, 'stopping', why);
     const asked = await ask(id, type).then(
@@ -215,18 +215,18 @@ export class Supervisor {
       }
     }
     child.process = undefined;
-    child.adoptedPid = undefined;
+    child.reclaimedPid = undefined;
     this.#set(child, 'stopped', why);
   }
 
   #set(child: Child, phase: Phase, reason: string): void {
     child.phase = phase;
     child.reason = reason;
-    child.sinceMs = Date.now();
+    child.sinceAtMs = Date.now();
   }
 }
 
-function viewOf({ declared, phase, reason, sinceMs, process: running, restartsMs }: Child): CollectorView {
+function viewOf({ declared, phase, reason, sinceAtMs, process: running, restartsMs }: Child): CollectorView {
   const status =
     phase === 'quarantined'
       ? 'quarantined'
@@ -247,12 +247,12 @@ function viewOf({ declared, phase, reason, sinceMs, process: running, restartsMs
     metadata: restartsMs.length > 0 ? { restarts: String(restartsMs.length) } : {},
     status,
     status_reason: reason,
-    status_since_ms: sinceMs,
+    status_changed_at_ms: sinceAtMs,
     tasks: 0,
     max_concurrent_tasks: 0,
     completed: 0,
     failed: 0,
-    last_heartbeat_ms: 0,
+    last_heartbeat_at_ms: 0,
     confidence: 0,
     supervised: true,
   };

@@ -44,7 +44,7 @@ export class Deadlines<T extends Due> {
   }
 
   /** Takes out and returns the earliest item that is due at `nowMs`. */
-  takeDue(nowMs: number): T | undefined {
+  popDue(nowMs: number): T | undefined {
     const first = this.#heap[0];
     if (first === undefined || first.dueMs > nowMs) return undefined;
     this.delete(first);

@@ -1,5 +1,5 @@
 /** What each pane shows of a row, column by column, and how important each column is. */
-import type { CollectorView, QueueView } from '../protocol/shape.ts';
+import type { CollectorView, QueueView } from '../protocol/schema.ts';
 import type { TopState } from './model.ts';
 import { ago, bytes, plain } from './text.ts';
 
@@ -37,7 +37,7 @@ export function queueColumns(state: TopState, nowMs: number): Column<QueueView>[
     right: true,
     cell: (row) => ({ text: String(of(row)), ...(color !== undefined && of(row) > 0 ? { color } : {}) }),
   });
-  const age = nowMs - state.receivedMs;
+  const age = nowMs - state.receivedAtMs;
   return [
     {
       title: 'OPERATION',
@@ -68,14 +68,14 @@ export function queueColumns(state: TopState, nowMs: number): Column<QueueView>[
       width: 7,
       priority: 3,
       right: true,
-      cell: ({ oldest_ms }) => text(oldest_ms === undefined ? '-' : ago(oldest_ms, state.latest!.broker.now_ms + age)),
+      cell: ({ oldest_at_ms }) => text(oldest_at_ms === undefined ? '-' : ago(oldest_at_ms, state.latest!.broker.at_ms + age)),
     },
     { title: 'NOTE', width: 20, priority: 1, cell: ({ warning }) => ({ text: warning ?? '', color: 'red' }) },
   ];
 }
 
 export function collectorColumns(state: TopState, nowMs: number): Column<CollectorView>[] {
-  const age = nowMs - state.receivedMs;
+  const age = nowMs - state.receivedAtMs;
   const colors: Readonly<Record<string, Span['color']>> = {
     healthy: 'green',
     degraded: 'yellow',
@@ -135,11 +135,11 @@ export function collectorColumns(state: TopState, nowMs: number): Column<Collect
       cell: ({ rss_bytes }) => text(rss_bytes === undefined ? '-' : bytes(rss_bytes)),
     },
     {
-      title: 'HEARD',
+      title: 'LAST SEEN',
       width: 7,
       priority: 5,
       right: true,
-      cell: ({ last_heartbeat_ms }) => text(ago(last_heartbeat_ms, state.latest!.broker.now_ms + age)),
+      cell: ({ last_heartbeat_at_ms }) => text(ago(last_heartbeat_at_ms, state.latest!.broker.at_ms + age)),
     },
     { title: 'REASON', width: 30, priority: 1, cell: ({ status_reason }) => text(plain(status_reason, 30)) },
   ];

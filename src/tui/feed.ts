@@ -1,6 +1,6 @@
 /** Brings the model its events: one subscription, and the state of the connection. */
 import type { Client } from '../client/client.ts';
-import { type Snapshot, statusTopic } from '../protocol/shape.ts';
+import { type Snapshot, statusTopic } from '../protocol/schema.ts';
 import { initialState, reduce, type TopEvent, type TopState } from './model.ts';
 
 export class TopFeed {
@@ -23,7 +23,7 @@ export class TopFeed {
   async follow(client: Client): Promise<void> {
     client.onState((state, why) => this.send({ kind: 'connection', state, why: why?.message ?? '' }));
     const messages = await client.subscribe(statusTopic);
-    this.send({ kind: 'snapshot', snapshot: await client.request('snapshot', {}), atMs: Date.now() });
+    this.send({ kind: 'snapshot', snapshot: await client.request('broker.snapshot', {}), atMs: Date.now() });
     for await (const { body } of messages)
       this.send({ kind: 'snapshot', snapshot: body as Snapshot, atMs: Date.now() });
   }

@@ -1,5 +1,5 @@
 /** From the state to the lines of a screen of given size: pure text with styles, so that a test can read a frame. */
-import type { QueueView } from '../protocol/shape.ts';
+import type { QueueView } from '../protocol/schema.ts';
 import {
   type Column,
   collectorColumns,
@@ -81,17 +81,17 @@ function headerLines(state: TopState, columns: number, nowMs: number): Line[] {
       ? state.paused
         ? { text: ' PAUSED ', color: 'yellow', bold: true }
         : { text: ' live ', color: 'green' }
-      : { text: ` broker gone, ${duration(nowMs - state.receivedMs)} old, reconnecting `, color: 'red', bold: true };
+      : { text: ` broker gone, ${duration(nowMs - state.receivedAtMs)} old, reconnecting `, color: 'red', bold: true };
   return [
     [
       { text: ' deye top ', bold: true, inverse: true },
-      text(` ${broker.version}  pid ${broker.pid}  up ${duration(broker.now_ms - broker.started_ms)} `),
+      text(` ${broker.version}  pid ${broker.pid}  up ${duration(broker.at_ms - broker.started_at_ms)} `),
       connection,
     ],
     [
       {
         text: cut(
-          `${plain(broker.socket)}  ${broker.sessions} sessions  ${bytes(broker.rss_bytes)}  commit ${broker.commit_ms.toFixed(1)} ms`,
+          `${plain(broker.socket)}  ${broker.sessions} sessions  ${bytes(broker.rss_bytes)}  commit ${broker.commit_us.toFixed(1)} ms`,
           columns,
         ),
         dim: true,
@@ -191,5 +191,5 @@ export function rollingLine(state: TopState): string {
   const { queues, collectors, totals, broker } = state.latest;
   const sum = (of: (queue: QueueView) => number) => queues.reduce((total, queue) => total + of(queue), 0);
   const healthy = collectors.filter(({ status }) => status === 'healthy').length;
-  return `${new Date(broker.now_ms).toISOString()} submit ${perSecond(state.rates.submitted)}/s done ${perSecond(state.rates.completed)}/s waiting ${sum(({ pending, retrying }) => pending + retrying)} running ${sum(({ in_progress }) => in_progress)} dead ${totals.dead_lettered} collectors ${healthy}/${collectors.length} messages ${perSecond(state.rates.published)}/s`;
+  return `${new Date(broker.at_ms).toISOString()} submit ${perSecond(state.rates.submitted)}/s done ${perSecond(state.rates.completed)}/s waiting ${sum(({ pending, retrying }) => pending + retrying)} running ${sum(({ in_progress }) => in_progress)} dead ${totals.dead_lettered} collectors ${healthy}/${collectors.length} messages ${perSecond(state.rates.published)}/s`;
 }

@@ -1,5 +1,5 @@
 /** What `deye top` knows and how it changes. Pure: events in, state out; nothing here draws, and time is an argument. */
-import type { Snapshot } from '../protocol/shape.ts';
+import type { Snapshot } from '../protocol/schema.ts';
 
 export type PaneName = 'queues' | 'collectors' | 'routing';
 export const paneNames: readonly PaneName[] = ['queues', 'collectors', 'routing'];
@@ -7,7 +7,7 @@ export const paneNames: readonly PaneName[] = ['queues', 'collectors', 'routing'
 export interface TopState {
   readonly latest: Snapshot | undefined;
   /** When `latest` came, in this process's ms. */
-  readonly receivedMs: number;
+  readonly receivedAtMs: number;
   readonly rates: Rates;
   /** Completions per second of the last minute, the newest last. */
   readonly history: readonly number[];
@@ -50,7 +50,7 @@ const historyLength = 60;
 
 export const initialState: TopState = {
   latest: undefined,
-  receivedMs: 0,
+  receivedAtMs: 0,
   rates: noRates,
   history: [],
   connection: 'reconnecting',
@@ -69,7 +69,7 @@ export function reduce(state: TopState, event: TopEvent): TopState {
   return {
     ...state,
     latest: event.snapshot,
-    receivedMs: event.atMs,
+    receivedAtMs: event.atMs,
     rates,
     connection: 'connected',
     why: '',
@@ -107,8 +107,8 @@ function press(state: TopState, name: KeyName): TopState {
 
 /** Differences per second. A broker that restarted counts from zero again, so nothing is ever negative. */
 export function ratesBetween(before: Snapshot | undefined, now: Snapshot): Rates {
-  if (before === undefined || before.broker.started_ms !== now.broker.started_ms) return noRates;
-  const seconds = (now.broker.now_ms - before.broker.now_ms) / 1000;
+  if (before === undefined || before.broker.started_at_ms !== now.broker.started_at_ms) return noRates;
+  const seconds = (now.broker.at_ms - before.broker.at_ms) / 1000;
   if (seconds <= 0) return noRates;
   const rate = (a: number, b: number): number => Math.max(0, b - a) / seconds;
   const queuesBefore = new Map(before.queues.map((queue) => [queue.operation, queue.completed]));

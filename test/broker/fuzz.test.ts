@@ -23,7 +23,7 @@ test(`${mutants} mutated, cut and glued frames against a living broker: sessions
   let id = 65_536;
   const seeds = (): Buffer[] => [
     encodeFrame([Kind.publish, 'fuzz.a', { a: 1 }]),
-    encodeFrame([Kind.publishReceipted, 1 + pick(1000), 'fuzz.b', 'x'.repeat(pick(40))]),
+    encodeFrame([Kind.publishConfirmed, 1 + pick(1000), 'fuzz.b', 'x'.repeat(pick(40))]),
     encodeFrame([Kind.request, ++id, 'broker', 'task.submit', { operation: 'nobody', payload: [1, 2] }, 1000]),
     encodeFrame([
       Kind.request,
@@ -33,9 +33,9 @@ test(`${mutants} mutated, cut and glued frames against a living broker: sessions
       { tasks: [{ operation: 'nobody' }, { operation: 'b', payload: 1 }] },
       0,
     ]),
-    encodeFrame([Kind.request, ++id, 'broker', 'subscribe', { patterns: ['fuzz.#'] }, 0]),
-    encodeFrame([Kind.request, ++id, 'broker', 'get_capabilities', {}, 0]),
-    encodeFrame([Kind.request, ++id, 'broker', 'task.ls', { state: ['failed'], limit: 5 }, 0]),
+    encodeFrame([Kind.request, ++id, 'broker', 'topic.subscribe', { patterns: ['fuzz.#'] }, 0]),
+    encodeFrame([Kind.request, ++id, 'broker', 'broker.capabilities', {}, 0]),
+    encodeFrame([Kind.request, ++id, 'broker', 'task.list', { state: ['failed'], limit: 5 }, 0]),
     encodeFrame([
       Kind.request,
       ++id,
@@ -81,7 +81,7 @@ test(`${mutants} mutated, cut and glued frames against a living broker: sessions
     if (at % 5 === 0) await new Promise((resolve) => setImmediate(resolve));
     if (raw.frames.length > 1000) raw.frames.length = 0;
     if (at % 1000 === 0) {
-      expect(await witness.publish('witness.me', at, { receipt: true })).toMatchObject({
+      expect(await witness.publish('witness.me', at, { confirm: true })).toMatchObject({
         subscribers: expect.any(Number),
       });
       expect(await witness.call('c1', 'x')).toBe('answer');
@@ -91,5 +91,5 @@ test(`${mutants} mutated, cut and glued frames against a living broker: sessions
   for (let at = 0; at < mutants; at += 1000) expect((await heard.next()).value?.body).toBe(at);
   expect(ended).toBeGreaterThan(mutants / 100);
   await until(() => broker.running.broker.sessions.size === 2, 'only the witness and the callee are left');
-  expect((await witness.request('health_check', {})).status).toBe('healthy');
+  expect((await witness.request('broker.health', {})).status).toBe('healthy');
 });

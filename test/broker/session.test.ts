@@ -10,7 +10,7 @@ const goodbye = async (raw: Awaited<ReturnType<typeof harness>>['raw'] extends (
 
 describe('a session that breaks a rule ends with its name, and nobody else notices', () => {
   test.each<[string, Buffer, string]>([
-    ['a request before the hello', encodeFrame([Kind.request, 70_000, 'broker', 'snapshot', {}, 0]), 'hello_expected'],
+    ['a request before the hello', encodeFrame([Kind.request, 70_000, 'broker', 'broker.snapshot', {}, 0]), 'hello_expected'],
     ['a hello without a name', encodeFrame([Kind.hello, { protocol: '1.0' }]), 'hello_expected'],
     ['an unknown major version', encodeFrame([Kind.hello, { protocol: '9.1', name: 'x' }]), 'protocol_version'],
     ['a large frame before the hello', Buffer.from([0, 1, 0, 0]), 'frame_too_large'],
@@ -22,7 +22,7 @@ describe('a session that breaks a rule ends with its name, and nobody else notic
     const other = await broker.client('other');
     const said = await goodbye(broker.raw().write(bytes));
     expect(said.code).toBe(code);
-    expect((await other.request('health_check', {})).status).toBe('healthy');
+    expect((await other.request('broker.health', {})).status).toBe('healthy');
   });
 
   test('both versions are named', async () => {
@@ -36,7 +36,7 @@ describe('a session that breaks a rule ends with its name, and nobody else notic
   test.each<[string, Buffer]>([
     ['an unknown kind', encodeFrame([77, 1])],
     ['a welcome from a client', encodeFrame([Kind.welcome, {}])],
-    ['a small id', encodeFrame([Kind.request, 5, 'broker', 'snapshot', {}, 0])],
+    ['a small id', encodeFrame([Kind.request, 5, 'broker', 'broker.snapshot', {}, 0])],
     ['a request cut short', encodeFrame([Kind.request, 70_000, 'broker'])],
     ['no array', Buffer.from([0, 0, 0, 2, 0x81, 0x05])],
     ['a publish without a body', encodeFrame([Kind.publish, 'a.b'])],
@@ -129,7 +129,7 @@ describe('a request that is refused leaves the session open', () => {
       /future/,
     ));
   test('a bad pattern', async () =>
-    expect(await ask('subscribe', { patterns: ['events.#.x'] })).toMatchObject({
+    expect(await ask('topic.subscribe', { patterns: ['events.#.x'] })).toMatchObject({
       code: 'bad_pattern',
       message: expect.stringMatching(/last segment/),
     }));
@@ -158,10 +158,10 @@ test('a batch: one outcome each, in order, one commit', async () => {
     'queue_full',
   ]);
   expect(broker.running.broker.commits - before).toBe(1);
-  const page = await client.request('task.ls', { limit: 2 });
+  const page = await client.request('task.list', { limit: 2 });
   expect(page.tasks.map(({ operation }) => operation)).toEqual(['c', 'b']);
   expect(
-    (await client.request('task.ls', { limit: 2, cursor: page.cursor! })).tasks.map(({ operation }) => operation),
+    (await client.request('task.list', { limit: 2, cursor: page.cursor! })).tasks.map(({ operation }) => operation),
   ).toEqual(['a']);
   const first = outcomes[0]!;
   expect('id' in first && (await client.request('task.show', { id: first.id })).payload).toBe('a');

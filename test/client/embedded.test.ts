@@ -19,5 +19,5 @@ test('a collector in about twenty lines gets a task and its result arrives', asy
   expect(done).toMatchObject({ state: 'completed', result: 'hello you', attempt: 1, payload: { name: 'you' } });
   stop.abort();
   await running;
-  expect((await client.request('collector.ls', {})).collectors).toEqual([]);
+  expect((await client.request('collector.list', {})).collectors).toEqual([]);
 });

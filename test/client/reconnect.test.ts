@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { connect, defineCollector, GiveUp, RetryAfter, startBroker, TryElsewhere } from '../../src/index.ts';
+import { connect, defineCollector, NonRetryableError, RetryAfterError, startBroker, ExcludeMeError } from '../../src/index.ts';
 import { uuidv7 } from '../../src/protocol/uuid.ts';
 import { harness, until } from '../broker/harness.ts';
 
@@ -23,16 +23,16 @@ test('after a restart of the broker: subscribed again, registered again, and a s
   const states: string[] = [];
   client.onState((state) => states.push(state));
   const messages = await client.subscribe('my.*');
-  await until(async () => (await client.request('collector.ls', {})).collectors.length === 1, 'the collector is there');
+  await until(async () => (await client.request('collector.list', {})).collectors.length === 1, 'the collector is there');
   await broker.stop('immediate');
   const submitted = client.submit({ operation: 'echo', payload: 42 }, { timeoutMs: 30_000 });
   broker = await startBroker(place);
   const { id } = await submitted;
   expect(await client.wait(id)).toMatchObject({ state: 'completed', result: 42 });
-  await client.publish('my.own', 'back', { receipt: true });
+  await client.publish('my.own', 'back', { confirm: true });
   expect((await messages.next()).value).toMatchObject({ topic: 'my.own', body: 'back' });
   expect(states).toEqual(['reconnecting', 'connected']);
-  expect((await client.request('task.ls', {})).tasks).toHaveLength(1);
+  expect((await client.request('task.list', {})).tasks).toHaveLength(1);
   stop.abort();
   await collector;
   await client.close();
@@ -55,13 +55,13 @@ test('a connection that breaks while it is being taken up again is tried once mo
   let breaks = 3;
   client.onReconnect = async () => {
     if (breaks-- > 0) streams.at(-1)!.destroy();
-    await client.request('health_check', {});
+    await client.request('broker.health', {});
   };
   const messages = await client.subscribe('my.*');
   streams.at(-1)!.destroy();
   await until(() => client.state === 'connected' && breaks < 0, 'it is back', 30_000);
   const other = await broker.client('other');
-  expect(await other.publish('my.own', 1, { receipt: true })).toEqual({ subscribers: 1 });
+  expect(await other.publish('my.own', 1, { confirm: true })).toEqual({ subscribers: 1 });
   expect((await messages.next()).value?.body).toBe(1);
   expect(dials).toBe(5);
   await until(() => broker.running.broker.sessions.size === 2, 'no connection is left over');
@@ -120,15 +120,15 @@ test('what a handler throws decides what happens', async () => {
           return 'at last';
         },
         hopeless: () => {
-          throw new GiveUp('never');
+          throw new NonRetryableError('never');
         },
         later: ({ attempt }) => {
-          if (attempt === 1) throw new RetryAfter(1, 'soon');
+          if (attempt === 1) throw new RetryAfterError(1, 'soon');
           return attempt;
         },
         picky: () => {
           tries[id] = (tries[id] ?? 0) + 1;
-          if (id === 'a') throw new TryElsewhere('not me');
+          if (id === 'a') throw new ExcludeMeError('not me');
           return id;
         },
         wrong: () => ({ at: new Date() }),
@@ -153,7 +153,7 @@ test('what a handler throws decides what happens', async () => {
   expect(await outcome('hopeless')).toMatchObject({
     state: 'dead_letter',
     attempt: 1,
-    error: { code: 'GiveUp', message: 'never' },
+    error: { code: 'NonRetryableError', message: 'never' },
   });
   expect(await outcome('later')).toMatchObject({ state: 'completed', result: 2 });
   expect(await outcome('nothing')).toMatchObject({ state: 'completed', result: null });

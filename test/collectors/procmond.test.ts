@@ -17,7 +17,7 @@ describe('the process table', () => {
     const me = (await readProcessTable()).find(({ pid }) => pid === process.pid)!;
     expect(me).toMatchObject({ ppid: process.ppid, state: expect.stringMatching(/running|sleeping/) });
     expect(me.executable).toBe(readFileSync('/proc/self/cmdline', 'utf8') === '' ? null : process.execPath);
-    expect(Math.abs(me.start_time_ms - (Date.now() - process.uptime() * 1000))).toBeLessThan(2000);
+    expect(Math.abs(me.started_at_ms - (Date.now() - process.uptime() * 1000))).toBeLessThan(2000);
     expect(me.memory_bytes).toBeGreaterThan(10_000_000);
   });
 
@@ -60,7 +60,7 @@ describe('the process table', () => {
         command_line: 'prog --flag two words',
         executable: '/bin/prog',
         memory_bytes: 12 * 1024,
-        start_time_ms: 1_700_000_002_000,
+        started_at_ms: 1_700_000_002_000,
       }),
     ]);
     rmSync(root, { recursive: true });
@@ -108,7 +108,7 @@ describe('enumerate_processes', () => {
     '%j is not understood, and trying again would not help',
     async (payload) => {
       await expect(enumerateProcesses(payload, never)).rejects.toMatchObject({
-        name: 'GiveUp',
+        name: 'NonRetryableError',
         message: expect.stringMatching(/^enumerate_processes: /),
       });
     },
@@ -159,5 +159,5 @@ test('procmond as a collector: publishes starts and exits, is configured while i
   });
   expect(await client.call('p', 'shutdown', { type: 'graceful' })).toEqual({ accepted: true });
   await running;
-  expect((await client.request('collector.ls', {})).collectors).toEqual([]);
+  expect((await client.request('collector.list', {})).collectors).toEqual([]);
 });

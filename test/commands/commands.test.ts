@@ -217,7 +217,7 @@ describe('with a broker and procmond', () => {
     expect((await world.run(['broker', 'logs', '-n', '500'])).stdout).toMatch(/info +broker: broker ready/);
     const { stdout } = await world.run(['broker', 'logs', '-n', '1', '--json']);
     expect(JSON.parse(stdout)).toHaveProperty('msg');
-    expect(await json('call', 'broker', 'log.level', '{"level":"debug"}')).toEqual({ level: 'debug' });
+    expect(await json('call', 'broker', 'broker.log_level', '{"level":"debug"}')).toEqual({ level: 'debug' });
     await until(async () => (await world.run(['broker', 'logs'])).stdout.includes('session closed'), 'debug lines');
   });
 

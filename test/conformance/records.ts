@@ -25,7 +25,7 @@ export const submitted = (seq: number, id: string, changes: Partial<TaskSpec> = 
   kind: 'submitted',
   seq,
   spec: specOf(id, changes),
-  submittedMs: 1000 + seq,
+  submittedAtMs: 1000 + seq,
 });
 export const moved = (
   seq: number,
@@ -38,7 +38,7 @@ export const moved = (
   attempt: 1,
   atMs: 2000 + seq,
   collectorId: undefined,
-  readyMs: undefined,
+  readyAtMs: undefined,
   error: undefined,
   excluded: [],
   result: undefined,

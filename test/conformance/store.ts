@@ -51,9 +51,9 @@ export function storeConformance(name: string, open: () => { store: Store; reope
       const { tasks, nextSeq, newestId } = await again.load();
       expect(nextSeq).toBe(3);
       expect(newestId).toBe('b');
-      expect(tasks.map(({ seq, state, attempt, submittedMs }) => ({ seq, state, attempt, submittedMs }))).toEqual([
-        { seq: 1, state: 'pending', attempt: 0, submittedMs: 1001 },
-        { seq: 2, state: 'pending', attempt: 0, submittedMs: 1002 },
+      expect(tasks.map(({ seq, state, attempt, submittedAtMs }) => ({ seq, state, attempt, submittedAtMs }))).toEqual([
+        { seq: 1, state: 'pending', attempt: 0, submittedAtMs: 1001 },
+        { seq: 2, state: 'pending', attempt: 0, submittedAtMs: 1002 },
       ]);
       expect({ ...tasks[0]!.spec, payload: Buffer.from(tasks[0]!.spec.payload) }).toEqual({
         ...specOf('a', { collectorType: 'deep', collectorId: 'c9' }),
@@ -68,12 +68,12 @@ export function storeConformance(name: string, open: () => { store: Store; reope
       await store.commit([submitted(1, 'a')]);
       await store.commit([moved(1, 'in_progress', { collectorId: 'c1' })]);
       await store.commit([
-        { kind: 'attempt', seq: 1, attempt: 1, collectorId: 'c1', startedMs: 5, endedMs: 6, outcome: 'failed', error },
-        moved(1, 'retrying', { readyMs: 9000, error, excluded: ['c1'] }),
+        { kind: 'attempt', seq: 1, attempt: 1, collectorId: 'c1', startedAtMs: 5, endedAtMs: 6, outcome: 'failed', error },
+        moved(1, 'retrying', { readyAtMs: 9000, error, excluded: ['c1'] }),
       ]);
       expect(await store.show('a')).toMatchObject({
         state: 'retrying',
-        readyMs: 9000,
+        readyAtMs: 9000,
         error,
         excluded: ['c1'],
         collectorId: 'c1',
@@ -90,8 +90,8 @@ export function storeConformance(name: string, open: () => { store: Store; reope
           seq: 1,
           attempt: 2,
           collectorId: 'c2',
-          startedMs: 7,
-          endedMs: 8,
+          startedAtMs: 7,
+          endedAtMs: 8,
           outcome: 'completed',
           error: undefined,
         },
@@ -101,8 +101,8 @@ export function storeConformance(name: string, open: () => { store: Store; reope
       expect(done).toMatchObject({ state: 'completed', attempt: 2, error: undefined });
       expect(Buffer.from(done.result!)).toEqual(Buffer.from([0xc3]));
       expect(done.attempts).toEqual([
-        { attempt: 1, collectorId: 'c1', startedMs: 5, endedMs: 6, outcome: 'failed', error },
-        { attempt: 2, collectorId: 'c2', startedMs: 7, endedMs: 8, outcome: 'completed', error: undefined },
+        { attempt: 1, collectorId: 'c1', startedAtMs: 5, endedAtMs: 6, outcome: 'failed', error },
+        { attempt: 2, collectorId: 'c2', startedAtMs: 7, endedAtMs: 8, outcome: 'completed', error: undefined },
       ]);
     });
 
@@ -115,12 +115,12 @@ export function storeConformance(name: string, open: () => { store: Store; reope
         moved(3, 'cancelled'),
         moved(4, 'completed'),
       ]);
-      await store.commit([{ kind: 'forget', finishedBeforeMs: 2004 }]);
+      await store.commit([{ kind: 'purge', endedBeforeMs: 2004 }]);
       expect(await store.show('a')).toBeUndefined();
       expect(await store.show('c')).toBeUndefined();
       expect((await store.show('b'))?.state).toBe('dead_letter'); // dead letters are never forgotten
       expect((await store.show('d'))?.state).toBe('completed'); // it ended at 2004
-      await store.commit([{ kind: 'forget', finishedBeforeMs: 9999 }]);
+      await store.commit([{ kind: 'purge', endedBeforeMs: 9999 }]);
       const loaded = await (await reopen()).load();
       expect(loaded.tasks).toEqual([]);
       expect(loaded.nextSeq).toBe(5);

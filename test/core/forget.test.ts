@@ -16,11 +16,11 @@ test('an ended id that leaves memory is known to be forgotten, by the time in it
   };
   const ahead = uuidv7(nowMs + 30_000);
   end(ahead);
-  expect(state.finished.has(ahead)).toBe(true);
+  expect(state.ended.has(ahead)).toBe(true);
   for (let at = 0; at < 20_000; at++) end(uuidv7(nowMs));
-  expect(state.finished.has(ahead)).toBe(false);
-  expect(state.finished.size).toBe(20_000);
-  expect(state.forgottenUntilMs).toBeGreaterThanOrEqual(uuidTimeMs(ahead));
+  expect(state.ended.has(ahead)).toBe(false);
+  expect(state.ended.size).toBe(20_000);
+  expect(state.dedupeHorizonMs).toBeGreaterThanOrEqual(uuidTimeMs(ahead));
   expect(state.tasks.size).toBe(0);
 });
 

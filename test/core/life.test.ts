@@ -229,7 +229,7 @@ describe('an attempt ends', () => {
       );
       expect(state.deadlines.nextMs).toBeLessThanOrEqual(16_500);
       const { phase } = state.tasks.get('t1')!;
-      expect(phase.state === 'retrying' && phase.readyMs).toBeLessThanOrEqual(5000);
+      expect(phase.state === 'retrying' && phase.readyAtMs).toBeLessThanOrEqual(5000);
     }
   });
 
@@ -284,7 +284,7 @@ describe('a collector is lost', () => {
       3s B completes t1#2
       → t1 completed
     `);
-    expect(state.totals).toMatchObject({ returned: 1, completed: 1, distributed: 2 });
+    expect(state.totals).toMatchObject({ requeued: 1, completed: 1, assigned: 2 });
   });
 
   test('it falls silent: degraded after one heartbeat, failing after two, and a late answer is fenced', () => {

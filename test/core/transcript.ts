@@ -14,7 +14,7 @@ import { type CoreState, type Input, newState, type Output } from '../../src/cor
 import { step } from '../../src/core/step.ts';
 import type { StoreRecord, TaskSpec } from '../../src/core/task.ts';
 import { defaultLimits, type Limits } from '../../src/protocol/limits.ts';
-import { priorityNames } from '../../src/protocol/shape.ts';
+import { priorityNames } from '../../src/protocol/schema.ts';
 
 export interface Played {
   readonly state: CoreState;

@@ -2,7 +2,7 @@
 import json, os, socket, struct, sys
 import msgpack
 
-HELLO, WELCOME, PUBLISH, RECEIPTED, RECEIPT, REQUEST, REPLY, CHUNK, CANCEL, PING, PONG, GOODBYE = range(12)
+HELLO, WELCOME, PUBLISH, CONFIRMED, ACK, REQUEST, REPLY, CHUNK, CANCEL, PING, PONG, GOODBYE = range(12)
 
 
 class Deye:
@@ -40,7 +40,7 @@ class Deye:
                 self.send(PONG, frame[1])
             elif frame[0] == PUBLISH:
                 self.messages.append((frame[1], frame[2]))
-            elif frame[0] == RECEIPTED:
+            elif frame[0] == CONFIRMED:
                 self.messages.append((frame[2], frame[3]))
             elif frame[0] == GOODBYE:
                 raise ConnectionError(frame[1]["message"])
@@ -55,9 +55,9 @@ class Deye:
 
 
 deye = Deye(os.environ["DEYE_SOCKET"], "python")
-deye.call("broker", "subscribe", {"patterns": ["greetings.*"]})
-deye.send(RECEIPTED, 1, "greetings.world", {"from": "python"})
-receipt = deye.until(RECEIPT)
+deye.call("broker", "topic.subscribe", {"patterns": ["greetings.*"]})
+deye.send(CONFIRMED, 1, "greetings.world", {"from": "python"})
+ack = deye.until(ACK)
 health = deye.call("procmond", "health_check")
 task = deye.call("broker", "task.submit", {"operation": "enumerate_processes", "payload": {"filter": {"pid": os.getpid()}}})
 done = deye.call("broker", "task.wait", {"id": task["id"]})
@@ -66,4 +66,4 @@ try:
     refused = None
 except RuntimeError as error:
     refused = str(error)
-json.dump({"messages": deye.messages, "receipt": receipt, "health": health["status"], "state": done["state"], "processes": done["result"]["processes"], "pid": os.getpid(), "refused": refused}, sys.stdout)
+json.dump({"messages": deye.messages, "ack": ack, "health": health["status"], "state": done["state"], "processes": done["result"]["processes"], "pid": os.getpid(), "refused": refused}, sys.stdout)

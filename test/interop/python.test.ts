@@ -25,7 +25,7 @@ test.skipIf(missing(python === undefined, 'Python 3 with its msgpack module (pyt
     const said = JSON.parse(stdout) as Record<string, unknown> & { pid: number };
     expect(said).toMatchObject({
       messages: [['greetings.world', { from: 'python' }]],
-      receipt: [4, 1, 1],
+      ack: [4, 1, 1],
       health: 'healthy',
       state: 'completed',
       processes: [

@@ -3,7 +3,7 @@ import { encodeFrame, Kind } from '../../src/protocol/frame.ts';
 import { harness, type Raw, until } from '../broker/harness.ts';
 
 async function subscribed(broker: Awaited<ReturnType<typeof harness>>, ...patterns: string[]): Promise<Raw> {
-  const raw = broker.raw().hello().send(Kind.request, 65_536, 'broker', 'subscribe', { patterns }, 0);
+  const raw = broker.raw().hello().send(Kind.request, 65_536, 'broker', 'topic.subscribe', { patterns }, 0);
   await raw.kind(Kind.welcome);
   await raw.kind(Kind.reply);
   return raw;
@@ -52,42 +52,42 @@ describe('publish', () => {
     const kept = await client.subscribe('a.#', { exclude: ['a.secret'] });
     const ended = await client.subscribe(['a.b', 'a.#']);
     await ended.close();
-    for (const topic of ['a.secret', 'a.b']) await client.publish(topic, topic, { receipt: true });
+    for (const topic of ['a.secret', 'a.b']) await client.publish(topic, topic, { confirm: true });
     expect((await kept.next()).value?.topic).toBe('a.b');
     await kept.close();
-    expect(await client.publish('a.b', 1, { receipt: true })).toEqual({ subscribers: 0 });
+    expect(await client.publish('a.b', 1, { confirm: true })).toEqual({ subscribers: 0 });
     expect(broker.running.broker.relay.trie.size).toBe(0);
   });
 
-  test('refused ones are said, once per receipt or as sequence 0, and the session goes on', async () => {
+  test('refused ones are said, once per ack or as sequence 0, and the session goes on', async () => {
     await using broker = await harness();
     const observer = broker.raw().hello('observer');
     observer
-      .send(Kind.publishReceipted, 1, 'my.topic', 'x')
+      .send(Kind.publishConfirmed, 1, 'my.topic', 'x')
       .send(Kind.publish, 'my.topic', 'x')
-      .send(Kind.publishReceipted, 2, 'health.me', 'ok')
+      .send(Kind.publishConfirmed, 2, 'health.me', 'ok')
       .send(Kind.publish, 'Bad..Topic', 1);
-    expect(await observer.kind(Kind.receipt)).toMatchObject([
-      Kind.receipt,
+    expect(await observer.kind(Kind.ack)).toMatchObject([
+      Kind.ack,
       1,
       0,
       { code: 'not_allowed', context: { rule: 'restricted' } },
     ]);
-    expect(await observer.kind(Kind.receipt)).toMatchObject([Kind.receipt, 0, 0, { code: 'not_allowed' }]);
-    expect(await observer.kind(Kind.receipt)).toEqual([Kind.receipt, 2, 0]);
-    expect(await observer.kind(Kind.receipt)).toMatchObject([Kind.receipt, 0, 0, { code: 'bad_topic' }]);
+    expect(await observer.kind(Kind.ack)).toMatchObject([Kind.ack, 0, 0, { code: 'not_allowed' }]);
+    expect(await observer.kind(Kind.ack)).toEqual([Kind.ack, 2, 0]);
+    expect(await observer.kind(Kind.ack)).toMatchObject([Kind.ack, 0, 0, { code: 'bad_topic' }]);
     const collector = await broker.client('c', 'collector');
-    await expect(collector.publish('events.process.new', 1, { receipt: true })).rejects.toMatchObject({
+    await expect(collector.publish('events.process.new', 1, { confirm: true })).rejects.toMatchObject({
       code: 'not_allowed',
       message: expect.stringMatching(/event domain/),
     });
-    await expect((await broker.client('o')).publish('control.tasks.x.y', 1, { receipt: true })).rejects.toMatchObject({
+    await expect((await broker.client('o')).publish('control.tasks.x.y', 1, { confirm: true })).rejects.toMatchObject({
       code: 'not_allowed',
     });
   });
 });
 
-describe('receipts', () => {
+describe('acks', () => {
   test('are cumulative, and a new one starts where the number of subscribers changes', async () => {
     await using broker = await harness();
     await subscribed(broker, 'a');
@@ -96,12 +96,12 @@ describe('receipts', () => {
     publisher.write(
       Buffer.concat(
         [1, 2, 3, 4, 5].map((sequence) =>
-          encodeFrame([Kind.publishReceipted, sequence, sequence < 4 ? 'a' : 'b', sequence]),
+          encodeFrame([Kind.publishConfirmed, sequence, sequence < 4 ? 'a' : 'b', sequence]),
         ),
       ),
     );
-    expect(await publisher.kind(Kind.receipt)).toEqual([Kind.receipt, 3, 1]);
-    expect(await publisher.kind(Kind.receipt)).toEqual([Kind.receipt, 5, 0]);
+    expect(await publisher.kind(Kind.ack)).toEqual([Kind.ack, 3, 1]);
+    expect(await publisher.kind(Kind.ack)).toEqual([Kind.ack, 5, 0]);
   });
 
   test('a sequence that does not grow ends the session', async () => {
@@ -109,8 +109,8 @@ describe('receipts', () => {
     const publisher = broker
       .raw()
       .hello()
-      .send(Kind.publishReceipted, 2, 'a', 1)
-      .send(Kind.publishReceipted, 2, 'a', 1);
+      .send(Kind.publishConfirmed, 2, 'a', 1)
+      .send(Kind.publishConfirmed, 2, 'a', 1);
     expect((await publisher.kind(Kind.goodbye))[1]).toMatchObject({ code: 'malformed_frame' });
   });
 });
@@ -140,12 +140,12 @@ describe('a subscriber that does not read', () => {
     slow.stream.pause();
     const quick = await subscribed(broker, 'a');
     const publisher = await broker.client('p');
-    const receipts = Array.from({ length: 100 }, () => publisher.publish('a', body, { receipt: true }));
-    expect(await Promise.all(receipts)).toHaveLength(100);
+    const acks = Array.from({ length: 100 }, () => publisher.publish('a', body, { confirm: true }));
+    expect(await Promise.all(acks)).toHaveLength(100);
     await until(() => quick.frames.length === 100, 'nothing was lost');
     slow.stream.resume();
     await until(() => slow.closed, 'it was disconnected');
-    expect(slow.frames.at(-1)).toMatchObject([Kind.goodbye, { code: 'slow_subscriber' }]);
+    expect(slow.frames.at(-1)).toMatchObject([Kind.goodbye, { code: 'slow_consumer' }]);
     expect(broker.running.broker.relay.totals.dropped).toBe(0);
   });
 
@@ -154,8 +154,8 @@ describe('a subscriber that does not read', () => {
     const slow = await subscribed(broker, 'a');
     slow.stream.pause();
     const publisher = await broker.client('p');
-    const receipts = Promise.all(
-      Array.from({ length: 100 }, (_, at) => publisher.publish('a', `${at} ${body}`, { receipt: true })),
+    const acks = Promise.all(
+      Array.from({ length: 100 }, (_, at) => publisher.publish('a', `${at} ${body}`, { confirm: true })),
     );
     await until(
       () =>
@@ -163,7 +163,7 @@ describe('a subscriber that does not read', () => {
       'it holds the publisher up',
     );
     slow.stream.resume();
-    await receipts;
+    await acks;
     await until(() => slow.frames.length === 100, 'all of them came');
     expect(slow.frames.map((frame) => Number.parseInt(frame[3] as string, 10))).toEqual(
       Array.from({ length: 100 }, (_, at) => at),
@@ -177,11 +177,11 @@ test('a client that does not read its answers is held back, then disconnected; o
   const greedy = broker.raw().hello();
   await greedy.kind(Kind.welcome);
   greedy.stream.pause();
-  for (let id = 65_536; id < 75_536; id++) greedy.send(Kind.request, id, 'broker', 'get_capabilities', {}, 0);
+  for (let id = 65_536; id < 75_536; id++) greedy.send(Kind.request, id, 'broker', 'broker.capabilities', {}, 0);
   const session = [...broker.running.broker.sessions.values()].at(-1)!;
   await until(() => broker.running.broker.relay.isHoldingUp(session.self), 'it is held back');
   expect(session.self.link.queuedBytes).toBeLessThan(700_000);
-  expect((await other.request('health_check', {})).status).toBe('healthy');
+  expect((await other.request('broker.health', {})).status).toBe('healthy');
   await until(() => session.phase === 'closed', 'it is disconnected');
 });
 

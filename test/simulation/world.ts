@@ -176,7 +176,7 @@ class World {
 
   #tell(input: Input): void {
     this.#note(input.kind);
-    this.#turn.take(input);
+    this.#turn.enqueue(input);
     this.#turn.run();
   }
 
@@ -376,7 +376,7 @@ class World {
     for (const spec of specs) if (!this.#intended.has(spec.id)) this.#intended.set(spec.id, { ...spec });
     // As the broker does: an id that only the store can know is looked up first.
     const fresh = specs.filter(
-      ({ id }) => this.#state.tasks.has(id) || this.#state.finished.has(id) || !this.#stored.has(id),
+      ({ id }) => this.#state.tasks.has(id) || this.#state.ended.has(id) || !this.#stored.has(id),
     );
     if (fresh.length === 0) return;
     this.#ask(

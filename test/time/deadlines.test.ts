@@ -19,7 +19,7 @@ test('takes things in the order they are due, whatever was moved or removed', ()
         expect(heap.nextMs).toBe(Math.min(Number.POSITIVE_INFINITY, ...expected.values()));
       }
       const taken: number[] = [];
-      for (let due = heap.takeDue(1000); due !== undefined; due = heap.takeDue(1000)) taken.push(due.dueMs);
+      for (let due = heap.popDue(1000); due !== undefined; due = heap.popDue(1000)) taken.push(due.dueMs);
       expect(taken).toEqual([...expected.values()].sort((a, b) => a - b));
     }),
   );

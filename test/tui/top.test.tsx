@@ -8,7 +8,7 @@ import { initialState, keyMap, ratesBetween, reduce, type TopState } from '../..
 import { Screen } from '../../src/tui/screen.tsx';
 import { until } from '../broker/harness.ts';
 
-const startedMs = 1_800_000_000_000;
+const startedAtMs = 1_800_000_000_000;
 
 function snapshot(second: number, changes: { completed?: number; started?: number; name?: string } = {}): Snapshot {
   const completed = changes.completed ?? 10 * second;
@@ -24,12 +24,12 @@ function snapshot(second: number, changes: { completed?: number; started?: numbe
     metadata: {},
     status,
     status_reason: status === 'failing' ? 'no heartbeat for 32 s' : '',
-    status_since_ms: startedMs,
+    status_changed_at_ms: startedAtMs,
     tasks: 2,
     max_concurrent_tasks: 4,
     completed: done,
     failed: 0,
-    last_heartbeat_ms: startedMs + second * 1000,
+    last_heartbeat_at_ms: startedAtMs + second * 1000,
     cpu_percent: 12.4,
     rss_bytes: 81_000_000,
     confidence: status === 'healthy' ? 1 : 0,
@@ -41,19 +41,19 @@ function snapshot(second: number, changes: { completed?: number; started?: numbe
       pid: 42,
       socket: '/run/deye/broker.sock',
       store: '/s/deye.db',
-      started_ms: changes.started ?? startedMs,
-      now_ms: startedMs + second * 1000,
+      started_at_ms: changes.started ?? startedAtMs,
+      at_ms: startedAtMs + second * 1000,
       sessions: 3,
       rss_bytes: 90_000_000,
-      commit_ms: 1.25,
+      commit_us: 1.25,
     },
     totals: {
       submitted: 12 * second,
-      distributed: completed,
+      assigned: completed,
       completed,
       failed_attempts: 1,
       retried: 1,
-      returned: 0,
+      requeued: 0,
       dead_lettered: 2,
       cancelled: 0,
     },
@@ -69,7 +69,7 @@ function snapshot(second: number, changes: { completed?: number; started?: numbe
         completed,
         failed: 1,
         dead_letter: 2,
-        oldest_ms: startedMs,
+        oldest_at_ms: startedAtMs,
       },
       {
         operation: 'dream',
@@ -82,7 +82,7 @@ function snapshot(second: number, changes: { completed?: number; started?: numbe
         completed: 0,
         failed: 0,
         dead_letter: 0,
-        oldest_ms: startedMs,
+        oldest_at_ms: startedAtMs,
         warning: 'no_capable_collector',
       },
     ],
@@ -99,10 +99,10 @@ function snapshot(second: number, changes: { completed?: number; started?: numbe
 
 const after = (...seconds: number[]): TopState =>
   seconds.reduce(
-    (state, second) => reduce(state, { kind: 'snapshot', snapshot: snapshot(second), atMs: startedMs + second * 1000 }),
+    (state, second) => reduce(state, { kind: 'snapshot', snapshot: snapshot(second), atMs: startedAtMs + second * 1000 }),
     initialState,
   );
-const textOf = (state: TopState, columns: number, rows: number, nowMs = startedMs + 3000) =>
+const textOf = (state: TopState, columns: number, rows: number, nowMs = startedAtMs + 3000) =>
   layout(state, columns, rows, nowMs).map((line) => line.map(({ text }) => text).join(''));
 
 describe('the model', () => {
@@ -114,7 +114,7 @@ describe('the model', () => {
       byOperation: { enumerate_processes: 10 },
       byCollector: { procmond: 10 },
     });
-    expect(ratesBetween(snapshot(5), snapshot(6, { started: startedMs + 5500, completed: 1 })).completed).toBe(0);
+    expect(ratesBetween(snapshot(5), snapshot(6, { started: startedAtMs + 5500, completed: 1 })).completed).toBe(0);
     expect(ratesBetween(undefined, snapshot(1)).completed).toBe(0);
   });
   test('paused, nothing changes', () => {
@@ -159,7 +159,7 @@ describe('the layout', () => {
     expect(textOf(after(1), 39, 9).join(' ')).toMatch(/needs 40×10.*39×9/));
   test('broker gone: the last frame stays, grey, with its age', () => {
     const gone = reduce(after(1, 2), { kind: 'connection', state: 'reconnecting', why: 'closed' });
-    const lines = layout(gone, 80, 24, startedMs + 12_000);
+    const lines = layout(gone, 80, 24, startedAtMs + 12_000);
     expect(lines[0]!.map(({ text }) => text).join('')).toMatch(/broker gone, 10 s old/);
     expect(
       lines
@@ -173,7 +173,7 @@ describe('the layout', () => {
     const state = reduce(initialState, {
       kind: 'snapshot',
       snapshot: snapshot(1, { name: `\u001b[2J${'x'.repeat(1_000_000)}` }),
-      atMs: startedMs,
+      atMs: startedAtMs,
     });
     const lines = textOf(state, 80, 24);
     expect(lines.join('')).not.toContain('\u001b');

@@ -3,13 +3,13 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
-import { GiveUp } from '../../collector/define.ts';
+import { NonRetryableError } from '../../collector/define.ts';
 import { type ProcessField, type ProcessRow, processFields, readProcessTable } from './process-table.ts';
 
 const oneOrMore = <T extends z.ZodType>(of: T) => z.union([of, z.array(of).max(1000)]);
 const selectable = [...processFields, 'sha256'] as const;
 
-export const enumerateShape = z.strictObject({
+export const enumerateSchema = z.strictObject({
   filter: z
     .strictObject({
       pid: oneOrMore(z.number().int().min(0)).optional(),
@@ -35,16 +35,16 @@ export interface EnumerateResult {
   readonly total: number;
 }
 
-/** Throws GiveUp when the payload is not understood: trying again would not help. */
+/** Throws NonRetryableError when the payload is not understood: trying again would not help. */
 export async function enumerateProcesses(
   payload: unknown,
   signal: AbortSignal,
   read = readProcessTable,
 ): Promise<EnumerateResult> {
-  const asked = enumerateShape.safeParse(payload ?? {});
+  const asked = enumerateSchema.safeParse(payload ?? {});
   if (!asked.success) {
     const { path, message } = asked.error.issues[0]!;
-    throw new GiveUp(`enumerate_processes: ${path.map(String).join('.') || 'payload'}: ${message}`);
+    throw new NonRetryableError(`enumerate_processes: ${path.map(String).join('.') || 'payload'}: ${message}`);
   }
   const { filter, fields, sort, limit } = asked.data;
   const all = await read();

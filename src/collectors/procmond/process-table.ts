@@ -14,7 +14,7 @@ export interface ProcessRow {
   readonly user: string;
   /** running, sleeping, waiting, stopped, zombie, idle. */
   readonly state: string;
-  readonly start_time_ms: number;
+  readonly started_at_ms: number;
   /** Of one core, averaged over the life of the process. */
   readonly cpu_percent: number;
   /** Resident set. */
@@ -29,7 +29,7 @@ export const processFields = [
   'executable',
   'user',
   'state',
-  'start_time_ms',
+  'started_at_ms',
   'cpu_percent',
   'memory_bytes',
 ] as const;
@@ -106,7 +106,7 @@ function readOne(
     executable: readExecutable(dir),
     user: users.get(uid) ?? String(uid),
     state: linuxStates[fields[0]!] ?? fields[0]!,
-    start_time_ms: startMs,
+    started_at_ms: startMs,
     cpu_percent: Math.round((cpuMs / Math.max(10, nowMs - startMs)) * 1000) / 10,
     memory_bytes: Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024,
   };
@@ -140,7 +140,7 @@ export async function readElsewhere(): Promise<ProcessRow[]> {
     executable: one.path === '' ? null : one.path,
     user: one.user,
     state: one.state,
-    start_time_ms: Date.parse(one.started),
+    started_at_ms: Date.parse(one.started),
     cpu_percent: Math.round(one.cpu * 10) / 10,
     memory_bytes: one.memRss * 1024,
   }));

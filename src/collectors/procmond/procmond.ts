@@ -4,17 +4,17 @@ import { type Collector, defineCollector } from '../../collector/define.ts';
 import { enumerateProcesses } from './enumerate.ts';
 import { type ProcessRow, processTableLimitation, readProcessTable } from './process-table.ts';
 
-const configurationShape = z.strictObject({ interval_ms: z.number().int().min(100).max(3_600_000).default(30_000) });
+const configurationSchema = z.strictObject({ interval_ms: z.number().int().min(100).max(3_600_000).default(30_000) });
 
 export function procmond(): Collector {
-  let config = configurationShape.parse({});
+  let config = configurationSchema.parse({});
   let known: Map<string, ProcessRow> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let publish: (topic: string, body: unknown) => boolean = () => false;
   let scans = 0;
 
   const scan = async (): Promise<void> => {
-    const rows = new Map((await readProcessTable()).map((row) => [`${row.pid} ${row.start_time_ms}`, row]));
+    const rows = new Map((await readProcessTable()).map((row) => [`${row.pid} ${row.started_at_ms}`, row]));
     const before = known ?? rows;
     for (const [key, row] of rows) {
       if (before.has(key)) continue;
@@ -40,7 +40,7 @@ export function procmond(): Collector {
     limitation: processTableLimitation,
     operations: { enumerate_processes: (task, { signal }) => enumerateProcesses(task.payload, signal) },
     start: async (overrides, context) => {
-      config = configurationShape.parse({ ...config, ...overrides });
+      config = configurationSchema.parse({ ...config, ...overrides });
       publish = context.publish;
       await scan();
       schedule();
@@ -51,7 +51,7 @@ export function procmond(): Collector {
     },
     health: () => ({ metrics: { scans, interval_ms: config.interval_ms, processes: known?.size ?? 0 } }),
     configure: (changes, validateOnly) => {
-      const changed = configurationShape.parse({ ...config, ...changes });
+      const changed = configurationSchema.parse({ ...config, ...changes });
       if (validateOnly) return;
       config = changed;
       if (timer !== undefined) schedule();

@@ -4,7 +4,7 @@ import { encodeFrame, Kind, readId, requestIdMin } from '../protocol/frame.ts';
 import { decodeValue } from '../protocol/msgpack.ts';
 import { type Party, type RequestHead, readRequest } from '../relay/calls.ts';
 
-export class OwnCalls {
+export class InternalCalls {
   readonly #waiting = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>();
   #nextId = requestIdMin;
 

@@ -9,7 +9,7 @@ import { availableParallelism } from 'node:os';
 const awakeMs = 0.05;
 const worthIt = availableParallelism() > 1;
 
-export class Wakefulness {
+export class BusyPoll {
   #untilMs = 0;
   #polling = false;
 

@@ -1,0 +1,348 @@
+/**
+ * The schemas that requests and replies are made of: tasks, collectors, queues, the state of the whole. Spelt as they
+ * are on the wire, everywhere. Spans end in `_ms`, instants (ms since the epoch, whole) in `_at_ms`.
+ */
+import { z } from 'zod';
+import { defaultLimits } from './limits.ts';
+import { stateFilters, taskStates } from './state.ts';
+
+export const roles = ['operator', 'collector', 'observer'] as const;
+export type Role = (typeof roles)[number];
+
+/** Text of at most so many bytes of UTF-8. */
+const textSchema = (bytesMax: number) =>
+  z
+    .string()
+    .max(bytesMax, `must be at most ${bytesMax} bytes`)
+    .refine((text) => Buffer.byteLength(text) <= bytesMax, `must be at most ${bytesMax} bytes`);
+
+export const identifierSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, 'must be 1 to 64 of a-z 0-9 _ -, starting with a letter or digit');
+export const operationNameSchema = identifierSchema;
+export const taskIdSchema = z
+  .string()
+  .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/, 'must be a UUIDv7 in lower case');
+export const spanMsSchema = z
+  .number()
+  .int()
+  .min(0)
+  .max(366 * 24 * 3_600_000);
+export const countSchema = z.number().int().min(0);
+const atMsSchema = z.number().int().min(0);
+const reasonSchema = textSchema(512).default('');
+const textMapSchema = z
+  .record(textSchema(128), textSchema(1024))
+  .refine((map) => Object.keys(map).length <= 64, 'at most 64 entries');
+
+export const priorityNames = { critical: 250, high: 200, normal: 100, low: 50 } as const;
+const priorityRule = 'must be critical, high, normal, low, or a whole number from 0 to 255';
+export const prioritySchema = z.union(
+  [
+    z.number(priorityRule).int(priorityRule).min(0, priorityRule).max(255, priorityRule),
+    z.enum(['critical', 'high', 'normal', 'low'], priorityRule),
+  ],
+  priorityRule,
+);
+
+export const stateSchema = z.enum(taskStates);
+export const stateFilterSchema = z.enum(stateFilters);
+export const collectorStatuses = [
+  'starting',
+  'healthy',
+  'degraded',
+  'failing',
+  'quarantined',
+  'draining',
+  'stopped',
+] as const;
+const collectorStatusSchema = z.enum(collectorStatuses);
+
+export const correlationSchema = z.strictObject({
+  correlation_id: textSchema(256).min(1),
+  parent_id: textSchema(256).optional(),
+  root_id: textSchema(256).optional(),
+  sequence: countSchema.optional(),
+  stage: textSchema(128).optional(),
+  tags: textMapSchema.optional(),
+});
+
+export const taskSubmitSchema = z.strictObject({
+  operation: operationNameSchema,
+  payload: z.unknown().optional(),
+  id: taskIdSchema.optional(),
+  priority: prioritySchema.default('normal'),
+  requires: z.array(identifierSchema).max(16).default([]),
+  labels: textMapSchema.default({}),
+  collector_type: identifierSchema.optional(),
+  collector_id: identifierSchema.optional(),
+  timeout_ms: spanMsSchema.min(1).default(defaultLimits.taskTimeoutMs),
+  max_retries: z.number().int().min(0).max(100).default(defaultLimits.retriesMax),
+  backoff: z
+    .strictObject({
+      base_ms: spanMsSchema.default(defaultLimits.backoffBaseMs),
+      cap_ms: spanMsSchema.default(defaultLimits.backoffCapMs),
+    })
+    .default({ base_ms: defaultLimits.backoffBaseMs, cap_ms: defaultLimits.backoffCapMs }),
+  metadata: textMapSchema.default({}),
+  correlation: correlationSchema.optional(),
+});
+export type TaskSubmit = z.input<typeof taskSubmitSchema>;
+export type TaskSubmitParsed = z.output<typeof taskSubmitSchema>;
+
+/** Why a task waits: what would have to change for it to be handed out. */
+export const waitReasonSchema = z.object({
+  code: z.enum(['no_capable_collector', 'no_healthy_collector', 'no_credit', 'stopping']),
+  message: z.string(),
+});
+export type WaitReason = z.output<typeof waitReasonSchema>;
+
+export const submittedSchema = z.object({
+  id: z.string(),
+  state: stateSchema,
+  /** Waiting tasks that go before it, when it waits. */
+  position: countSchema.optional(),
+  /** The collector it went to, when it went at once. */
+  collector_id: z.string().optional(),
+  /** True when a task with this id was already there; nothing was added. */
+  duplicate: z.boolean(),
+  /** Set when no registered collector could ever do it. */
+  warning: waitReasonSchema.optional(),
+});
+export type Submitted = z.output<typeof submittedSchema>;
+
+export const faultSchema = z.object({
+  code: z.string(),
+  message: z.string(),
+  category: z.string(),
+  retry: z.boolean(),
+  context: z.record(z.string(), z.unknown()),
+});
+const attemptErrorSchema = z.object({ code: z.string(), message: z.string() });
+
+export const attemptSchema = z.object({
+  attempt: countSchema,
+  collector_id: z.string(),
+  started_at_ms: atMsSchema,
+  ended_at_ms: atMsSchema,
+  outcome: z.enum([
+    'completed',
+    'failed',
+    'gave_up',
+    'timed_out',
+    'lease_expired',
+    'connection_lost',
+    'collector_silent',
+    'not_reclaimed',
+  ]),
+  error: attemptErrorSchema.optional(),
+});
+export type AttemptOutcome = z.output<typeof attemptSchema>['outcome'];
+export type Attempt = z.output<typeof attemptSchema>;
+
+export const taskSummarySchema = z.object({
+  id: z.string(),
+  operation: z.string(),
+  state: stateSchema,
+  priority: countSchema,
+  attempt: countSchema,
+  max_retries: countSchema,
+  collector_id: z.string().optional(),
+  submitted_at_ms: atMsSchema,
+  updated_at_ms: atMsSchema,
+  /** When a retrying task becomes pending again. */
+  ready_at_ms: atMsSchema.optional(),
+  /** Why a pending task is not handed out. */
+  waits_for: waitReasonSchema.optional(),
+  error: attemptErrorSchema.optional(),
+});
+export type TaskSummary = z.output<typeof taskSummarySchema>;
+
+/** The bodies of a task, which are sent only when they are asked for. */
+export const bodyNames = ['payload', 'result'] as const;
+export type BodyName = (typeof bodyNames)[number];
+
+export const taskDetailSchema = taskSummarySchema.extend({
+  requires: z.array(z.string()),
+  labels: z.record(z.string(), z.string()),
+  collector_type: z.string().optional(),
+  timeout_ms: countSchema,
+  metadata: z.record(z.string(), z.string()),
+  correlation: correlationSchema.optional(),
+  attempts: z.array(attemptSchema),
+  payload_bytes: countSchema,
+  result_bytes: countSchema.optional(),
+  /** When `include` names it. */
+  payload: z.unknown().optional(),
+  /** When `include` names it and the task completed. */
+  result: z.unknown().optional(),
+});
+export type TaskDetail = z.output<typeof taskDetailSchema>;
+
+/** One attempt that is held: the task, and the lease's token as it came with the assignment. */
+export const leaseSchema = z.strictObject({ task_id: taskIdSchema, token: z.string().min(1).max(64) });
+export type Lease = z.output<typeof leaseSchema>;
+const leasesSchema = z.array(leaseSchema).max(10_000).default([]);
+
+const priorityLevelsSchema = z
+  .array(z.tuple([z.number().int().min(0).max(255), z.number().int().min(0).max(255)]))
+  .max(16);
+const reportedStatusSchema = z.enum(['healthy', 'degraded', 'stopped']).default('healthy');
+
+export const registrationSchema = z.strictObject({
+  collector_id: identifierSchema,
+  collector_type: identifierSchema,
+  version: textSchema(64).default('0'),
+  hostname: textSchema(255).default(''),
+  pid: countSchema.default(0),
+  operations: z
+    .array(z.strictObject({ name: operationNameSchema }))
+    .min(1)
+    .max(256),
+  capabilities: z.array(identifierSchema).max(64).default([]),
+  priority_levels: priorityLevelsSchema.default([[0, 255]]),
+  max_concurrent_tasks: z.number().int().min(1).max(10_000).default(1),
+  /** For the strategy `weighted`. */
+  weight: z.number().min(0).max(1000).default(1),
+  event_domains: z.array(identifierSchema).max(16).default([]),
+  labels: textMapSchema.default({}),
+  metadata: textMapSchema.default({}),
+  status: reportedStatusSchema,
+  status_reason: reasonSchema,
+  /** Attempts still being worked on, from before a reconnect. */
+  leases: leasesSchema,
+});
+export type Registration = z.input<typeof registrationSchema>;
+export type RegistrationParsed = z.output<typeof registrationSchema>;
+
+export const heartbeatSchema = z.strictObject({
+  leases: leasesSchema,
+  cpu_percent: z.number().min(0).optional(),
+  rss_bytes: z.number().min(0).optional(),
+  status: reportedStatusSchema,
+  status_reason: reasonSchema,
+});
+export type Heartbeat = z.output<typeof heartbeatSchema>;
+
+export const failureSchema = z.strictObject({
+  task_id: taskIdSchema,
+  token: leaseSchema.shape.token,
+  error: z.strictObject({ code: textSchema(64), message: textSchema(8192) }),
+  next: z.enum(['retry', 'give_up', 'elsewhere']).default('retry'),
+  retry_after_ms: spanMsSchema.optional(),
+});
+export type Failure = z.output<typeof failureSchema>;
+
+export const collectorViewSchema = z.object({
+  collector_id: z.string(),
+  collector_type: z.string(),
+  version: z.string(),
+  hostname: z.string(),
+  pid: countSchema,
+  operations: z.array(z.string()),
+  capabilities: z.array(z.string()),
+  labels: z.record(z.string(), z.string()),
+  metadata: z.record(z.string(), z.string()),
+  weight: z.number(),
+  status: collectorStatusSchema,
+  status_reason: z.string(),
+  status_changed_at_ms: atMsSchema,
+  tasks_in_progress: countSchema,
+  max_concurrent_tasks: countSchema,
+  completed: countSchema,
+  failed: countSchema,
+  last_heartbeat_at_ms: atMsSchema,
+  cpu_percent: z.number().optional(),
+  rss_bytes: z.number().optional(),
+  confidence: z.number(),
+  supervised: z.boolean(),
+});
+export type CollectorView = z.output<typeof collectorViewSchema>;
+
+const queueViewSchema = z.object({
+  operation: z.string(),
+  pending: countSchema,
+  high: countSchema,
+  normal: countSchema,
+  low: countSchema,
+  retrying: countSchema,
+  in_progress: countSchema,
+  completed: countSchema,
+  failed: countSchema,
+  dead_letter: countSchema,
+  oldest_at_ms: atMsSchema.optional(),
+  warning: z.literal('no_capable_collector').optional(),
+});
+export type QueueView = z.output<typeof queueViewSchema>;
+
+const totalsSchema = z.object({
+  submitted: countSchema,
+  assigned: countSchema,
+  completed: countSchema,
+  failed_attempts: countSchema,
+  retried: countSchema,
+  requeued: countSchema,
+  dead_lettered: countSchema,
+  cancelled: countSchema,
+});
+export type Totals = z.output<typeof totalsSchema>;
+
+export const routingViewSchema = z.object({
+  strategy: z.string(),
+  per_operation: z.record(z.string(), z.string()),
+  /** The strategies there are, and what each does. */
+  strategies: z.record(z.string(), z.string()),
+  decisions: z.record(z.string(), countSchema),
+  /** Of the collectors that are registered now. */
+  by_collector: z.record(z.string(), countSchema),
+  /** Planned assignments that no longer fitted when they were carried out. */
+  plans_dropped: countSchema,
+});
+export type RoutingView = z.output<typeof routingViewSchema>;
+
+export const healthSchema = z.object({
+  status: z.enum(['healthy', 'degraded', 'unhealthy']),
+  uptime_seconds: z.number(),
+  components: z.record(z.string(), z.object({ status: z.string(), message: z.string(), last_check_at_ms: atMsSchema })),
+  metrics: z.record(z.string(), z.number()),
+  error_count: countSchema,
+  last_heartbeat_at_ms: atMsSchema.nullable(),
+});
+export type Health = z.output<typeof healthSchema>;
+
+export const snapshotSchema = z.object({
+  broker: z.object({
+    version: z.string(),
+    pid: countSchema,
+    socket: z.string(),
+    store: z.string(),
+    started_at_ms: atMsSchema,
+    at_ms: atMsSchema,
+    sessions: countSchema,
+    rss_bytes: countSchema,
+    /** How long the latest commit took. */
+    commit_us: countSchema,
+    stop_grace_ms: countSchema,
+  }),
+  totals: totalsSchema,
+  waiting: countSchema,
+  in_progress: countSchema,
+  /** The busiest operations; `operations` says how many there are. */
+  queues: z.array(queueViewSchema),
+  operations: countSchema,
+  collectors: z.array(collectorViewSchema),
+  routing: routingViewSchema,
+  relay: z.object({
+    published: countSchema,
+    delivered: countSchema,
+    dropped: countSchema,
+    /** Pauses of realtime publishers for full subscribers. */
+    stalls: countSchema,
+    calls: countSchema,
+    subscriptions: countSchema,
+  }),
+});
+export type Snapshot = z.output<typeof snapshotSchema>;
+
+/** Where the broker publishes a Snapshot every second while somebody subscribes. */
+export const statusTopic = 'control.health.status';
