@@ -1,273 +1,190 @@
 /** How an attempt ends: completed, failed, lost. Only here does a task leave `in_progress`. */
-import { type Fault, fault } from '../protocol/fault.ts';
+import { fault } from '../protocol/fault.ts';
 import type { AttemptOutcome } from '../protocol/schema.ts';
+import type { TaskState } from '../protocol/state.ts';
+import type { Now } from '../time/now.ts';
 import { assignmentTopic, type Collector } from './collector.ts';
+import { queueTask, strategyFor } from './dispatch.ts';
+import { rememberEnded } from './ended.ts';
+import { type Input, type Output, type ReplyTo, reply } from './input.ts';
+import { armAttempt, heldBy, type TaskInProgress } from './lease.ts';
+import { countTask, operationOf } from './operation.ts';
+import { placements } from './placement.ts';
 import { backoffMs } from './random.ts';
-import {
-  type CoreState,
-  countTask,
-  type Input,
-  type Output,
-  operationCounts,
-  queueTask,
-  rememberEnded,
-} from './state.ts';
-import { isTerminal, move, type Phase, type StoreRecord, type Task, type TaskError } from './task.ts';
+import type { CoreState } from './state.ts';
+import { type Life, move, type Task, type TaskError } from './task.ts';
+import { answerWaits } from './wait.ts';
 
-type InProgress = Extract<Phase, { state: 'in_progress' }>;
-type Moved = Extract<StoreRecord, { kind: 'moved' }>;
-
-export function complete(
-  state: CoreState,
-  input: Extract<Input, { kind: 'complete' }>,
-  nowMs: number,
-  out: Output[],
-): void {
-  const task = heldBy(state, input.to.session, input.taskId, input.attempt);
-  if (task === undefined) return refuseStale(state, input.to, input.taskId, input.attempt, out);
-  endAttempt(state, task, 'completed', undefined, nowMs, out);
+export function complete(state: CoreState, input: Extract<Input, { kind: 'complete' }>, now: Now, out: Output[]): void {
+  const { to, taskId, token, result } = input;
+  const task = heldBy(state, to.session, taskId, token);
+  if (task === undefined) return refuseStale(state, to, taskId, out);
+  endAttempt(state, task, 'completed', undefined, now, out);
   state.totals.completed++;
-  operationCounts(state, task.spec.operation).completed++;
-  finish(state, task, { state: 'completed' }, { result: input.result, error: undefined }, nowMs, out);
-  out.push({ kind: 'reply', to: input.to, outcome: { result: {} } });
+  operationOf(state.operations, task.spec.operation).completed++;
+  finish(state, task, 'completed', { result, error: undefined }, now, out);
+  out.push(reply(to, { result: {} }));
 }
 
-export function failed(state: CoreState, input: Extract<Input, { kind: 'fail' }>, nowMs: number, out: Output[]): void {
-  const { task_id, attempt, error, next, retry_after_ms } = input.said;
-  const task = heldBy(state, input.to.session, task_id, attempt);
-  if (task === undefined) return refuseStale(state, input.to, task_id, attempt, out);
-  if (next === 'elsewhere') task.excluded = [...task.excluded, (task.phase as InProgress).collectorId];
-  endAttempt(state, task, next === 'give_up' ? 'gave_up' : 'failed', error, nowMs, out);
-  if (next === 'give_up' || outOfRetries(task)) deadLetter(state, task, nowMs, out);
-  else if (next === 'elsewhere') backToPending(state, task, nowMs, out);
-  else retryLater(state, task, retry_after_ms, nowMs, out);
-  out.push({ kind: 'reply', to: input.to, outcome: { result: { state: task.phase.state } } });
+export function failed(state: CoreState, input: Extract<Input, { kind: 'fail' }>, now: Now, out: Output[]): void {
+  const { to, failure } = input;
+  const { task_id, token, error, next, retry_after_ms } = failure;
+  const task = heldBy(state, to.session, task_id, token);
+  if (task === undefined) return refuseStale(state, to, task_id, out);
+  if (next === 'elsewhere') task.excluded = [...task.excluded, task.life.collectorId];
+  endAttempt(state, task, next === 'give_up' ? 'gave_up' : 'failed', error, now, out);
+  if (next === 'give_up' || outOfRetries(task)) deadLetter(state, task, now, out);
+  else if (next === 'elsewhere') requeue(state, task, now, out);
+  else retryLater(state, task, retry_after_ms, now, out);
+  out.push(reply(to, { result: { state: task.life.state } }));
 }
 
 /** The attempt is lost (connection, lease, silence): the task is pending again at once, unless it is out of retries. */
 export function loseAttempt(
   state: CoreState,
-  task: Task,
+  task: TaskInProgress,
   outcome: AttemptOutcome,
   message: string,
-  nowMs: number,
+  now: Now,
   out: Output[],
 ): void {
-  endAttempt(state, task, outcome, { code: outcome, message }, nowMs, out);
+  endAttempt(state, task, outcome, { code: outcome, message }, now, out);
   state.totals.requeued++;
-  if (outOfRetries(task)) deadLetter(state, task, nowMs, out);
-  else backToPending(state, task, nowMs, out);
+  if (outOfRetries(task)) deadLetter(state, task, now, out);
+  else requeue(state, task, now, out);
 }
 
-/** Called when an in-progress task is due: its lease is over, its attempt took too long, or the grace after that passed. */
-export function attemptDue(state: CoreState, task: Task, nowMs: number, out: Output[]): void {
-  const phase = task.phase as InProgress;
-  if (phase.collector === undefined)
-    return loseAttempt(
-      state,
-      task,
-      'not_reclaimed',
-      `Collector ${phase.collectorId} did not come back after the broker restarted.`,
-      nowMs,
-      out,
-    );
-  if (nowMs >= phase.leaseEndsAtMs) {
-    sayCancel(phase.collector, task, 'The lease ran out.', out);
-    return loseAttempt(
-      state,
-      task,
-      'lease_expired',
-      `Collector ${phase.collectorId} did not renew its lease.`,
-      nowMs,
-      out,
-    );
+/** An in-progress task is due: its lease is over, its attempt took too long, or the grace after that passed. */
+export function attemptDue(state: CoreState, task: TaskInProgress, now: Now, out: Output[]): void {
+  const { life, spec } = task;
+  const { collector, collectorId } = life;
+  if (collector === undefined) {
+    const message = `Collector ${collectorId} did not come back after the broker restarted.`;
+    return loseAttempt(state, task, 'not_reclaimed', message, now, out);
   }
-  if (phase.cancelSentAtMs === undefined && nowMs >= phase.startedAtMs + task.spec.timeoutMs) {
-    phase.cancelSentAtMs = nowMs;
-    sayCancel(phase.collector, task, `The attempt is over its ${task.spec.timeoutMs} ms.`, out);
-  } else if (phase.cancelSentAtMs !== undefined && nowMs >= phase.cancelSentAtMs + state.limits.cancelGraceMs) {
-    endAttempt(
-      state,
-      task,
-      'timed_out',
-      {
-        code: 'timed_out',
-        message: `The attempt took longer than ${task.spec.timeoutMs} ms and did not stop when asked.`,
-      },
-      nowMs,
-      out,
-    );
-    if (outOfRetries(task)) deadLetter(state, task, nowMs, out);
-    else retryLater(state, task, undefined, nowMs, out);
-    return;
+  if (now.monotonicMs >= life.leaseEndsAtMs) {
+    cancelAttempt(collector, task, 'The lease ended.', out);
+    return loseAttempt(state, task, 'lease_expired', `Collector ${collectorId} did not renew its lease.`, now, out);
   }
-  state.deadlines.set(task, attemptDueMs(state, task, phase));
+  if (life.cancelSentAtMs === undefined) {
+    life.cancelSentAtMs = now.monotonicMs;
+    cancelAttempt(collector, task, `The attempt took longer than ${spec.timeoutMs} ms.`, out);
+    return armAttempt(state, task);
+  }
+  const message = `The attempt took longer than ${spec.timeoutMs} ms and did not stop when it was cancelled.`;
+  endAttempt(state, task, 'timed_out', { code: 'timed_out', message }, now, out);
+  if (outOfRetries(task)) deadLetter(state, task, now, out);
+  else retryLater(state, task, undefined, now, out);
 }
 
-export function renew(state: CoreState, task: Task, nowMs: number): void {
-  const phase = task.phase as InProgress;
-  phase.leaseEndsAtMs = nowMs + state.limits.leaseMs;
-  state.deadlines.set(task, attemptDueMs(state, task, phase));
+/** The backoff of a retrying task is over. */
+export function backoffOver(state: CoreState, task: Task, now: Now, out: Output[]): void {
+  countTask(state.operations, task, -1);
+  requeue(state, task, now, out);
 }
 
-/** The task, if this very attempt is held through this session. */
-export function heldBy(state: CoreState, session: number, taskId: string, attempt: number): Task | undefined {
-  const task = state.tasks.get(taskId);
-  if (task?.phase.state !== 'in_progress' || task.attempt !== attempt || task.phase.collector?.session !== session)
-    return undefined;
-  return task;
-}
-
-/** A waiting task becomes pending: its backoff is over. */
-export function backoffOver(state: CoreState, task: Task, nowMs: number, out: Output[]): void {
-  countTask(state, task, -1);
-  backToPending(state, task, nowMs, out);
-}
-
-/** Ends the life of a task that is counted in no waiting state any more. */
+/** Ends the life of a task that is counted in no state any more. */
 export function finish(
   state: CoreState,
   task: Task,
-  phase: Phase,
+  to: Extract<TaskState, 'completed' | 'dead_letter' | 'cancelled'>,
   end: { result: Uint8Array | undefined; error: TaskError | undefined },
-  nowMs: number,
+  now: Now,
   out: Output[],
 ): void {
+  const { id } = task.spec;
   state.deadlines.delete(task);
-  move(task, phase);
-  state.tasks.delete(task.spec.id);
-  rememberEnded(state, task.spec.id, phase.state);
-  record(task, nowMs, end, out);
-  for (const waiter of state.waiters.get(task.spec.id) ?? []) {
-    state.deadlines.delete(waiter);
-    out.push({ kind: 'ended', to: waiter.to, id: task.spec.id });
-  }
-  state.waiters.delete(task.spec.id);
+  move(task, { state: to });
+  state.tasks.delete(id);
+  rememberEnded(state.ended, id, to, state.limits.endedIdsMax, now.wallMs);
+  record(task, now, end, out);
+  answerWaits(state, id, out);
 }
-
-const attemptDueMs = (state: CoreState, task: Task, phase: InProgress): number =>
-  Math.min(
-    phase.leaseEndsAtMs,
-    phase.cancelSentAtMs === undefined
-      ? phase.startedAtMs + task.spec.timeoutMs
-      : phase.cancelSentAtMs + state.limits.cancelGraceMs,
-  );
 
 const outOfRetries = (task: Task): boolean => task.attempt > task.spec.maxRetries;
 
-function sayCancel(collector: Collector, task: Task, reason: string, out: Output[]): void {
-  out.push({
-    kind: 'cancel_attempt',
-    session: collector.session,
-    topic: assignmentTopic(collector),
-    id: task.spec.id,
-    attempt: task.attempt,
-    reason,
-  });
+function cancelAttempt(collector: Collector, task: Task, reason: string, out: Output[]): void {
+  const topic = assignmentTopic(collector);
+  out.push({ kind: 'cancel_attempt', session: collector.session, topic, id: task.spec.id, token: task.token, reason });
 }
 
 function endAttempt(
   state: CoreState,
-  task: Task,
+  task: TaskInProgress,
   outcome: AttemptOutcome,
   error: TaskError | undefined,
-  nowMs: number,
+  now: Now,
   out: Output[],
 ): void {
-  const { collector, collectorId, startedAtMs } = task.phase as InProgress;
-  countTask(state, task, -1);
+  const { seq, attempt, spec } = task;
+  const { collector, collectorId, startedAtMs, timeoutAtMs } = task.life;
+  countTask(state.operations, task, -1);
   state.deadlines.delete(task);
+  const operation = operationOf(state.operations, spec.operation);
   if (error !== undefined) {
     task.lastError = error;
     state.totals.failed_attempts++;
-    operationCounts(state, task.spec.operation).failed++;
+    operation.failed++;
   }
-  out.push({
-    kind: 'record',
-    record: {
-      kind: 'attempt',
-      seq: task.seq,
-      attempt: task.attempt,
-      collectorId,
-      startedAtMs,
-      endedAtMs: nowMs,
-      outcome,
-      error,
-    },
-  });
+  const ended = { attempt, collectorId, startedAtMs, endedAtMs: now.wallMs, outcome, error };
+  out.push({ kind: 'record', record: { kind: 'attempt', seq, ...ended } });
+  const ranMs = now.monotonicMs - (timeoutAtMs - spec.timeoutMs);
+  placements.get(strategyFor(state, spec.operation))!.learn?.(operation.memory, { collectorId, outcome, ranMs });
   if (collector === undefined) return;
-  collector.tasks.delete(task.spec.id);
+  collector.tasks.delete(spec.id);
   if (outcome === 'completed') collector.completed++;
   else collector.failed++;
-  // It has credit again: every class it serves may have something for it.
-  for (const cls of collector.classes) if (cls.size > 0) state.dirty.add(cls);
+  state.freed.add(collector);
 }
 
-function deadLetter(state: CoreState, task: Task, nowMs: number, out: Output[]): void {
+function deadLetter(state: CoreState, task: Task, now: Now, out: Output[]): void {
   state.totals.dead_lettered++;
-  operationCounts(state, task.spec.operation).deadLetter++;
-  finish(state, task, { state: 'dead_letter' }, { result: undefined, error: task.lastError }, nowMs, out);
+  operationOf(state.operations, task.spec.operation).deadLetter++;
+  finish(state, task, 'dead_letter', { result: undefined, error: task.lastError }, now, out);
 }
 
-function backToPending(state: CoreState, task: Task, nowMs: number, out: Output[]): void {
+function requeue(state: CoreState, task: Task, now: Now, out: Output[]): void {
   move(task, { state: 'pending' });
   queueTask(state, task);
-  record(task, nowMs, { result: undefined, error: task.lastError }, out);
+  record(task, now, { result: undefined, error: task.lastError }, out);
 }
 
-function retryLater(state: CoreState, task: Task, afterMs: number | undefined, nowMs: number, out: Output[]): void {
-  const readyAtMs =
-    nowMs + (afterMs ?? backoffMs(state.random, task.attempt, task.spec.backoffBaseMs, task.spec.backoffCapMs));
-  move(task, { state: 'retrying', readyAtMs });
+function retryLater(state: CoreState, task: Task, afterMs: number | undefined, now: Now, out: Output[]): void {
+  const { backoffBaseMs, backoffCapMs } = task.spec;
+  const delayMs = afterMs ?? backoffMs(state.random, task.attempt, backoffBaseMs, backoffCapMs);
+  move(task, { state: 'retrying', readyAtMs: now.wallMs + delayMs, delayMs });
   state.totals.retried++;
-  countTask(state, task, 1);
-  state.deadlines.set(task, readyAtMs);
-  record(task, nowMs, { result: undefined, error: task.lastError }, out);
+  countTask(state.operations, task, 1);
+  state.deadlines.set(task, now.monotonicMs + delayMs);
+  record(task, now, { result: undefined, error: task.lastError }, out);
 }
 
 function record(
   task: Task,
-  nowMs: number,
+  now: Now,
   end: { result: Uint8Array | undefined; error: TaskError | undefined },
   out: Output[],
 ): void {
-  const moved: Moved = {
-    kind: 'moved',
-    seq: task.seq,
-    state: task.phase.state,
-    attempt: task.attempt,
-    atMs: nowMs,
-    collectorId: undefined,
-    readyAtMs: task.phase.state === 'retrying' ? task.phase.readyAtMs : undefined,
-    error: end.error,
-    excluded: task.excluded,
-    result: end.result,
-  };
+  const { spec, seq, attempt, token, excluded } = task;
+  const life: Life = task.life;
+  const { state } = life;
+  const [readyAtMs, delayMs] = life.state === 'retrying' ? [life.readyAtMs, life.delayMs] : [undefined, undefined];
+  const progress = { state, attempt, token, atMs: now.wallMs, collectorId: undefined, readyAtMs, delayMs, excluded };
   out.push(
-    { kind: 'record', record: moved },
-    { kind: 'task_moved', spec: task.spec, state: task.phase.state, attempt: task.attempt, collectorId: undefined },
+    { kind: 'record', record: { kind: 'moved', seq, ...progress, ...end } },
+    { kind: 'task_moved', spec, state, attempt, collectorId: undefined },
   );
 }
 
-function refuseStale(
-  state: CoreState,
-  to: { session: number; id: number },
-  taskId: string,
-  attempt: number,
-  out: Output[],
-): void {
+function refuseStale(state: CoreState, to: ReplyTo, taskId: string, out: Output[]): void {
   const task = state.tasks.get(taskId);
-  const ended = state.ended.get(taskId);
+  const ended = state.ended.states.get(taskId);
   const why =
     task !== undefined
-      ? `it is ${task.phase.state} at attempt ${task.attempt}`
-      : ended !== undefined && isTerminal(ended)
-        ? `it is ${ended}`
+      ? `it is ${task.life.state} at attempt ${task.attempt}`
+      : ended !== undefined
+        ? `it is ${ended.state}`
         : 'it is not in progress';
-  const refusal: Fault = fault(
-    'stale_lease',
-    `Attempt ${attempt} of task ${taskId} is not yours to end: ${why}. Drop it.`,
-    { task_id: taskId, attempt },
-  );
-  out.push({ kind: 'reply', to, outcome: refusal });
+  const message = `This lease on task ${taskId} is over: ${why}. Drop the attempt.`;
+  out.push(reply(to, fault('stale_lease', message, { task_id: taskId })));
 }

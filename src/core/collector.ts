@@ -1,9 +1,9 @@
-/** A registered collector: what it can do, how it is, what it holds. Its indexes into the task classes are derived. */
-
-import { limitTable } from '../protocol/limits.ts';
-import type { CollectorRegisterParsed, collectorStatuses } from '../protocol/schema.ts';
+/** A registered collector: what it can do, how it is, what it holds. Its links to the task classes are derived. */
+import type { collectorStatuses, RegistrationParsed } from '../protocol/schema.ts';
 import type { Due } from '../time/deadlines.ts';
-import type { TaskClass } from './queue.ts';
+import { Heap } from '../time/heap.ts';
+import type { Now } from '../time/now.ts';
+import { type Link, linkOrder } from './link.ts';
 import type { Task } from './task.ts';
 
 export type CollectorStatus = (typeof collectorStatuses)[number];
@@ -11,42 +11,65 @@ export type CollectorStatus = (typeof collectorStatuses)[number];
 export interface Collector extends Due {
   readonly due: 'collector';
   readonly id: string;
-  /** The session it speaks through. */
+  /** The session it is connected by. */
   readonly session: number;
-  offer: CollectorRegisterParsed;
+  registration: RegistrationParsed;
   status: CollectorStatus;
   reason: string;
   statusChangedAtMs: number;
-  lastHeartbeatAtMs: number;
+  /** When it last registered or sent a heartbeat. */
+  active: Now;
   cpuPercent: number | undefined;
   rssBytes: number | undefined;
   readonly tasks: Map<string, Task>;
-  /** When it last became free of work or got a task; the longest idle wins a tie. */
-  lastAssignedAtMs: number;
+  /** Which assignment of the broker its latest one was: the smallest was idle, or waited, longest. */
+  lastAssigned: number;
+  assigned: number;
   completed: number;
   failed: number;
-  /** Derived: the classes it can serve. */
-  readonly classes: Set<TaskClass>;
+  /** Bytes of payloads on their way to it that its session has not taken yet. */
+  unreadBytes: number;
+  /** Derived: the classes it fits. */
+  readonly links: Set<Link>;
+  /** Derived: those with tasks for it, by the best of them. */
+  readonly work: Heap<Link>;
 }
 
-export const assignmentTopic = (collector: Collector): string =>
-  `control.tasks.${collector.offer.collector_type}.${collector.id}`;
-
-const usable: ReadonlySet<CollectorStatus> = new Set(['healthy', 'degraded']);
-
-/** How many more tasks it may be given now. */
-export function credit(collector: Collector, collectorTasksMax: number = limitTable.collectorTasksMax.value): number {
-  if (!usable.has(collector.status)) return 0;
-  return Math.min(collector.offer.max_concurrent_tasks, collectorTasksMax) - collector.tasks.size;
+export function newCollector(registration: RegistrationParsed, session: number, now: Now): Collector {
+  return {
+    due: 'collector',
+    dueMs: 0,
+    dueIndex: -1,
+    id: registration.collector_id,
+    session,
+    registration,
+    status: registration.status,
+    reason: registration.status_reason,
+    statusChangedAtMs: now.wallMs,
+    active: now,
+    cpuPercent: undefined,
+    rssBytes: undefined,
+    tasks: new Map(),
+    lastAssigned: 0,
+    assigned: 0,
+    completed: 0,
+    failed: 0,
+    unreadBytes: 0,
+    links: new Set(),
+    work: new Heap(linkOrder),
+  };
 }
 
-export const acceptsPriority = (collector: Collector, priority: number): boolean =>
-  collector.offer.priority_levels.some(([low, high]) => priority >= low && priority <= high);
+export const assignmentTopic = ({ id, registration }: Collector): string =>
+  `control.tasks.${registration.collector_type}.${id}`;
 
-/** Confidence in it, 0 to 1: health (1, 0.5, else 0) times freshness (0.1 once older than `timeoutMs`, else 1 − age ÷ timeout, at least 0.5). */
-export function confidence(collector: Collector, nowMs: number, timeoutMs: number): number {
-  const health = collector.status === 'healthy' ? 1 : collector.status === 'degraded' ? 0.5 : 0;
-  const age = Math.max(0, nowMs - collector.lastHeartbeatAtMs);
+/**
+ * Confidence in it, 0 to 1: health (1, 0.5, else 0) times freshness (0.1 once older than `timeoutMs`, else
+ * 1 − age ÷ timeout, at least 0.5).
+ */
+export function confidence({ status, active }: Collector, monotonicMs: number, timeoutMs: number): number {
+  const health = status === 'healthy' ? 1 : status === 'degraded' ? 0.5 : 0;
+  const age = Math.max(0, monotonicMs - active.monotonicMs);
   const freshness = age > timeoutMs ? 0.1 : Math.max(0.5, 1 - age / timeoutMs);
   return health * freshness;
 }

@@ -1,115 +1,132 @@
-/** Handing out: the best pending task that somebody can take now, until there is none. */
-import { acceptsPriority, assignmentTopic, type Collector, credit } from './collector.ts';
-import { dequeue, type TaskClass } from './queue.ts';
-import { type CoreState, countTask, type Output } from './state.ts';
-import { type StrategyName, strategies } from './strategy.ts';
-import { move, type Task } from './task.ts';
-
 /**
- * Runs to a fixed point: afterwards no pending task has a collector that could take it now (invariant I7). Between
- * classes the higher priority goes first, then the older task. A class nobody can take from leaves `dirty` and comes
- * back when a collector of it gains credit.
+ * Handing out: the best pending task that somebody can take now, until there is none (invariant I7). Between classes
+ * the higher priority goes first, then the older task. Two things make work: tasks that became pending mark their class
+ * as ready, and collectors that gained credit bring the class with their best task. A class that nobody can take from
+ * is parked with the collectors that fit it.
  */
-export function dispatch(state: CoreState, nowMs: number, out: Output[]): void {
+
+import type { Now } from '../time/now.ts';
+import { assignmentTopic, type Collector } from './collector.ts';
+import type { Output } from './input.ts';
+import { armAttempt, isInProgress, nextToken } from './lease.ts';
+import { bestClass, park } from './link.ts';
+import { acceptsPriority, refusal, unavailable } from './match.ts';
+import { countTask } from './operation.ts';
+import { placements } from './placement.ts';
+import type { CoreState } from './state.ts';
+import { move, type Task } from './task.ts';
+import { classOf, dequeue, enqueue, type TaskClass } from './task-class.ts';
+
+/** Puts a task that has become pending into its queue. */
+export function queueTask(state: CoreState, task: Task): void {
+  enqueue(state.classes, classOf(state.classes, state.operations, state.collectors.values(), task), task);
+  countTask(state.operations, task, 1);
+}
+
+export function dispatch(state: CoreState, now: Now, out: Output[]): void {
+  const { ready } = state.classes;
   if (state.stopping) {
-    state.dirty.clear();
+    state.freed.clear();
+    while (ready.size > 0) ready.pop();
     return;
   }
-  while (state.dirty.size > 0) {
-    let best: { task: Task; candidates: Collector[] } | undefined;
-    for (const cls of state.dirty) {
-      const next = nextAssignable(state, cls);
-      if (next === undefined) state.dirty.delete(cls);
-      else if (best === undefined || goesBefore(next.task, best.task)) best = next;
+  for (;;) {
+    for (const collector of state.freed) bringWork(state, collector);
+    const cls = ready.first;
+    if (cls === undefined) return;
+    const next = nextAssignable(state, cls);
+    if (next !== undefined) place(state, next.task, next.candidates, now, out);
+    else {
+      ready.pop();
+      park(cls);
     }
-    if (best !== undefined) assign(state, best.task, best.candidates, nowMs, out);
   }
 }
 
-const goesBefore = (a: Task, b: Task): boolean =>
-  a.spec.priority > b.spec.priority || (a.spec.priority === b.spec.priority && a.seq < b.seq);
+/** Marks the class with the collector's best task as ready, while it has credit. */
+function bringWork(state: CoreState, collector: Collector): void {
+  const cls = unavailable(collector, state.limits) === undefined ? bestClass(collector) : undefined;
+  if (cls === undefined) state.freed.delete(collector);
+  else if (cls.readyIndex === -1) state.classes.ready.set(cls);
+}
 
 function nextAssignable(state: CoreState, cls: TaskClass): { task: Task; candidates: Collector[] } | undefined {
+  const free: Collector[] = [];
+  for (const { collector } of cls.links) if (unavailable(collector, state.limits) === undefined) free.push(collector);
+  if (free.length === 0) return undefined;
   for (const level of cls.levels) {
-    const free = cls.collectors.filter(
-      (one) => credit(one, state.limits.collectorTasksMax) > 0 && acceptsPriority(one, level),
-    );
-    if (free.length === 0) continue;
-    const healthy = free.filter(({ status }) => status === 'healthy');
-    return { task: cls.pending.get(level)![0]!, candidates: healthy.length > 0 ? healthy : free };
+    const able = free.filter((collector) => acceptsPriority(collector, level));
+    if (able.length === 0) continue;
+    const healthy = able.filter(({ status }) => status === 'healthy');
+    return { task: cls.pending.get(level)!.first!, candidates: healthy.length > 0 ? healthy : able };
   }
   return undefined;
 }
 
-export const strategyFor = (state: CoreState, operation: string): StrategyName =>
-  state.strategyByOperation.get(operation) ?? state.strategy;
+export const strategyFor = (state: CoreState, operation: string): string =>
+  state.operations.byName.get(operation)?.strategy ?? state.strategy;
 
-function choose(
-  state: CoreState,
-  operation: string,
-  candidates: Collector[],
-): { collector: Collector; strategy: StrategyName } {
-  const strategy = strategyFor(state, operation);
-  const key = `${strategy} ${operation}`;
-  let memory = state.strategyMemory.get(key);
-  if (memory === undefined) {
-    memory = { lastId: '' };
-    state.strategyMemory.set(key, memory);
+/** Lets the operation's placement plan, and carries out what still fits; what does not is dropped and counted. */
+function place(state: CoreState, task: Task, candidates: Collector[], now: Now, out: Output[]): void {
+  const { memory } = task.class!.operation;
+  const problem = { tasks: [{ task, candidates }], memory, random: state.random };
+  const strategy = strategyFor(state, task.spec.operation);
+  let placed = false;
+  for (const planned of placements.get(strategy)!.plan(problem)) {
+    const cls = planned.task.class!;
+    const fits =
+      planned.task.life.state === 'pending' &&
+      refusal(planned.collector, cls, planned.task.spec.priority, state.limits) === undefined;
+    if (fits) assign(state, planned.task, planned.collector, strategy, now, out);
+    else state.plansDropped++;
+    placed ||= fits && planned.task === task;
   }
-  return { collector: strategies[strategy](candidates, memory), strategy };
+  // A plan that leaves the task out must not leave it waiting beside a free collector.
+  if (placed) return;
+  assign(state, task, candidates[0]!, strategy, now, out);
 }
 
-function assign(state: CoreState, task: Task, candidates: Collector[], nowMs: number, out: Output[]): void {
-  const { collector, strategy } = choose(state, task.spec.operation, candidates);
-  dequeue(task);
-  countTask(state, task, -1);
+function assign(state: CoreState, task: Task, collector: Collector, strategy: string, now: Now, out: Output[]): void {
+  const { leaseMs } = state.limits;
+  const { spec, seq, excluded, lastError } = task;
+  dequeue(state.classes, task);
+  countTask(state.operations, task, -1);
   task.attempt++;
+  task.token = nextToken(state.tokens);
   move(task, {
     state: 'in_progress',
     collector,
     collectorId: collector.id,
-    startedAtMs: nowMs,
-    leaseEndsAtMs: nowMs + state.limits.leaseMs,
+    startedAtMs: now.wallMs,
+    timeoutAtMs: now.monotonicMs + spec.timeoutMs,
+    leaseEndsAtMs: now.monotonicMs + leaseMs,
     cancelSentAtMs: undefined,
   });
-  countTask(state, task, 1);
-  collector.tasks.set(task.spec.id, task);
-  collector.lastAssignedAtMs = nowMs;
-  state.deadlines.set(task, Math.min(nowMs + state.limits.leaseMs, nowMs + task.spec.timeoutMs));
-  state.totals.assigned++;
-  state.decisionsByStrategy.set(strategy, (state.decisionsByStrategy.get(strategy) ?? 0) + 1);
-  state.decisionsByCollector.set(collector.id, (state.decisionsByCollector.get(collector.id) ?? 0) + 1);
+  countTask(state.operations, task, 1);
+  collector.tasks.set(spec.id, task);
+  collector.assigned++;
+  collector.lastAssigned = ++state.totals.assigned;
+  collector.unreadBytes += spec.payload.length;
+  if (isInProgress(task)) armAttempt(state, task);
+  state.decisions.set(strategy, (state.decisions.get(strategy) ?? 0) + 1);
+  const { attempt, token } = task;
+  const record = {
+    kind: 'moved',
+    seq,
+    state: 'in_progress',
+    attempt,
+    token,
+    atMs: now.wallMs,
+    collectorId: collector.id,
+    readyAtMs: undefined,
+    delayMs: undefined,
+    error: lastError,
+    excluded,
+    result: undefined,
+  } as const;
   out.push(
-    {
-      kind: 'record',
-      record: {
-        kind: 'moved',
-        seq: task.seq,
-        state: 'in_progress',
-        attempt: task.attempt,
-        atMs: nowMs,
-        collectorId: collector.id,
-        readyAtMs: undefined,
-        error: task.lastError,
-        excluded: task.excluded,
-        result: undefined,
-      },
-    },
-    {
-      kind: 'assign',
-      session: collector.session,
-      topic: assignmentTopic(collector),
-      spec: task.spec,
-      attempt: task.attempt,
-      leaseMs: state.limits.leaseMs,
-    },
-    {
-      kind: 'task_moved',
-      spec: task.spec,
-      state: 'in_progress',
-      attempt: task.attempt,
-      collectorId: collector.id,
-      strategy,
-    },
+    { kind: 'record', record },
+    { kind: 'assign', session: collector.session, topic: assignmentTopic(collector), spec, attempt, token, leaseMs },
+    { kind: 'task_moved', spec, state: 'in_progress', attempt, collectorId: collector.id, strategy },
   );
 }

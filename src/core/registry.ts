@@ -1,234 +1,152 @@
-/** Collectors coming, speaking, falling silent and going. */
+/** Collectors coming, reporting and going. What their silence does is in `silence.ts`. */
 import { fault } from '../protocol/fault.ts';
-import { heldBy, loseAttempt, renew } from './attempt.ts';
-import { assignmentTopic, type Collector, type CollectorStatus } from './collector.ts';
-import { type CoreState, type Input, linkClass, type Output, unlinkClasses } from './state.ts';
+import type { Lease } from '../protocol/schema.ts';
+import type { Now } from '../time/now.ts';
+import { loseAttempt } from './attempt.ts';
+import { assignmentTopic, type Collector, type CollectorStatus, newCollector } from './collector.ts';
+import { type Input, type Output, type ReplyTo, reply } from './input.ts';
+import { heldBy, isInProgress, renew } from './lease.ts';
+import { link, unlink } from './link.ts';
+import { mismatch } from './match.ts';
+import { armSilence } from './silence.ts';
+import type { CoreState } from './state.ts';
+import { changed, setStatus } from './status.ts';
+import { dropWaits } from './wait.ts';
 
-export function register(
-  state: CoreState,
-  input: Extract<Input, { kind: 'register' }>,
-  nowMs: number,
-  out: Output[],
-): void {
-  const { offer, to } = input;
-  const holder = state.collectors.get(offer.collector_id);
+export function register(state: CoreState, input: Extract<Input, { kind: 'register' }>, now: Now, out: Output[]): void {
+  const { registration, to } = input;
+  const { collector_id: id } = registration;
+  const holder = state.collectors.get(id);
+  const own = state.collectorOfSession.get(to.session);
   if (holder !== undefined && holder.session !== to.session) {
-    out.push({
-      kind: 'reply',
-      to,
-      outcome: fault(
-        'id_taken',
-        `The collector id "${offer.collector_id}" is held by another live session (pid ${holder.offer.pid}). Choose another id, or stop that one.`,
-        { pid: holder.offer.pid },
-      ),
-    });
+    const { pid } = holder.registration;
+    const message = `The collector id "${id}" is held by another live session (pid ${pid}). Choose another id, or stop that one.`;
+    out.push(reply(to, fault('id_taken', message, { pid })));
     return;
   }
-  const mine = state.collectorOfSession.get(to.session);
-  if (mine !== undefined && mine.id !== offer.collector_id) {
-    out.push({
-      kind: 'reply',
-      to,
-      outcome: fault('id_taken', `This session is already the collector "${mine.id}". One session is one collector.`, {
-        collector_id: mine.id,
-      }),
-    });
+  if (own !== undefined && own.id !== id) {
+    const message = `This session is already the collector "${own.id}". One session is one collector.`;
+    out.push(reply(to, fault('id_taken', message, { collector_id: own.id })));
     return;
   }
-  const collector = holder ?? newCollector(offer, to.session, nowMs);
-  collector.offer = offer;
-  state.collectors.set(collector.id, collector);
+  const collector = holder ?? newCollector(registration, to.session, now);
+  collector.registration = registration;
+  state.collectors.set(id, collector);
   state.collectorOfSession.set(to.session, collector);
-  unlinkClasses(collector);
-  for (const cls of state.classes.values()) linkClass(collector, cls);
-  const kept = offer.leases.filter(({ task_id, attempt }) => reclaim(state, collector, task_id, attempt, nowMs));
-  heard(state, collector, offer.status, offer.status_reason, nowMs, out);
-  if (holder === undefined)
-    out.push({
-      kind: 'collector_changed',
-      id: collector.id,
-      type: offer.collector_type,
-      status: collector.status,
-      reason: 'registered',
-    });
-  out.push({
-    kind: 'reply',
-    to,
-    outcome: {
-      result: {
-        topic: assignmentTopic(collector),
-        heartbeat_ms: state.limits.heartbeatMs,
-        lease_ms: state.limits.leaseMs,
-        kept,
-      },
-    },
-  });
+  unlink(collector);
+  for (const { name } of registration.operations)
+    for (const cls of state.operations.byName.get(name)?.classes ?? [])
+      if (mismatch(collector, cls) === undefined) link(collector, cls);
+  const reclaimed = registration.leases.filter((lease) => reclaim(state, collector, lease, now));
+  active(state, collector, registration.status, registration.status_reason, now, out);
+  out.push({ kind: 'registered', session: to.session, registration });
+  if (holder === undefined) changed(collector, collector.status, 'registered', out);
+  const { heartbeatMs, leaseMs } = state.limits;
+  const topic = assignmentTopic(collector);
+  out.push(reply(to, { result: { topic, heartbeat_ms: heartbeatMs, lease_ms: leaseMs, reclaimed } }));
 }
 
 export function heartbeat(
   state: CoreState,
   input: Extract<Input, { kind: 'heartbeat' }>,
-  nowMs: number,
+  now: Now,
   out: Output[],
 ): void {
   const collector = ofSession(state, input.to, out);
   if (collector === undefined) return;
-  const { said } = input;
-  collector.cpuPercent = said.cpu_percent;
-  collector.rssBytes = said.rss_bytes;
-  const lost = said.leases.filter(({ task_id, attempt }) => {
-    const task = heldBy(state, input.to.session, task_id, attempt);
-    if (task !== undefined) renew(state, task, nowMs);
+  const { report } = input;
+  collector.cpuPercent = report.cpu_percent;
+  collector.rssBytes = report.rss_bytes;
+  const lost = report.leases.filter(({ task_id, token }) => {
+    const task = heldBy(state, input.to.session, task_id, token);
+    if (task !== undefined) renew(state, task, now.monotonicMs);
     return task === undefined;
   });
-  heard(state, collector, said.status, said.status_reason, nowMs, out);
-  out.push({ kind: 'reply', to: input.to, outcome: { result: { lost } } });
+  active(state, collector, report.status, report.status_reason, now, out);
+  out.push(reply(input.to, { result: { lost } }));
 }
 
 export function deregister(
   state: CoreState,
   input: Extract<Input, { kind: 'deregister' }>,
-  nowMs: number,
+  now: Now,
   out: Output[],
 ): void {
   const collector = ofSession(state, input.to, out);
   if (collector === undefined) return;
   const held = collector.tasks.size;
-  if (input.force) removeCollector(state, collector, input.reason || 'deregistered', nowMs, out);
+  if (input.force) removeCollector(state, collector, input.reason || 'deregistered', now, out);
   else {
-    setStatus(collector, 'draining', input.reason, nowMs, out);
+    setStatus(collector, 'draining', input.reason, now, out);
     state.draining.add(collector);
   }
-  out.push({ kind: 'reply', to: input.to, outcome: { result: { tasks: held } } });
+  out.push(reply(input.to, { result: { tasks_in_progress: held } }));
 }
 
-export function sessionClosed(state: CoreState, session: number, nowMs: number, out: Output[]): void {
-  for (const [taskId, waiters] of state.waiters) {
-    for (const waiter of waiters) {
-      if (waiter.to.session !== session) continue;
-      state.deadlines.delete(waiter);
-      waiters.delete(waiter);
-    }
-    if (waiters.size === 0) state.waiters.delete(taskId);
-  }
+export function sessionClosed(state: CoreState, session: number, now: Now, out: Output[]): void {
+  dropWaits(state, session);
   const collector = state.collectorOfSession.get(session);
-  if (collector !== undefined) removeCollector(state, collector, 'its connection closed', nowMs, out);
+  if (collector !== undefined) removeCollector(state, collector, 'its connection closed', now, out);
 }
 
-/** Draining collectors that hold nothing any more are gone. Called at the end of each step. */
-export function removeDrained(state: CoreState, nowMs: number, out: Output[]): void {
+/** The session took payload bytes that were on their way to its collector. */
+export function drained(state: CoreState, session: number, bytes: number): void {
+  const collector = state.collectorOfSession.get(session);
+  if (collector === undefined) return;
+  collector.unreadBytes = Math.max(0, collector.unreadBytes - bytes);
+  state.freed.add(collector);
+}
+
+/** Draining collectors that hold nothing any more are removed. Called at the end of each step. */
+export function removeDrained(state: CoreState, now: Now, out: Output[]): void {
   for (const collector of state.draining)
-    if (collector.tasks.size === 0) removeCollector(state, collector, 'drained', nowMs, out);
+    if (collector.tasks.size === 0) removeCollector(state, collector, 'drained', now, out);
 }
 
-/**
- * Called when a collector has been silent. A heartbeat counts as missed when it is a tenth of the interval late; after
- * one the collector is degraded, after two it is failing and its tasks are given to others.
- */
-export function silenceDue(state: CoreState, collector: Collector, nowMs: number, out: Output[]): void {
-  const { heartbeatMs } = state.limits;
-  const missed = Math.floor((nowMs - collector.lastHeartbeatAtMs - heartbeatMs / 10) / heartbeatMs);
-  if (missed >= 2) {
-    if (collector.status !== 'draining')
-      setStatus(
-        collector,
-        'failing',
-        `no heartbeat for ${Math.round((nowMs - collector.lastHeartbeatAtMs) / 1000)} s`,
-        nowMs,
-        out,
-      );
-    for (const task of [...collector.tasks.values()])
-      loseAttempt(state, task, 'collector_silent', `Collector ${collector.id} missed two heartbeats.`, nowMs, out);
-    return;
-  }
-  if (missed >= 1 && collector.status === 'healthy')
-    setStatus(collector, 'degraded', 'one heartbeat missed', nowMs, out);
-  state.deadlines.set(collector, missedAtMs(state, collector, missed + 1));
-}
-
-function missedAtMs(state: CoreState, collector: Collector, missed: number): number {
-  return collector.lastHeartbeatAtMs + missed * state.limits.heartbeatMs + state.limits.heartbeatMs / 10;
-}
-
-function newCollector(offer: Extract<Input, { kind: 'register' }>['offer'], session: number, nowMs: number): Collector {
-  return {
-    due: 'collector',
-    dueMs: 0,
-    dueIndex: -1,
-    id: offer.collector_id,
-    session,
-    offer,
-    status: offer.status,
-    reason: offer.status_reason,
-    statusChangedAtMs: nowMs,
-    lastHeartbeatAtMs: nowMs,
-    cpuPercent: undefined,
-    rssBytes: undefined,
-    tasks: new Map(),
-    lastAssignedAtMs: 0,
-    completed: 0,
-    failed: 0,
-    classes: new Set(),
-  };
-}
-
-function heard(
+function active(
   state: CoreState,
   collector: Collector,
   status: CollectorStatus,
   reason: string,
-  nowMs: number,
+  now: Now,
   out: Output[],
 ): void {
-  collector.lastHeartbeatAtMs = nowMs;
-  state.deadlines.set(collector, missedAtMs(state, collector, 1));
-  if (collector.status !== 'draining') setStatus(collector, status, reason, nowMs, out);
-  for (const cls of collector.classes) if (cls.size > 0) state.dirty.add(cls);
-}
-
-function setStatus(collector: Collector, status: CollectorStatus, reason: string, nowMs: number, out: Output[]): void {
-  collector.reason = reason;
-  if (collector.status === status) return;
-  collector.status = status;
-  collector.statusChangedAtMs = nowMs;
-  out.push({ kind: 'collector_changed', id: collector.id, type: collector.offer.collector_type, status, reason });
+  collector.active = now;
+  armSilence(state, collector);
+  if (collector.status !== 'draining') setStatus(collector, status, reason, now, out);
+  state.freed.add(collector);
 }
 
 /** After a broker restart: the collector is back and still at work on this attempt. */
-function reclaim(state: CoreState, collector: Collector, taskId: string, attempt: number, nowMs: number): boolean {
-  const task = state.tasks.get(taskId);
-  if (task?.phase.state !== 'in_progress' || task.attempt !== attempt || task.phase.collectorId !== collector.id)
-    return false;
-  if (task.phase.collector === undefined) task.phase = { ...task.phase, collector };
-  collector.tasks.set(taskId, task);
-  renew(state, task, nowMs);
+function reclaim(state: CoreState, collector: Collector, { task_id, token }: Lease, now: Now): boolean {
+  const task = state.tasks.get(task_id);
+  if (task === undefined || !isInProgress(task) || task.token !== token) return false;
+  const { life } = task;
+  if (life.collectorId !== collector.id || (life.collector !== undefined && life.collector !== collector)) return false;
+  task.life = { ...life, collector };
+  collector.tasks.set(task_id, task);
+  renew(state, task, now.monotonicMs);
   return true;
 }
 
-function removeCollector(state: CoreState, collector: Collector, reason: string, nowMs: number, out: Output[]): void {
+function removeCollector(state: CoreState, collector: Collector, reason: string, now: Now, out: Output[]): void {
   state.collectors.delete(collector.id);
   state.collectorOfSession.delete(collector.session);
   state.draining.delete(collector);
   state.deadlines.delete(collector);
-  unlinkClasses(collector);
+  unlink(collector);
+  const message = `Collector ${collector.id} is gone: ${reason}.`;
   for (const task of [...collector.tasks.values()])
-    loseAttempt(state, task, 'connection_lost', `Collector ${collector.id} is gone: ${reason}.`, nowMs, out);
-  out.push({
-    kind: 'collector_changed',
-    id: collector.id,
-    type: collector.offer.collector_type,
-    status: 'gone',
-    reason,
-  });
+    if (isInProgress(task)) loseAttempt(state, task, 'connection_lost', message, now, out);
+  state.freed.delete(collector);
+  changed(collector, 'gone', reason, out);
 }
 
-function ofSession(state: CoreState, to: { session: number; id: number }, out: Output[]): Collector | undefined {
+function ofSession(state: CoreState, to: ReplyTo, out: Output[]): Collector | undefined {
   const collector = state.collectorOfSession.get(to.session);
   if (collector === undefined)
-    out.push({
-      kind: 'reply',
-      to,
-      outcome: fault('not_registered', 'This session has registered no collector. Send collector.register first.'),
-    });
+    out.push(
+      reply(to, fault('not_registered', 'This session has registered no collector. Send collector.register first.')),
+    );
   return collector;
 }

@@ -1,19 +1,27 @@
 /** The one door of the core: `step` applies one input at one moment and pushes what follows from it. */
+import type { Now } from '../time/now.ts';
 import { attemptDue, backoffOver, complete, failed } from './attempt.ts';
-import { dispatch, strategyFor } from './dispatch.ts';
-import { deregister, heartbeat, register, removeDrained, sessionClosed, silenceDue } from './registry.ts';
-import type { CoreState, Input, Output } from './state.ts';
-import { cancel, cancelWait, submit, wait, waitDue } from './submit.ts';
-import { routingView } from './view.ts';
+import { dispatch } from './dispatch.ts';
+import { type Input, type Output, reply } from './input.ts';
+import { isInProgress } from './lease.ts';
+import { type Facts, noFacts } from './prefetch.ts';
+import { prune } from './prune.ts';
+import { deregister, drained, heartbeat, register, removeDrained, sessionClosed } from './registry.ts';
+import { route } from './route.ts';
+import { silenceDue } from './silence.ts';
+import type { CoreState } from './state.ts';
+import { cancel, submit } from './submit.ts';
+import { cancelWait, wait, waitDue } from './wait.ts';
 
 type Handler<K extends Input['kind']> = (
   state: CoreState,
   input: Extract<Input, { kind: K }>,
-  nowMs: number,
+  now: Now,
   out: Output[],
+  facts: Facts,
 ) => void;
 
-const handlers = {
+const handlers: { readonly [K in Input['kind']]: Handler<K> } = {
   submit,
   cancel,
   complete,
@@ -21,34 +29,28 @@ const handlers = {
   register,
   heartbeat,
   deregister,
-  wait: (state, input, _nowMs, out) => wait(state, input, out),
-  cancel_wait: (state, input) => cancelWait(state, input.to),
-  session_closed: (state, input, nowMs, out) => sessionClosed(state, input.session, nowMs, out),
-  route: (state, input, _nowMs, out) => {
-    const { operation, strategy, to } = input;
-    if (operation === undefined) state.strategy = strategy;
-    else state.strategyByOperation.set(operation, strategy);
-    const key = operation === undefined ? 'routing.strategy' : `routing.strategy.${operation}`;
-    out.push({
-      kind: 'record',
-      record: { kind: 'setting', key, value: operation === undefined ? strategy : strategyFor(state, operation) },
-    });
-    out.push({ kind: 'reply', to, outcome: { result: routingView(state) } });
-  },
+  wait,
+  route,
+  read: (state, { to, read }, now, out) => void out.push(reply(to, read(state, now))),
+  cancel_wait: (state, { to }, _now, out) => cancelWait(state, to, out),
+  drained: (state, { session, bytes }) => drained(state, session, bytes),
+  session_closed: (state, { session }, now, out) => sessionClosed(state, session, now, out),
   stop: (state) => {
     state.stopping = true;
   },
   tick: () => {},
-} satisfies { [K in Input['kind']]: Handler<K> };
+};
 
-export function step(state: CoreState, input: Input, nowMs: number, out: Output[]): void {
-  (handlers[input.kind] as Handler<Input['kind']>)(state, input as never, nowMs, out);
-  for (let due = state.deadlines.popDue(nowMs); due !== undefined; due = state.deadlines.popDue(nowMs)) {
-    if (due.due === 'collector') silenceDue(state, due, nowMs, out);
+export function step(state: CoreState, input: Input, now: Now, out: Output[], facts: Facts = noFacts): void {
+  (handlers[input.kind] as Handler<Input['kind']>)(state, input, now, out, facts);
+  const { deadlines } = state;
+  for (let due = deadlines.popDue(now.monotonicMs); due !== undefined; due = deadlines.popDue(now.monotonicMs)) {
+    if (due.due === 'collector') silenceDue(state, due, now, out);
     else if (due.due === 'waiter') waitDue(state, due, out);
-    else if (due.phase.state === 'retrying') backoffOver(state, due, nowMs, out);
-    else attemptDue(state, due, nowMs, out);
+    else if (isInProgress(due)) attemptDue(state, due, now, out);
+    else backoffOver(state, due, now, out);
   }
-  removeDrained(state, nowMs, out);
-  dispatch(state, nowMs, out);
+  removeDrained(state, now, out);
+  dispatch(state, now, out);
+  prune(state);
 }

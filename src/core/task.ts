@@ -1,5 +1,6 @@
 /**
- * A task and the edges of its life. A task is in exactly one phase, and only `move` changes it, along an edge:
+ * A task and the edges of its life. A task is in exactly one state, and only `move` changes it, along an edge of
+ * `stateTable`:
  *
  *     submit ─▶ pending ──assign──▶ in_progress ──▶ completed
  *                 ▲ ▲                  │  │  └────▶ dead_letter
@@ -9,47 +10,43 @@
  */
 import assert from 'node:assert/strict';
 import type { Params } from '../protocol/message.ts';
-import type { AttemptOutcome } from '../protocol/schema.ts';
+import { mayFollow } from '../protocol/state.ts';
 import type { Due } from '../time/deadlines.ts';
 import type { Collector } from './collector.ts';
-import type { TaskClass } from './queue.ts';
+import type { TaskClass } from './task-class.ts';
 
-export type Phase =
+/** The state of a task, with what belongs to it. */
+export type Life =
   | { readonly state: 'pending' }
-  | {
-      readonly state: 'in_progress';
-      readonly collector: Collector | undefined;
-      readonly collectorId: string;
-      readonly startedAtMs: number;
-      leaseEndsAtMs: number;
-      cancelSentAtMs: number | undefined;
-    }
-  | { readonly state: 'retrying'; readonly readyAtMs: number }
+  | Attempting
+  | { readonly state: 'retrying'; readonly readyAtMs: number; readonly delayMs: number }
   | { readonly state: 'completed' }
   | { readonly state: 'dead_letter' }
   | { readonly state: 'cancelled' };
 
-export type TaskState = Phase['state'];
-
-/** From each state, the states that may follow. The diagram above and the page deye-tasks(7) say the same. */
-export const taskEdges = {
-  pending: ['in_progress', 'cancelled'],
-  in_progress: ['completed', 'pending', 'retrying', 'dead_letter'],
-  retrying: ['pending', 'cancelled'],
-  completed: [],
-  dead_letter: [],
-  cancelled: [],
-} as const satisfies Record<TaskState, readonly TaskState[]>;
-
-export const isTerminal = (state: TaskState): boolean => taskEdges[state].length === 0;
+export interface Attempting {
+  readonly state: 'in_progress';
+  /** Undefined after a restart, until the collector reclaims it. */
+  readonly collector: Collector | undefined;
+  readonly collectorId: string;
+  readonly startedAtMs: number;
+  /** Monotonic: when the attempt is over its timeout, when its lease ends, when it was told to stop. */
+  readonly timeoutAtMs: number;
+  leaseEndsAtMs: number;
+  cancelSentAtMs: number | undefined;
+}
 
 export interface TaskError {
   readonly code: string;
   readonly message: string;
 }
 
-/** What the submitter said, with every default filled in. Never changes. */
+/** The only namespace there is; ids are unique in it, and nothing that is promised exact crosses it. */
+export const defaultNamespace = 'default';
+
+/** What the submitter asked for, with every default filled in. Never changes. */
 export interface TaskSpec {
+  readonly namespace: string;
   readonly id: string;
   readonly operation: string;
   readonly priority: number;
@@ -73,62 +70,46 @@ export interface Task extends Due {
   /** Order of acceptance; unique for the life of the store. */
   readonly seq: number;
   readonly submittedAtMs: number;
-  /** How often it was handed out; also the fencing token of the latest attempt. */
+  /** How often it was handed out. */
   attempt: number;
-  phase: Phase;
+  /** Fences the latest attempt: (epoch, sequence), never used twice. Opaque outside `lease.ts`. */
+  token: string;
+  life: Life;
   /** Collectors that asked not to get it again. */
   excluded: readonly string[];
   lastError: TaskError | undefined;
-  /** The group of tasks that the same collectors can serve. */
-  class: TaskClass;
-  /** Its place in the pending heap; -1 when it is in none. */
+  /** The tasks that the same collectors can serve; undefined until it is first queued. */
+  class: TaskClass | undefined;
+  /** Its place in the heap of pending tasks; -1 when it is in none. */
   pendingIndex: number;
 }
 
-export function move(task: Task, phase: Phase): void {
-  const edges: readonly TaskState[] = taskEdges[task.phase.state];
-  assert(edges.includes(phase.state), `task ${task.spec.id} cannot go from ${task.phase.state} to ${phase.state}`);
-  task.phase = phase;
+export function newTask(
+  spec: TaskSpec,
+  seq: number,
+  submittedAtMs: number,
+  kept: Partial<Pick<Task, 'attempt' | 'token' | 'excluded' | 'lastError' | 'life'>> = {},
+): Task {
+  return {
+    due: 'task',
+    dueMs: 0,
+    dueIndex: -1,
+    spec,
+    seq,
+    submittedAtMs,
+    attempt: 0,
+    token: '',
+    life: { state: 'pending' },
+    excluded: [],
+    lastError: undefined,
+    class: undefined,
+    pendingIndex: -1,
+    ...kept,
+  };
 }
 
-/** What must be on disk before anybody is told. The store's port takes these. */
-export type StoreRecord =
-  | { readonly kind: 'submitted'; readonly seq: number; readonly spec: TaskSpec; readonly submittedAtMs: number }
-  | {
-      readonly kind: 'moved';
-      readonly seq: number;
-      readonly state: TaskState;
-      readonly attempt: number;
-      readonly atMs: number;
-      readonly collectorId: string | undefined;
-      readonly readyAtMs: number | undefined;
-      readonly error: TaskError | undefined;
-      readonly excluded: readonly string[];
-      readonly result: Uint8Array | undefined;
-    }
-  | {
-      readonly kind: 'attempt';
-      readonly seq: number;
-      readonly attempt: number;
-      readonly collectorId: string;
-      readonly startedAtMs: number;
-      readonly endedAtMs: number;
-      readonly outcome: AttemptOutcome;
-      readonly error: TaskError | undefined;
-    }
-  | { readonly kind: 'setting'; readonly key: string; readonly value: string }
-  | { readonly kind: 'purge'; readonly endedBeforeMs: number };
-
-/** A task that has not ended, as the store gives it back. */
-export interface StoredTask {
-  readonly seq: number;
-  readonly spec: TaskSpec;
-  readonly submittedAtMs: number;
-  readonly state: TaskState;
-  readonly attempt: number;
-  readonly atMs: number;
-  readonly collectorId: string | undefined;
-  readonly readyAtMs: number | undefined;
-  readonly error: TaskError | undefined;
-  readonly excluded: readonly string[];
+export function move(task: Task, life: Life): void {
+  const { state: from } = task.life;
+  assert(mayFollow(from, life.state), `task ${task.spec.id} cannot go from ${from} to ${life.state}`);
+  task.life = life;
 }

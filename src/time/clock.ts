@@ -1,34 +1,37 @@
 /**
- * The clock port: milliseconds since the epoch that only ever grow. The real one reads the wall clock once, when it
- * is made, and counts monotonic time from there, so leases and timeouts do not notice the wall clock being changed.
+ * The clock's port. The real one keeps monotonic and wall time apart: leases, timeouts and backoffs do not notice the
+ * wall clock being changed, and ids and records follow it. The simulator has the twin.
  */
+import type { Now } from './now.ts';
+
 export interface Clock {
-  nowMs(): number;
-  /** Calls `wake` once at `atMs` or soon after; a later call replaces the earlier one. `Infinity` means never. */
-  wakeAt(atMs: number, wake: () => void): void;
+  now(): Now;
+  /** Calls `wake` once at `monotonicMs` or soon after; a later call replaces the earlier one. `Infinity` means never. */
+  wakeAt(monotonicMs: number, wake: () => void): void;
+  /** Runs `pass` at the end of this turn of the event loop, after every readable stream has been read. */
+  soon(pass: () => void): void;
 }
 
 const timerMsMax = 2 ** 31 - 1;
 
 export function realClock(): Clock & Disposable {
-  const anchorMs = Date.now() - performance.now();
   let timer: NodeJS.Timeout | undefined;
   let timerAtMs = Number.POSITIVE_INFINITY;
-  const nowMs = () => anchorMs + performance.now();
   return {
-    nowMs,
-    wakeAt(atMs, wake) {
-      if (atMs === timerAtMs) return;
+    now: () => ({ monotonicMs: performance.now(), wallMs: Date.now() }),
+    soon: (pass) => void setImmediate(pass),
+    wakeAt(monotonicMs, wake) {
+      if (monotonicMs === timerAtMs) return;
       clearTimeout(timer);
-      timerAtMs = atMs;
+      timerAtMs = monotonicMs;
       timer = undefined;
-      if (atMs === Number.POSITIVE_INFINITY) return;
+      if (monotonicMs === Number.POSITIVE_INFINITY) return;
       timer = setTimeout(
         () => {
           timerAtMs = Number.POSITIVE_INFINITY;
           wake();
         },
-        Math.min(Math.max(0, Math.ceil(atMs - nowMs())), timerMsMax),
+        Math.min(Math.max(0, Math.ceil(monotonicMs - performance.now())), timerMsMax),
       );
     },
     [Symbol.dispose]: () => clearTimeout(timer),

@@ -1,8 +1,10 @@
 /** Records for tests of stores. */
-import type { StoreRecord, TaskSpec } from '../../src/core/task.ts';
+import type { StoreRecord } from '../../src/core/record.ts';
+import { defaultNamespace, type TaskSpec } from '../../src/core/task.ts';
 
 export function specOf(id: string, changes: Partial<TaskSpec> = {}): TaskSpec {
   return {
+    namespace: defaultNamespace,
     id,
     operation: 'scan',
     priority: 100,
@@ -36,9 +38,11 @@ export const moved = (
   seq,
   state,
   attempt: 1,
+  token: '1.1',
   atMs: 2000 + seq,
   collectorId: undefined,
   readyAtMs: undefined,
+  delayMs: undefined,
   error: undefined,
   excluded: [],
   result: undefined,

@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import type { CoreState } from '../../src/core/state.ts';
 import { play } from './transcript.ts';
+
+const byCollector = (state: CoreState) =>
+  Object.fromEntries([...state.collectors.values()].map(({ id, assigned }) => [id, assigned]));
 
 describe('order', () => {
   test('submit 1, 5, 3, 2, 4, then a collector joins: 5, 4, 3, 2, 1', () => {
@@ -142,7 +146,7 @@ describe('strategies', () => {
     for (let at = 0; at < 100; at++)
       lines.push(`1s submit t${at} scan`, `→ t${at} to ${at % 2 === 0 ? 'A' : 'B'} (1)`, `→ t${at} in_progress`);
     const { state } = play(lines.join('\n'));
-    expect(Object.fromEntries(state.decisionsByCollector)).toEqual({ A: 50, B: 50 });
+    expect(byCollector(state)).toEqual({ A: 50, B: 50 });
     expect(hundred('round_robin').strategy).toBe('round_robin');
   });
   test('least loaded gives nine tasks to three collectors as three each', () => {
@@ -150,13 +154,15 @@ describe('strategies', () => {
     for (let at = 0; at < 9; at++)
       lines.push(`${at + 1}s submit t${at} scan`, `→ t${at} to ${'ABC'[at % 3]} (1)`, `→ t${at} in_progress`);
     const { state } = play(lines.join('\n'));
-    expect(Object.fromEntries(state.decisionsByCollector)).toEqual({ A: 3, B: 3, C: 3 });
+    expect(byCollector(state)).toEqual({ A: 3, B: 3, C: 3 });
   });
   test('a strategy of its own for one operation, remembered', () => {
     const { state, records } = play('0s route round_robin scan');
     expect(state.strategy).toBe('least_loaded');
-    expect(state.strategyByOperation.get('scan')).toBe('round_robin');
-    expect(records).toEqual([{ kind: 'setting', key: 'routing.strategy.scan', value: 'round_robin' }]);
+    expect(state.operations.byName.get('scan')?.strategy).toBe('round_robin');
+    expect(records).toEqual([
+      { kind: 'setting', namespace: 'default', key: 'routing.strategy.scan', value: 'round_robin' },
+    ]);
   });
 });
 
@@ -168,7 +174,7 @@ describe('an attempt ends', () => {
       0s submit t1+t2+t3 scan
       → t1 to A (1)
       → t2 to A (1)
-      → t1 in_progress
+      → t1 in_progress, t2 in_progress, t3 pending at 0
       1s A completes t1#1
       → t1 completed
       → t3 to A (1)
@@ -228,8 +234,8 @@ describe('an attempt ends', () => {
         { seed },
       );
       expect(state.deadlines.nextMs).toBeLessThanOrEqual(16_500);
-      const { phase } = state.tasks.get('t1')!;
-      expect(phase.state === 'retrying' && phase.readyAtMs).toBeLessThanOrEqual(5000);
+      const { life } = state.tasks.get('t1')!;
+      expect(life.state === 'retrying' && life.readyAtMs).toBeLessThanOrEqual(5000);
     }
   });
 
@@ -321,7 +327,7 @@ describe('a collector is lost', () => {
       0s submit t1+t2 scan retries 0
       → t1 to A (1)
       → t2 to A (1)
-      → t1 in_progress
+      → t1 in_progress, t2 in_progress
       15s A beats t1#1
       29s A beats t1#1
       31s tick
@@ -418,7 +424,7 @@ describe('submit', () => {
     play(
       `
       0s submit t1+t2 scan
-      → t1 pending at 0, nobody can
+      → t1 pending at 0, nobody can, t2 pending at 1, nobody can
       0s submit t3 scan
       → refused: queue_full
       0s A joins: scan
@@ -434,8 +440,8 @@ describe('submit', () => {
   test('cancel: waiting yes, running no, ended no', () => {
     play(`
       0s submit t1+t2 scan
-      → t1 pending at 0, nobody can
-      0s wait t1 until 60s
+      → t1 pending at 0, nobody can, t2 pending at 1, nobody can
+      0s wait t1 for 60s
       1s cancel t1
       → t1 cancelled
       → waiter is answered: t1 ended
@@ -455,12 +461,12 @@ describe('submit', () => {
     const { state } = play(`
       0s submit t1 scan
       → t1 pending at 0, nobody can
-      0s wait t1 until 5s
+      0s wait t1 for 5s
       5s tick
       → refused: deadline_exceeded
     `);
     expect(state.tasks.size).toBe(1);
-    expect(state.waiters.size).toBe(0);
+    expect(state.waits.count).toBe(0);
   });
 
   test('while stopping nothing is handed out or taken', () => {
@@ -471,7 +477,7 @@ describe('submit', () => {
       1s A joins: scan
       → A joined
       1s submit t2 scan
-      → refused: shutting_down
+      → refused: broker_stopping
     `);
   });
 });

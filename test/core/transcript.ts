@@ -9,20 +9,26 @@
  *     → t1 to A (1)
  */
 import { expect } from 'vitest';
+import type { Input, Outcome, Output } from '../../src/core/input.ts';
 import { checkInvariants } from '../../src/core/invariants.ts';
-import { type CoreState, type Input, newState, type Output } from '../../src/core/state.ts';
+import type { StoreRecord } from '../../src/core/record.ts';
+import { type CoreState, newState } from '../../src/core/state.ts';
 import { step } from '../../src/core/step.ts';
-import type { StoreRecord, TaskSpec } from '../../src/core/task.ts';
+import { defaultNamespace, type TaskSpec } from '../../src/core/task.ts';
 import { defaultLimits, type Limits } from '../../src/protocol/limits.ts';
 import { priorityNames } from '../../src/protocol/schema.ts';
+import type { Now } from '../../src/time/now.ts';
 
 export interface Played {
   readonly state: CoreState;
   readonly records: readonly StoreRecord[];
 }
 
-export function play(transcript: string, options: { limits?: Partial<Limits>; seed?: number } = {}): Played {
-  const state = newState({ seed: options.seed ?? 1, limits: { ...defaultLimits, ...options.limits } });
+export function play(
+  transcript: string,
+  options: { limits?: Partial<Limits>; seed?: number; state?: CoreState; wallMs?: number } = {},
+): Played {
+  const state = options.state ?? newState({ seed: options.seed ?? 1, limits: { ...defaultLimits, ...options.limits } });
   const records: StoreRecord[] = [];
   const sessions = new Map<string, number>();
   let nextSession = 1;
@@ -31,34 +37,47 @@ export function play(transcript: string, options: { limits?: Partial<Limits>; se
     return sessions.get(name)!;
   };
   const nameOf = (session: number): string => [...sessions].find(([, one]) => one === session)?.[0] ?? '?';
+  /** `t1#2` is the lease of the second attempt of t1. */
+  const tokens = new Map<string, string>();
+  const leaseOf = (text: string) => ({ task_id: text.split('#')[0]!, token: tokens.get(text) ?? 'none' });
+  const attemptOf = (token: string): number =>
+    Number([...tokens].find(([, one]) => one === token)?.[0].split('#')[1] ?? -1);
+  const at = (ms: number): Now => ({ monotonicMs: ms, wallMs: (options.wallMs ?? 0) + ms });
   const lines = transcript
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '' && !line.startsWith('//'));
-  let said: string[] = [];
-  let at = 0;
-  while (at < lines.length) {
-    const line = lines[at++]!;
+  let given: string[] = [];
+  let next = 0;
+  while (next < lines.length) {
+    const line = lines[next++]!;
     const [, seconds, words] = /^([\d.]+)s\s+(.*)$/.exec(line) ?? [];
     if (words === undefined) throw new Error(`what does ${JSON.stringify(line)} mean?`);
     const expected: string[] = [];
-    while (lines[at]?.startsWith('→') === true) expected.push(lines[at++]!.slice(1).trim());
+    while (lines[next]?.startsWith('→') === true) expected.push(lines[next++]!.slice(1).trim());
     const out: Output[] = [];
     const nowMs = Number(seconds) * 1000;
     // What became due on the way happens first, at its own time.
-    while (state.deadlines.nextMs < nowMs) step(state, { kind: 'tick' }, state.deadlines.nextMs, out);
-    const input = inputOf(words, sessionOf);
+    while (state.deadlines.nextMs < nowMs) step(state, { kind: 'tick' }, at(state.deadlines.nextMs), out);
+    const input = inputOf(words, sessionOf, leaseOf);
     if (input.kind === 'session_closed') sessions.delete(words.split(' ')[0]!);
-    step(state, input, nowMs, out);
+    step(state, input, at(nowMs), out);
     checkInvariants(state);
-    for (const output of out) if (output.kind === 'record') records.push(output.record);
-    said = out.map((output) => wordsOf(output, nameOf)).filter((text) => text !== undefined);
-    expect(said, line).toEqual(expected);
+    for (const output of out) {
+      if (output.kind === 'record') records.push(output.record);
+      if (output.kind === 'assign') tokens.set(`${output.spec.id}#${output.attempt}`, output.token);
+    }
+    given = out.map((output) => wordsOf(output, nameOf, attemptOf)).filter((text) => text !== undefined);
+    expect(given, line).toEqual(expected);
   }
   return { state, records };
 }
 
-function inputOf(words: string, sessionOf: (name: string) => number): Input {
+function inputOf(
+  words: string,
+  sessionOf: (name: string) => number,
+  leaseOf: (text: string) => { task_id: string; token: string },
+): Input {
   const [first = '', second = '', third = '', ...rest] = words.split(/[\s:,]+/);
   const to = (name: string) => ({ session: sessionOf(name), id: 1 });
   const all = [second, third, ...rest];
@@ -75,12 +94,18 @@ function inputOf(words: string, sessionOf: (name: string) => number): Input {
     };
   if (first === 'cancel') return { kind: 'cancel', to: to('caller'), id: second, reason: '' };
   if (first === 'wait')
-    return { kind: 'wait', to: to('waiter'), id: second, deadlineMs: Number(option('until')!.slice(0, -1)) * 1000 };
+    return {
+      kind: 'wait',
+      to: { session: sessionOf(option('by') ?? 'waiter'), id: Number(option('as') ?? 1) },
+      id: second,
+      include: [],
+      timeoutMs: Number(option('for')!.slice(0, -1)) * 1000,
+    };
   if (first === 'route')
     return {
       kind: 'route',
       to: to('caller'),
-      strategy: second as 'round_robin',
+      strategy: second,
       operation: third === '' ? undefined : third,
     };
   if (second === 'joins') {
@@ -96,7 +121,7 @@ function inputOf(words: string, sessionOf: (name: string) => number): Input {
     return {
       kind: 'register',
       to: to(first),
-      offer: {
+      registration: {
         collector_id: option('as') ?? first,
         collector_type: option('type') ?? 'sim',
         version: '1',
@@ -117,7 +142,7 @@ function inputOf(words: string, sessionOf: (name: string) => number): Input {
             ? []
             : option('still')!
                 .split('+')
-                .map((lease) => ({ task_id: lease.split('#')[0]!, attempt: Number(lease.split('#')[1]) })),
+                .map((lease) => leaseOf(lease)),
       },
     };
   }
@@ -125,15 +150,8 @@ function inputOf(words: string, sessionOf: (name: string) => number): Input {
     return {
       kind: 'heartbeat',
       to: to(first),
-      said: {
-        sequence: 0,
-        leases:
-          third === ''
-            ? []
-            : [third, ...rest].map((lease) => ({
-                task_id: lease.split('#')[0]!,
-                attempt: Number(lease.split('#')[1]),
-              })),
+      report: {
+        leases: third === '' ? [] : [third, ...rest].map((lease) => leaseOf(lease)),
         status: 'healthy',
         status_reason: '',
       },
@@ -142,17 +160,16 @@ function inputOf(words: string, sessionOf: (name: string) => number): Input {
     return {
       kind: 'complete',
       to: to(first),
-      taskId: third.split('#')[0]!,
-      attempt: Number(third.split('#')[1]),
+      taskId: leaseOf(third).task_id,
+      token: leaseOf(third).token,
       result: undefined,
     };
   if (second === 'fails')
     return {
       kind: 'fail',
       to: to(first),
-      said: {
-        task_id: third.split('#')[0]!,
-        attempt: Number(third.split('#')[1]),
+      failure: {
+        ...leaseOf(third),
         error: { code: 'oops', message: 'it broke' },
         next: rest[0] === 'elsewhere' || rest[0] === 'give_up' ? rest[0] : 'retry',
         ...(option('after') === undefined ? {} : { retry_after_ms: Number(option('after')!.slice(0, -1)) * 1000 }),
@@ -168,6 +185,7 @@ const optionWords = new Set(['credit', 'as', 'having', 'levels', 'label', 'type'
 function specOf(id: string, operation: string, option: (name: string) => string | undefined): TaskSpec {
   const priority = option('priority') ?? '100';
   return {
+    namespace: defaultNamespace,
     id,
     operation,
     priority: priorityNames[priority as 'high'] ?? Number(priority),
@@ -185,12 +203,16 @@ function specOf(id: string, operation: string, option: (name: string) => string 
   };
 }
 
-function wordsOf(output: Output, nameOf: (session: number) => string): string | undefined {
+function wordsOf(
+  output: Output,
+  nameOf: (session: number) => string,
+  attemptOf: (token: string) => number,
+): string | undefined {
   switch (output.kind) {
     case 'assign':
       return `${output.spec.id} to ${nameOf(output.session)} (${output.attempt})`;
     case 'cancel_attempt':
-      return `${nameOf(output.session)} is told to drop ${output.id}#${output.attempt}`;
+      return `${nameOf(output.session)} is told to drop ${output.id}#${attemptOf(output.token)}`;
     case 'ended':
       return `${nameOf(output.to.session)} is answered: ${output.id} ended`;
     case 'task_moved':
@@ -202,17 +224,21 @@ function wordsOf(output: Output, nameOf: (session: number) => string): string | 
     case 'reply': {
       if ('code' in output.outcome) return `refused: ${output.outcome.code}`;
       const result = output.outcome.result as Record<string, unknown>;
-      const one = (result.outcomes as Record<string, unknown>[] | undefined)?.[0] ?? result;
+      if ('outcomes' in result)
+        return (result.outcomes as Extract<Outcome, { code: string }>[])
+          .map((one) => wordsOf({ ...output, outcome: 'code' in one ? one : { result: one } }, nameOf, attemptOf))
+          .join(', ');
+      const one = result;
       if ('duplicate' in one)
         return `${one.id} ${one.duplicate === true ? 'was there: ' : ''}${one.state}${one.position === undefined ? '' : ` at ${one.position}`}${one.warning === undefined ? '' : ', nobody can'}`;
       if ('lost' in result)
         return (result.lost as unknown[]).length === 0
           ? undefined
           : `lost: ${(result.lost as { task_id: string }[]).map(({ task_id }) => task_id).join(' ')}`;
-      if ('kept' in result)
-        return (result.kept as unknown[]).length === 0
+      if ('reclaimed' in result)
+        return (result.reclaimed as unknown[]).length === 0
           ? undefined
-          : `kept: ${(result.kept as { task_id: string }[]).map(({ task_id }) => task_id).join(' ')}`;
+          : `reclaimed: ${(result.reclaimed as { task_id: string }[]).map(({ task_id }) => task_id).join(' ')}`;
       return undefined;
     }
     default:

@@ -1,0 +1,69 @@
+/**
+ * The latest ended tasks, id to state, in bounded memory, so that a repeated submit is answered without the store. Ids
+ * that have left it are looked up in the store before their input is stepped (`prefetch.ts`); when such a look-up is
+ * needed follows from the id's time:
+ *
+ *   - at or before the horizon: it may be an id that has left memory;
+ *   - among the few ids that were made ahead of the clock and have left memory: it is one.
+ *
+ * What ended while a look-up was under way stays until that look-up has been stepped, so nothing falls between.
+ */
+import type { TaskState } from '../protocol/state.ts';
+import { uuidTimeMs } from '../protocol/uuid.ts';
+
+export interface Ended {
+  readonly states: Map<string, { readonly state: TaskState; readonly order: number }>;
+  /** How many have ended since the start. */
+  count: number;
+  /** An id whose time is not after this may belong to an ended task that is not in `states`. */
+  horizonMs: number;
+  /** Ids from ahead of the clock that are no longer in `states`. */
+  readonly ahead: Set<string>;
+  /** Look-ups under way, by the count when they began; the first is the oldest. */
+  readonly lookUps: Set<{ readonly since: number }>;
+}
+
+/** Beyond this many ids from ahead of the clock the horizon itself moves ahead, and every submit is looked up. */
+const aheadMax = 10_000;
+
+export const newEnded = (): Ended => ({
+  states: new Map(),
+  count: 0,
+  horizonMs: 0,
+  ahead: new Set(),
+  lookUps: new Set(),
+});
+
+/** Takes up the ids that the store holds from before the start. */
+export function rememberStored(
+  ended: Ended,
+  newestId: string | undefined,
+  idsAhead: readonly string[],
+  wallMs: number,
+): void {
+  if (newestId !== undefined) ended.horizonMs = Math.min(uuidTimeMs(newestId), wallMs);
+  for (const id of idsAhead) moveAhead(ended, id);
+}
+
+export function rememberEnded(ended: Ended, id: string, state: TaskState, idsMax: number, wallMs: number): void {
+  ended.states.set(id, { state, order: ++ended.count });
+  const [oldest] = ended.lookUps;
+  for (const [old, { order }] of ended.states) {
+    if (ended.states.size <= idsMax || (oldest !== undefined && order > oldest.since)) break;
+    ended.states.delete(old);
+    const timeMs = uuidTimeMs(old);
+    if (timeMs > wallMs) moveAhead(ended, old);
+    else ended.horizonMs = Math.max(ended.horizonMs, timeMs);
+  }
+}
+
+function moveAhead(ended: Ended, id: string): void {
+  ended.ahead.add(id);
+  if (ended.ahead.size <= aheadMax) return;
+  for (const one of ended.ahead) ended.horizonMs = Math.max(ended.horizonMs, uuidTimeMs(one));
+  ended.ahead.clear();
+}
+
+/** Whether only the store can tell if a task with this id has ended. */
+export const mayHaveLeft = (ended: Ended, id: string): boolean =>
+  !ended.states.has(id) && (uuidTimeMs(id) <= ended.horizonMs || ended.ahead.has(id));

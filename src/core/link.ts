@@ -1,0 +1,93 @@
+/**
+ * A collector and a class that fit are joined by a link. The links of a collector lie in a heap by the best task it
+ * may find there, so that its next task costs O(log classes), however many it serves. The key of a link may be better
+ * than what is really there (somebody else took it): it is looked at again when it comes to the top.
+ */
+import type { HeapOrder } from '../time/heap.ts';
+import type { Collector } from './collector.ts';
+import { acceptsPriority } from './match.ts';
+import type { Task } from './task.ts';
+import type { TaskClass } from './task-class.ts';
+
+export interface Link {
+  readonly collector: Collector;
+  readonly class: TaskClass;
+  /** The best that the collector may find here: a priority and an order of acceptance. */
+  priority: number;
+  seq: number;
+  index: number;
+}
+
+/** Whether the first of two tasks goes first: the higher priority, then the older. */
+export const goesBefore = (priority: number, seq: number, otherPriority: number, otherSeq: number): boolean =>
+  priority > otherPriority || (priority === otherPriority && seq < otherSeq);
+
+export const linkOrder: HeapOrder<Link> = {
+  before: (a, b) => goesBefore(a.priority, a.seq, b.priority, b.seq),
+  indexOf: ({ index }) => index,
+  setIndex: (link, index) => {
+    link.index = index;
+  },
+};
+
+/** The best task of the class that the collector accepts. */
+export function bestFor(collector: Collector, cls: TaskClass): Task | undefined {
+  for (const level of cls.levels) if (acceptsPriority(collector, level)) return cls.pending.get(level)!.first;
+  return undefined;
+}
+
+export function link(collector: Collector, cls: TaskClass): void {
+  const made: Link = { collector, class: cls, priority: -1, seq: 0, index: -1 };
+  const at = cls.links.findIndex(({ collector: other }) => other.id > collector.id);
+  if (at === -1) cls.links.push(made);
+  else cls.links.splice(at, 0, made);
+  collector.links.add(made);
+  offerBest(made);
+}
+
+export function unlink(collector: Collector): void {
+  for (const each of collector.links) {
+    each.class.links = each.class.links.filter((other) => other !== each);
+    collector.work.delete(each);
+  }
+  collector.links.clear();
+}
+
+/** Gives a link at least the key of the best task behind it. */
+function offerBest(each: Link): void {
+  const best = bestFor(each.collector, each.class);
+  if (best === undefined) return;
+  const { priority } = best.spec;
+  if (each.index !== -1 && !goesBefore(priority, best.seq, each.priority, each.seq)) return;
+  each.priority = priority;
+  each.seq = best.seq;
+  each.collector.work.set(each);
+}
+
+/** Its tasks wait now: every collector that fits finds them when it has credit again. */
+export function park(cls: TaskClass): void {
+  for (const each of cls.links) offerBest(each);
+}
+
+/** The class that holds the best task for the collector. Links with nothing behind them are dropped on the way. */
+export function bestClass(collector: Collector): TaskClass | undefined {
+  for (let top = collector.work.first; top !== undefined; top = collector.work.first) {
+    const best = bestFor(collector, top.class);
+    if (best === undefined) collector.work.delete(top);
+    else if (best.seq === top.seq && best.spec.priority === top.priority) return top.class;
+    else {
+      top.priority = best.spec.priority;
+      top.seq = best.seq;
+      collector.work.set(top);
+    }
+  }
+  return undefined;
+}
+
+/** The class is dropped. */
+export function unlinkClass(cls: TaskClass): void {
+  for (const each of cls.links) {
+    each.collector.links.delete(each);
+    each.collector.work.delete(each);
+  }
+}

@@ -1,0 +1,42 @@
+/** What must be on disk before anybody is told, and what of it comes back. The store's port carries these. */
+import type { AttemptOutcome } from '../protocol/schema.ts';
+import type { TaskState } from '../protocol/state.ts';
+import type { TaskError, TaskSpec } from './task.ts';
+
+export type StoreRecord =
+  | { readonly kind: 'submitted'; readonly seq: number; readonly spec: TaskSpec; readonly submittedAtMs: number }
+  | ({ readonly kind: 'moved'; readonly seq: number; readonly result: Uint8Array | undefined } & TaskProgress)
+  | ({ readonly kind: 'attempt'; readonly seq: number } & AttemptRecord)
+  | { readonly kind: 'setting'; readonly namespace: string; readonly key: string; readonly value: string };
+
+/** Where a task stands in its life. */
+export interface TaskProgress {
+  readonly state: TaskState;
+  readonly attempt: number;
+  /** The token of the latest lease; empty before the first. */
+  readonly token: string;
+  readonly atMs: number;
+  /** The collector of the latest attempt. */
+  readonly collectorId: string | undefined;
+  /** For a retrying task: when it becomes pending, and the span that this was made from. */
+  readonly readyAtMs: number | undefined;
+  readonly delayMs: number | undefined;
+  readonly error: TaskError | undefined;
+  readonly excluded: readonly string[];
+}
+
+export interface AttemptRecord {
+  readonly attempt: number;
+  readonly collectorId: string;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+  readonly outcome: AttemptOutcome;
+  readonly error: TaskError | undefined;
+}
+
+/** A task as the store gives it back. */
+export interface StoredTask extends TaskProgress {
+  readonly seq: number;
+  readonly spec: TaskSpec;
+  readonly submittedAtMs: number;
+}
