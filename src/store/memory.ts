@@ -1,10 +1,11 @@
 /** The in-memory twin of the store: for the embedded broker that need not remember, for tests and for the simulator. */
-import type { StoredTask, StoreRecord } from '../core/task.ts';
-import type { Loaded, Store, StoredAttempt, StoredDetail, TaskFilter } from './port.ts';
+import type { AttemptRecord, StoredTask, StoreRecord } from '../core/record.ts';
+import { isEnded, type TaskState } from '../protocol/state.ts';
+import { uuidTimeMs } from '../protocol/uuid.ts';
+import type { Loaded, PurgeOptions, Store, StoredDetail, TaskFilter } from './port.ts';
 
-type Row = StoredTask & { readonly attempts: readonly StoredAttempt[]; readonly result: Uint8Array | undefined };
+type Row = StoredTask & { readonly attempts: readonly AttemptRecord[]; readonly result: Uint8Array | undefined };
 
-const ended = new Set(['completed', 'dead_letter', 'cancelled']);
 const noPayload = new Uint8Array(0);
 
 export class MemoryStore implements Store {
@@ -12,17 +13,19 @@ export class MemoryStore implements Store {
   readonly #seqOf = new Map<string, number>();
   readonly #settings = new Map<string, string>();
   #maxSeq = 0;
-  /** How often something was committed, and how many records in all. */
-  commits = 0;
-  records = 0;
+  #epoch = 0;
 
-  async load(): Promise<Loaded> {
-    const tasks = [...this.#rows.values()].filter(({ state }) => !ended.has(state)).sort((a, b) => a.seq - b.seq);
+  async load(wallMs: number): Promise<Loaded> {
+    const ids = [...this.#seqOf.keys()].sort();
+    const firstAhead = ids.findIndex((id) => uuidTimeMs(id) > wallMs);
+    const past = firstAhead === -1 ? ids : ids.slice(0, firstAhead);
     return {
-      tasks,
+      epoch: ++this.#epoch,
+      tasks: [...this.#rows.values()].filter(({ state }) => !isEnded(state)).sort((a, b) => a.seq - b.seq),
       settings: new Map(this.#settings),
       nextSeq: this.#maxSeq + 1,
-      newestId: [...this.#seqOf.keys()].sort().at(-1),
+      newestId: past.at(-1),
+      idsAhead: ids.slice(past.length),
     };
   }
 
@@ -31,8 +34,6 @@ export class MemoryStore implements Store {
     const ids = records.flatMap((record) => (record.kind === 'submitted' ? [record.spec.id] : []));
     const taken = ids.find((id, at) => this.#seqOf.has(id) || ids.indexOf(id) !== at);
     if (taken !== undefined) throw new Error(`task ${taken} is stored already`);
-    this.commits++;
-    this.records += records.length;
     for (const record of records) this.#apply(record);
   }
 
@@ -40,9 +41,13 @@ export class MemoryStore implements Store {
     return this.#rows.get(this.#seqOf.get(id) ?? -1);
   }
 
-  /** Whether a task with this id is kept; the twin can tell at once. */
-  has(id: string): boolean {
-    return this.#seqOf.has(id);
+  async states(ids: readonly string[]): Promise<ReadonlyMap<string, TaskState>> {
+    const found = new Map<string, TaskState>();
+    for (const id of ids) {
+      const row = this.#rows.get(this.#seqOf.get(id) ?? -1);
+      if (row !== undefined) found.set(id, row.state);
+    }
+    return found;
   }
 
   async list(filter: TaskFilter): Promise<readonly StoredTask[]> {
@@ -59,6 +64,17 @@ export class MemoryStore implements Store {
       .map((row) => ({ ...row, spec: { ...row.spec, payload: noPayload } }));
   }
 
+  async purge({ beforeMs, deadLettersBeforeMs, limit }: PurgeOptions): Promise<number> {
+    const old = [...this.#rows.values()]
+      .filter(({ state, atMs }) => isEnded(state) && atMs < (state === 'dead_letter' ? deadLettersBeforeMs : beforeMs))
+      .slice(0, limit);
+    for (const { seq, spec } of old) {
+      this.#rows.delete(seq);
+      this.#seqOf.delete(spec.id);
+    }
+    return old.length;
+  }
+
   async close(): Promise<void> {}
 
   #apply(record: StoreRecord): void {
@@ -73,9 +89,11 @@ export class MemoryStore implements Store {
           submittedAtMs,
           state: 'pending',
           attempt: 0,
+          token: '',
           atMs: submittedAtMs,
           collectorId: undefined,
           readyAtMs: undefined,
+          delayMs: undefined,
           error: undefined,
           excluded: [],
           attempts: [],
@@ -97,14 +115,6 @@ export class MemoryStore implements Store {
       }
       case 'setting':
         this.#settings.set(record.key, record.value);
-        return;
-      case 'purge':
-        for (const [seq, row] of this.#rows) {
-          if (!(row.state === 'completed' || row.state === 'cancelled') || row.atMs >= record.endedBeforeMs)
-            continue;
-          this.#rows.delete(seq);
-          this.#seqOf.delete(row.spec.id);
-        }
     }
   }
 }

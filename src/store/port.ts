@@ -2,30 +2,17 @@
  * The store's port: what is remembered. Two engines implement it, in memory and on SQLite, and one conformance suite
  * (test/conformance/store.ts) holds both to the same behaviour.
  */
-import type { StoredTask, StoreRecord, TaskError, TaskState } from '../core/task.ts';
-import type { AttemptOutcome } from '../protocol/schema.ts';
+import type { AttemptRecord, StoredTask, StoreRecord } from '../core/record.ts';
+import type { Kept } from '../core/recover.ts';
+import type { TaskState } from '../protocol/state.ts';
 
-export interface Loaded {
-  /** Every task that has not ended, in order of acceptance. */
-  readonly tasks: readonly StoredTask[];
-  readonly settings: ReadonlyMap<string, string>;
-  /** Larger than any `seq` ever committed. */
-  readonly nextSeq: number;
-  /** The greatest id that is kept. UUIDv7 sort by time, so it tells how new an id must be not to be here already. */
-  readonly newestId: string | undefined;
-}
-
-export interface StoredAttempt {
-  readonly attempt: number;
-  readonly collectorId: string;
-  readonly startedAtMs: number;
-  readonly endedAtMs: number;
-  readonly outcome: AttemptOutcome;
-  readonly error: TaskError | undefined;
+export interface Loaded extends Kept {
+  /** Of this start: larger than that of any start before, and durable before anything else is answered. */
+  readonly epoch: number;
 }
 
 export interface StoredDetail extends StoredTask {
-  readonly attempts: readonly StoredAttempt[];
+  readonly attempts: readonly AttemptRecord[];
   readonly result: Uint8Array | undefined;
 }
 
@@ -38,15 +25,26 @@ export interface TaskFilter {
   readonly limit: number;
 }
 
+/** By when they ended, in wall time. Live tasks are never deleted. */
+export interface PurgeOptions {
+  readonly beforeMs: number;
+  readonly deadLettersBeforeMs: number;
+  readonly limit: number;
+}
+
 export interface Store {
-  /** Call once, before anything else. Rejects with a StoreError when what is there cannot be trusted. */
-  load(): Promise<Loaded>;
+  /** Call once, before anything else. Begins a new epoch. Rejects with a StoreError when what is there cannot be trusted. */
+  load(wallMs: number): Promise<Loaded>;
   /** Resolves when every record is durable; rejects having kept none of them. Commits take effect in order. */
   commit(records: readonly StoreRecord[]): Promise<void>;
   /** Reads see every commit made before them. */
   show(id: string): Promise<StoredDetail | undefined>;
+  /** The states of those of the ids that are kept. */
+  states(ids: readonly string[]): Promise<ReadonlyMap<string, TaskState>>;
   /** Newest first. Payloads are left out (empty). */
   list(filter: TaskFilter): Promise<readonly StoredTask[]>;
+  /** Deletes ended tasks that are older than this, at most `limit` of them; resolves with how many. */
+  purge(options: PurgeOptions): Promise<number>;
   close(): Promise<void>;
 }
 

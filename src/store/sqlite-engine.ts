@@ -7,50 +7,19 @@
 import { chmodSync, existsSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
-import type { StoredTask, StoreRecord, TaskError, TaskSpec, TaskState } from '../core/task.ts';
-import { decodeValue, encodeValue } from '../protocol/msgpack.ts';
-import { type Loaded, type StoredAttempt, type StoredDetail, StoreError, type TaskFilter } from './port.ts';
+import type { AttemptRecord, StoredTask, StoreRecord } from '../core/record.ts';
+import { encodeValue } from '../protocol/msgpack.ts';
+import { endedStates, liveStates, type TaskState } from '../protocol/state.ts';
+import { uuidFirst } from '../protocol/uuid.ts';
+import { type Loaded, type PurgeOptions, type StoredDetail, StoreError, type TaskFilter } from './port.ts';
+import { damaged, explainSqlite } from './sqlite-error.ts';
+import { checksum, readError, type TaskRow, taskOf } from './sqlite-row.ts';
+import { applicationId, migrations } from './sqlite-schema.ts';
 
-/** "deye" in ASCII: marks the file as ours. */
-const applicationId = 0x64657965;
+const quoted = (states: readonly TaskState[]): string => states.map((state) => `'${state}'`).join(', ');
 
-/** One entry per version; entry n brings a store from version n to n + 1. Never edit one that was released. */
-const migrations: readonly string[] = [
-  `CREATE TABLE task (
-     seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, operation TEXT NOT NULL, priority INTEGER NOT NULL,
-     spec BLOB NOT NULL, crc INTEGER NOT NULL, submitted_at_ms REAL NOT NULL,
-     state TEXT NOT NULL, attempt INTEGER NOT NULL, at_ms REAL NOT NULL,
-     collector TEXT, ready_at_ms REAL, error BLOB, excluded TEXT) STRICT;
-   CREATE INDEX task_live ON task (seq) WHERE state IN ('pending', 'in_progress', 'retrying');
-   CREATE INDEX task_state ON task (state, seq);
-   CREATE TABLE payload (seq INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
-   CREATE TABLE result (seq INTEGER PRIMARY KEY, body BLOB NOT NULL, crc INTEGER NOT NULL) STRICT;
-   CREATE TABLE attempt (
-     seq INTEGER NOT NULL, attempt INTEGER NOT NULL, collector TEXT NOT NULL, started_at_ms REAL NOT NULL,
-     ended_at_ms REAL NOT NULL, outcome TEXT NOT NULL, error BLOB, PRIMARY KEY (seq, attempt)) STRICT, WITHOUT ROWID;
-   CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-   CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;`,
-];
-
-const emptyBytes = new Uint8Array(0);
-
-interface TaskRow {
-  seq: number;
-  id: string;
-  operation: string;
-  priority: number;
-  spec: Uint8Array;
-  crc: number;
-  submitted_at_ms: number;
-  state: string;
-  attempt: number;
-  at_ms: number;
-  collector: string | null;
-  ready_at_ms: number | null;
-  error: Uint8Array | null;
-  excluded: string | null;
-  payload: Uint8Array | null;
-}
+/** So many ids from ahead of the clock are told one by one; more are not remembered one by one anyway. */
+const idsAheadMax = 10_001;
 
 export class SqliteEngine {
   readonly #path: string;
@@ -74,27 +43,45 @@ export class SqliteEngine {
     }
   }
 
-  load(): Loaded {
+  load(wallMs: number): Loaded {
+    const db = this.#db;
     const tasks: StoredTask[] = [];
-    const rows = this.#db
+    const rows = db
       .prepare(
-        `SELECT task.*, payload.body AS payload FROM task LEFT JOIN payload USING (seq) WHERE state IN ('pending', 'in_progress', 'retrying') ORDER BY seq`,
+        `SELECT task.*, payload.body AS payload FROM task LEFT JOIN payload USING (seq) WHERE state IN (${quoted(liveStates)}) ORDER BY seq`,
       )
       .iterate();
     for (const row of rows) tasks.push(this.#task(row as unknown as TaskRow, true));
     const settings = new Map(
-      this.#db
+      db
         .prepare('SELECT key, value FROM setting')
         .all()
         .map(({ key, value }) => [String(key), String(value)]),
     );
-    const highest = this.#db
+    const { seq } = db
       .prepare(
         `SELECT max(coalesce((SELECT max(seq) FROM task), 0), coalesce((SELECT value FROM counter WHERE name = 'seq'), 0)) AS seq`,
       )
       .get()!;
-    const newest = this.#db.prepare('SELECT max(id) AS id FROM task').get()!.id as string | null;
-    return { tasks, settings, nextSeq: Number(highest.seq) + 1, newestId: newest ?? undefined };
+    const ahead = uuidFirst(wallMs + 1);
+    const newest = db.prepare('SELECT max(id) AS id FROM task WHERE id < ?').get(ahead)!.id as string | null;
+    const idsAhead = db
+      .prepare('SELECT id FROM task WHERE id >= ? LIMIT ?')
+      .all(ahead, idsAheadMax)
+      .map(({ id }) => String(id));
+    const { epoch } = db
+      .prepare(
+        `INSERT INTO counter (name, value) VALUES ('epoch', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value AS epoch`,
+      )
+      .get()!;
+    return {
+      epoch: Number(epoch),
+      tasks,
+      settings,
+      nextSeq: Number(seq) + 1,
+      newestId: newest ?? undefined,
+      idsAhead,
+    };
   }
 
   commit(records: readonly StoreRecord[]): void {
@@ -117,18 +104,28 @@ export class SqliteEngine {
     const result = this.#db.prepare('SELECT body, crc FROM result WHERE seq = ?').get(task.seq);
     if (result !== undefined && crc32(result.body as Uint8Array) !== result.crc)
       throw this.#corrupt(`the result of task ${id}`);
-    const attempts: StoredAttempt[] = this.#db
+    const attempts: AttemptRecord[] = this.#db
       .prepare('SELECT * FROM attempt WHERE seq = ? ORDER BY attempt')
       .all(task.seq)
       .map((each) => ({
         attempt: Number(each.attempt),
         collectorId: String(each.collector),
-        startedAtMs: Number(each.started_at_ms),
-        endedAtMs: Number(each.ended_at_ms),
-        outcome: String(each.outcome) as StoredAttempt['outcome'],
+        startedAtMs: Number(each.started_ms),
+        endedAtMs: Number(each.ended_ms),
+        outcome: String(each.outcome) as AttemptRecord['outcome'],
         error: readError(each.error as Uint8Array | null),
       }));
     return { ...task, attempts, result: result?.body as Uint8Array | undefined };
+  }
+
+  states(ids: readonly string[]): Map<string, TaskState> {
+    const one = this.#db.prepare('SELECT state FROM task WHERE id = ?');
+    const found = new Map<string, TaskState>();
+    for (const id of ids) {
+      const row = one.get(id);
+      if (row !== undefined) found.set(id, row.state as TaskState);
+    }
+    return found;
   }
 
   list(filter: TaskFilter): StoredTask[] {
@@ -157,27 +154,38 @@ export class SqliteEngine {
     return rows.map((row) => this.#task(row as unknown as TaskRow, false));
   }
 
+  /** Keeps the highest seq, so that none is ever used twice. */
+  purge({ beforeMs, deadLettersBeforeMs, limit }: PurgeOptions): number {
+    const db = this.#db;
+    const kinds = endedStates.map((state) => ({ state, ms: state === 'dead_letter' ? deadLettersBeforeMs : beforeMs }));
+    const where = kinds.map(() => '(state = ? AND at_ms < ?)').join(' OR ');
+    const old = db.prepare(`SELECT seq FROM task WHERE ${where} LIMIT ?`);
+    this.#statements.begin.run();
+    try {
+      const rows = old.all(...kinds.flatMap(({ state, ms }) => [state, ms]), limit);
+      if (rows.length > 0)
+        db.exec(
+          `INSERT INTO counter (name, value) SELECT 'seq', coalesce(max(seq), 0) FROM task WHERE true ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)`,
+        );
+      for (const table of ['payload', 'result', 'attempt', 'task']) {
+        const gone = db.prepare(`DELETE FROM ${table} WHERE seq = ?`);
+        for (const { seq } of rows) gone.run(seq as number);
+      }
+      this.#statements.commit.run();
+      return rows.length;
+    } catch (error) {
+      if (db.isTransaction) db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
   close(): void {
     this.#db.close();
   }
 
   /** Any error as a StoreError that says what to do. */
   explain(error: unknown): StoreError {
-    if (error instanceof StoreError) return error;
-    const { errcode = 0, message } = error as { errcode?: number; message: string };
-    const primary = errcode & 0xff;
-    if (primary === 11 || primary === 26) return this.#corrupt(message, error);
-    if (primary === 13)
-      return new StoreError('store_full', `The disk under ${this.#path} is full. Free some space and start again.`, {
-        cause: error,
-      });
-    if (primary === 14 || primary === 8 || primary === 23 || primary === 3)
-      return new StoreError(
-        'store_unavailable',
-        `The store ${this.#path} cannot be opened for writing: ${message}. Check that its directory exists and is yours.`,
-        { cause: error },
-      );
-    return new StoreError('store_failed', `The store ${this.#path} failed: ${message}.`, { cause: error });
+    return explainSqlite(this.#path, error);
   }
 
   #open(): void {
@@ -216,18 +224,18 @@ export class SqliteEngine {
       begin: db.prepare('BEGIN IMMEDIATE'),
       commit: db.prepare('COMMIT'),
       submit: db.prepare(
-        `INSERT INTO task (seq, id, operation, priority, spec, crc, submitted_at_ms, state, attempt, at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, 'pending', 0, ?)`,
+        `INSERT INTO task (seq, namespace, id, operation, priority, spec, crc, submitted_ms, state, attempt, at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending', 0, ?)`,
       ),
       payload: db.prepare('INSERT INTO payload (seq, body) VALUES (?, ?)'),
       move: db.prepare(
-        'UPDATE task SET state = ?, attempt = ?, at_ms = ?, collector = coalesce(?, collector), ready_at_ms = ?, error = ?, excluded = ? WHERE seq = ?',
+        'UPDATE task SET state = ?, attempt = ?, token = ?, at_ms = ?, collector = coalesce(?, collector), ready_ms = ?, delay_ms = ?, error = ?, excluded = ? WHERE seq = ?',
       ),
       result: db.prepare('INSERT INTO result (seq, body, crc) VALUES (?, ?, ?)'),
       attempt: db.prepare(
-        'INSERT INTO attempt (seq, attempt, collector, started_at_ms, ended_at_ms, outcome, error) VALUES (?, ?, ?, ?, ?, ?, ?)',
+        'INSERT INTO attempt (seq, attempt, collector, started_ms, ended_ms, outcome, error) VALUES (?, ?, ?, ?, ?, ?, ?)',
       ),
       setting: db.prepare(
-        'INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
+        'INSERT INTO setting (namespace, key, value) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
       ),
     };
   }
@@ -236,10 +244,11 @@ export class SqliteEngine {
     const run = this.#statements;
     switch (record.kind) {
       case 'submitted': {
-        const { payload, id, operation, priority, ...rest } = record.spec;
+        const { payload, namespace, id, operation, priority, ...rest } = record.spec;
         const spec = encodeValue(rest);
         run.submit.run(
           record.seq,
+          namespace,
           id,
           operation,
           priority,
@@ -257,9 +266,11 @@ export class SqliteEngine {
         run.move.run(
           record.state,
           record.attempt,
+          record.token,
           record.atMs,
           record.collectorId ?? null,
           record.readyAtMs ?? null,
+          record.delayMs ?? null,
           error,
           excluded,
           record.seq,
@@ -279,69 +290,17 @@ export class SqliteEngine {
         );
         return;
       case 'setting':
-        run.setting.run(record.key, record.value);
-        return;
-      case 'purge':
-        this.#forget(record.endedBeforeMs);
+        run.setting.run(record.namespace, record.key, record.value);
     }
   }
 
-  /** Deletes ended tasks, and keeps the highest seq so that none is ever used twice. */
-  #forget(beforeMs: number): void {
-    const db = this.#db;
-    db.exec(
-      `INSERT INTO counter (name, value) SELECT 'seq', coalesce(max(seq), 0) FROM task WHERE true ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)`,
-    );
-    const old = `SELECT seq FROM task WHERE state IN ('completed', 'cancelled') AND at_ms < ?`;
-    for (const table of ['payload', 'result', 'attempt'])
-      db.prepare(`DELETE FROM ${table} WHERE seq IN (${old})`).run(beforeMs);
-    db.prepare(`DELETE FROM task WHERE seq IN (${old})`).run(beforeMs);
-  }
-
   #task(row: TaskRow, withPayload: boolean): StoredTask {
-    const payload = row.payload ?? emptyBytes;
-    if (withPayload && (row.payload === null || checksum(row.id, row.spec, payload) !== row.crc))
-      throw this.#corrupt(`task ${row.id}`);
-    const rest = decodeValue(Buffer.from(row.spec.buffer, row.spec.byteOffset, row.spec.byteLength)) as Omit<
-      TaskSpec,
-      'payload' | 'id' | 'operation' | 'priority'
-    >;
-    const spec: TaskSpec = {
-      ...rest,
-      collectorType: rest.collectorType ?? undefined,
-      collectorId: rest.collectorId ?? undefined,
-      id: row.id,
-      operation: row.operation,
-      priority: row.priority,
-      payload,
-    };
-    return {
-      seq: row.seq,
-      spec,
-      submittedAtMs: row.submitted_at_ms,
-      state: row.state as TaskState,
-      attempt: row.attempt,
-      atMs: row.at_ms,
-      collectorId: row.collector ?? undefined,
-      readyAtMs: row.ready_at_ms ?? undefined,
-      error: readError(row.error),
-      excluded: row.excluded === null ? [] : (JSON.parse(row.excluded) as string[]),
-    };
+    const task = taskOf(row, withPayload);
+    if (task === undefined) throw this.#corrupt(`task ${row.id}`);
+    return task;
   }
 
-  #corrupt(what: string, cause?: unknown): StoreError {
-    return new StoreError(
-      'store_corrupt',
-      `The store ${this.#path} is damaged (${what}). It was not changed. Restore a copy, or move it away to start with an empty one.`,
-      { cause },
-    );
+  #corrupt(what: string): StoreError {
+    return damaged(this.#path, what);
   }
-}
-
-const checksum = (id: string, spec: Uint8Array, payload: Uint8Array): number => crc32(payload, crc32(spec, crc32(id)));
-
-function readError(bytes: Uint8Array | null): TaskError | undefined {
-  return bytes === null
-    ? undefined
-    : (decodeValue(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)) as TaskError);
 }

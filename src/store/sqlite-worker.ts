@@ -3,13 +3,16 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { StoreError } from './port.ts';
 import { SqliteEngine } from './sqlite-engine.ts';
 
+/** What the thread is asked for. */
+type EngineMethod = 'load' | 'commit' | 'show' | 'states' | 'list' | 'purge' | 'close';
+
 export type WorkerRequest = {
-  [M in 'load' | 'commit' | 'show' | 'list' | 'close']: {
+  [M in EngineMethod]: {
     id: number;
     method: M;
     argument: Parameters<SqliteEngine[M]>[0];
   };
-}['load' | 'commit' | 'show' | 'list' | 'close'];
+}[EngineMethod];
 export type WorkerAnswer =
   | { id: number; result: unknown }
   | { id: number; error: { code: StoreError['code']; message: string } };

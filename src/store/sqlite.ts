@@ -1,8 +1,9 @@
 /** The store on SQLite, in a worker thread so that a slow disk never holds up the loop that relays messages. */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { StoredTask, StoreRecord } from '../core/task.ts';
-import { type Loaded, type Store, type StoredDetail, StoreError, type TaskFilter } from './port.ts';
+import type { StoredTask, StoreRecord } from '../core/record.ts';
+import type { TaskState } from '../protocol/state.ts';
+import { type Loaded, type PurgeOptions, type Store, type StoredDetail, StoreError, type TaskFilter } from './port.ts';
 import type { WorkerAnswer } from './sqlite-worker.ts';
 
 interface Pending {
@@ -31,8 +32,8 @@ export class SqliteStore implements Store {
     this.#worker.on('exit', () => this.#end(new StoreError('store_failed', 'The store is closed.')));
   }
 
-  load(): Promise<Loaded> {
-    return this.#ask('load', undefined);
+  load(wallMs: number): Promise<Loaded> {
+    return this.#ask('load', wallMs);
   }
 
   commit(records: readonly StoreRecord[]): Promise<void> {
@@ -41,6 +42,14 @@ export class SqliteStore implements Store {
 
   async show(id: string): Promise<StoredDetail | undefined> {
     return this.#ask('show', id);
+  }
+
+  states(ids: readonly string[]): Promise<ReadonlyMap<string, TaskState>> {
+    return this.#ask('states', ids);
+  }
+
+  purge(options: PurgeOptions): Promise<number> {
+    return this.#ask('purge', options);
   }
 
   list(filter: TaskFilter): Promise<readonly StoredTask[]> {

@@ -1,0 +1,22 @@
+/** Stores by their address: `memory:` remembers nothing, `sqlite:PATH` is a file. The journal will be another scheme. */
+import { MemoryStore } from './memory.ts';
+import { type Store, StoreError } from './port.ts';
+import { SqliteStore } from './sqlite.ts';
+
+const engines: Readonly<Record<string, (rest: string) => Store>> = {
+  memory: () => new MemoryStore(),
+  sqlite: (path) => new SqliteStore(path),
+};
+
+/** Opens nothing yet: `load` does. Throws a StoreError for an engine that there is none of. */
+export function openStore(address: string): Store {
+  const at = address.indexOf(':');
+  const scheme = address.slice(0, Math.max(0, at));
+  const engine = Object.hasOwn(engines, scheme) ? engines[scheme] : undefined;
+  if (engine === undefined)
+    throw new StoreError(
+      'store_unavailable',
+      `There is no store engine for ${JSON.stringify(address)}. There are: ${Object.keys(engines).join(', ')}.`,
+    );
+  return engine(address.slice(at + 1));
+}
