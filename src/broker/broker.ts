@@ -4,26 +4,33 @@
  */
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
-import { type CoreState, type Input, newState, recover } from '../core/state.ts';
-import type { StrategyName } from '../core/strategy.ts';
+import type { Input } from '../core/input.ts';
+import { recover } from '../core/recover.ts';
+import { type CoreState, newState } from '../core/state.ts';
+import type { step } from '../core/step.ts';
 import { type Fault, fault } from '../protocol/fault.ts';
-import { encodeFrame, encodePublish, encodeReply, Kind } from '../protocol/frame.ts';
+import { encodePublish } from '../protocol/frame.ts';
 import type { Limits } from '../protocol/limits.ts';
-import { decodeValue } from '../protocol/msgpack.ts';
+import type { RequestHead } from '../protocol/request.ts';
 import { statusTopic } from '../protocol/schema.ts';
-import { uuidTimeMs } from '../protocol/uuid.ts';
-import { Calls, type Party, type RequestHead } from '../relay/calls.ts';
+import { Calls } from '../relay/calls.ts';
 import { Relay } from '../relay/relay.ts';
-import { type Store, StoreError } from '../store/port.ts';
+import { type Loaded, type Store, StoreError } from '../store/port.ts';
 import type { Clock } from '../time/clock.ts';
-import { BusyPoll } from '../time/busy-poll.ts';
-import { Loop } from './loop.ts';
+import type { Now } from '../time/now.ts';
+import { CallTargets } from './call-targets.ts';
+import { type ClockJump, ClockWatch } from './clock-watch.ts';
+import { Deliver } from './deliver.ts';
 import { InternalCalls } from './internal-calls.ts';
-import { Release } from './release.ts';
-import { handle } from './requests.ts';
-import { Session, type SessionHost } from './session.ts';
+import { Loop } from './loop.ts';
+import { handleRequest } from './requests.ts';
+import { startRetention } from './retention.ts';
+import type { Session, SessionHost } from './session.ts';
+import { Sessions } from './sessions.ts';
 import { snapshot } from './snapshot.ts';
 import type { SupervisorPort } from './supervisor-port.ts';
+import type { Surroundings } from './surroundings.ts';
+import { TaskReads } from './task-reads.ts';
 import { Turn } from './turn.ts';
 
 export interface BrokerOptions {
@@ -32,172 +39,161 @@ export interface BrokerOptions {
   readonly clock: Clock;
   readonly version: string;
   readonly log: Logger;
-  /** Where it can be reached, and what its store is; shown, not used. */
-  readonly place: { readonly socket: string; readonly store: string };
-  readonly strategy?: StrategyName;
+  readonly place: Surroundings['place'];
+  /** The strategy until one is set by a request. */
+  readonly strategy?: string;
   readonly seed?: number;
   /** A commit failed: the process must stop now and not pretend otherwise. */
   readonly fatal: (error: Error) => void;
+  /** Tests put a check around the core. */
+  readonly step?: typeof step;
 }
 
 const statusEveryMs = 1000;
-const purgeEveryMs = 3_600_000;
+const stopLookMs = 10;
 
-export class Broker implements SessionHost {
+export class Broker implements SessionHost, Surroundings {
   readonly limits: Limits;
   readonly version: string;
+  readonly log: Logger;
+  readonly place: Surroundings['place'];
+  readonly startedAtMs: number;
   readonly relay: Relay;
   readonly calls: Calls;
-  readonly state: CoreState;
-  readonly store: Store;
-  readonly log: Logger;
-  readonly place: BrokerOptions['place'];
-  readonly sessions = new Map<number, Session>();
-  readonly startedAtMs: number;
+  readonly sessions: Sessions;
+  readonly reads: TaskReads;
+  readonly commits = { count: 0, latestMs: 0 };
   supervisor: SupervisorPort | undefined;
-  /** Sessions that broke the protocol, and reads of the store that failed. */
-  errors = 0;
-  /** The latest commit's time, in ms. */
-  commitMs = 0;
-  commits = 0;
-  /** Resolves when the broker was asked to stop by a call. */
+  /** Resolves when the broker was asked to stop by a request. */
   readonly stopAsked: Promise<'graceful' | 'immediate'>;
-  readonly #askStop: (type: 'graceful' | 'immediate') => void;
+  readonly askStop: (type: 'graceful' | 'immediate') => void;
+  readonly #state: CoreState;
+  readonly #store: Store;
   readonly #clock: Clock;
   readonly #turn: Turn;
-  readonly #own: InternalCalls;
+  readonly #targets: CallTargets;
+  readonly #internalCalls = new InternalCalls();
   readonly #loop: Loop;
-  readonly #busyPoll = new BusyPoll();
-  #nextSession = 1;
+  readonly #clockWatch: ClockWatch;
+  readonly #fatal: (error: Error) => void;
   #stopping = false;
-  #fatal: (error: Error) => void;
 
   /** Recovers what the store kept, and is ready. Rejects with a StoreError. */
   static async create(options: BrokerOptions): Promise<Broker> {
-    const loaded = await options.store.load();
-    const broker = new Broker(options);
-    if (loaded.newestId !== undefined) broker.state.dedupeHorizonMs = uuidTimeMs(loaded.newestId);
-    recover(broker.state, loaded.tasks, loaded.settings, loaded.nextSeq, broker.nowMs());
-    broker.log.info({ component: 'store', tasks: loaded.tasks.length }, 'store recovered');
-    broker.enqueue({ kind: 'tick' });
-    return broker;
+    const loaded = await options.store.load(options.clock.now().wallMs);
+    return new Broker(options, loaded);
   }
 
-  private constructor(options: BrokerOptions) {
-    this.limits = options.limits;
+  private constructor(options: BrokerOptions, loaded: Loaded) {
+    const { limits, store, clock, log } = options;
+    this.limits = limits;
     this.version = options.version;
-    this.store = options.store;
-    this.log = options.log;
+    this.log = log;
     this.place = options.place;
-    this.#clock = options.clock;
+    this.#store = store;
+    this.#clock = clock;
     this.#fatal = options.fatal;
-    this.startedAtMs = this.nowMs();
-    this.state = newState({
-      seed: options.seed ?? Math.floor(Math.random() * 2 ** 31),
-      limits: options.limits,
-    });
-    if (options.strategy !== undefined) this.state.strategy = options.strategy;
-    this.calls = new Calls(options.limits);
-    this.#loop = new Loop(options.clock, {
+    const start = clock.now();
+    this.startedAtMs = start.wallMs;
+    this.#state = this.#recover(options, loaded, start);
+    this.#clockWatch = new ClockWatch(start, (jump) => this.#clockJumped(jump));
+    this.calls = new Calls(limits);
+    this.#loop = new Loop(clock, {
       pass: () => {
         this.#turn.run();
         this.relay.flush();
       },
       due: (nowMs) => {
         this.calls.expire(nowMs);
-        if (this.state.deadlines.nextMs <= nowMs) this.#turn.enqueue({ kind: 'tick' });
+        if (this.#state.deadlines.nextMs <= nowMs) this.#turn.enqueue({ kind: 'tick' });
       },
-      nextMs: () => Math.min(this.state.deadlines.nextMs, this.calls.nextMs),
+      nextMs: () => Math.min(this.#state.deadlines.nextMs, this.calls.nextMs),
     });
-    this.relay = new Relay(options.limits, {
+    this.relay = new Relay(limits, {
+      nowMs: () => clock.now().monotonicMs,
       wake: () => this.#loop.schedule(),
-      slow: (subscriber, graceMs) => this.#watchSlow(subscriber.session, graceMs),
+      slow: (peer) => this.sessions.watchSlow(peer),
+      stalled: (peer, sender) => this.#loop.after(limits.stallMs, () => this.relay.endStall(peer, sender)),
+      taken: ({ session }) => this.#taken(session),
     });
-    const release = new Release(this);
-    this.#turn = new Turn({
-      state: this.state,
-      store: options.store,
-      nowMs: () => this.nowMs(),
-      release: (outputs) => release.outputs(outputs),
-      failed: (error) => this.#storeFailed(error),
-      committed: (_records, tookMs) => {
-        this.commitMs = tookMs;
-        this.commits++;
-      },
+    this.sessions = new Sessions(this, this.#loop, log);
+    this.#targets = new CallTargets({
+      state: this.#state,
+      sessions: this.sessions,
+      calls: this.calls,
+      now: () => this.now(),
     });
-    this.#own = new InternalCalls();
+    this.reads = new TaskReads({ sessions: this.sessions, store, log, enqueue: (input) => this.enqueue(input) });
+    this.#turn = this.#makeTurn(options);
     const { promise, resolve } = Promise.withResolvers<'graceful' | 'immediate'>();
     this.stopAsked = promise;
-    this.#askStop = resolve;
-    this.#loop.every(statusEveryMs, () => {
-      if (this.relay.hasSubscribers(statusTopic)) this.relay.publish(statusTopic, encodePublish(statusTopic, snapshot(this)));
+    this.askStop = resolve;
+    this.#loop.every(statusEveryMs, () => this.#everySecond());
+    startRetention({
+      store,
+      limits,
+      wallMs: () => this.now().wallMs,
+      after: (ms, run) => this.#loop.after(ms, run),
+      failed: (error) => this.#storeFailed(error),
     });
-    this.#loop.every(purgeEveryMs, (nowMs) => this.#purge(nowMs));
+    this.enqueue({ kind: 'tick' });
   }
 
-  nowMs(): number {
-    return this.#clock.nowMs();
+  now(): Now {
+    return this.#clock.now();
   }
 
-  /** Gives the core something; it is stepped at the end of this loop pass. */
   enqueue(input: Input): void {
     this.#turn.enqueue(input);
-    this.#loop.schedule();
   }
 
-  /** Takes over a connected stream. Beyond the connection limit it is told so and closed. */
   accept(stream: Duplex): void {
-    const session = new Session(this.#nextSession++, stream, this);
-    if (this.#stopping) return session.end(fault('shutting_down', 'The broker is stopping.', { retry_after_ms: 1000 }));
-    if (this.sessions.size >= this.limits.connectionsMax)
-      return session.end(
-        fault('busy', `${this.sessions.size} connections are open, the limit.`, {
-          retry_after_ms: 1000,
-          limit: this.limits.connectionsMax,
-        }),
-      );
-    this.sessions.set(session.id, session);
-    this.#loop.at(this.nowMs() + this.limits.handshakeMs, () => {
-      if (session.phase === 'greeting')
-        session.end(fault('hello_timeout', `No hello came within ${this.limits.handshakeMs} ms.`));
-    });
+    this.sessions.accept(stream);
+  }
+
+  later(ms: number, run: () => void): void {
+    this.#clock.later(ms, run);
+  }
+
+  isRegistered(collectorId: string): boolean {
+    return this.#state.collectors.has(collectorId);
+  }
+
+  /** The process of a registered collector. */
+  collectorPid(id: string): number | undefined {
+    return this.#state.collectors.get(id)?.registration.pid;
   }
 
   broken(session: Session, reason: Fault): void {
-    this.errors++;
-    this.log.warn(
-      { component: 'session', session: session.id, name: session.name, code: reason.code, reason: reason.message },
-      'a session broke the protocol',
-    );
+    this.sessions.protocolBroken(session, reason);
   }
 
   opened(session: Session): void {
-    this.log.debug(
-      { component: 'session', session: session.id, name: session.name, role: session.role },
-      'session opened',
-    );
-    this.#watchIdle(session);
+    this.sessions.opened(session);
   }
 
   closed(session: Session, why: string): void {
-    if (!this.sessions.delete(session.id)) return;
+    if (!this.sessions.closed(session, why)) return;
     this.calls.disconnect(session.id);
-    this.log.debug({ component: 'session', session: session.id, name: session.name, why }, 'session closed');
     this.enqueue({ kind: 'session_closed', session: session.id });
   }
 
+  unread(session: Session): void {
+    this.sessions.watchUnread(session);
+  }
+
   request(session: Session, head: RequestHead, bytes: Buffer, start: number, end: number): void {
-    if (head.target === 'broker') {
-      handle(this, session, head, bytes);
-      return;
-    }
-    const refusal = this.#forward(session, head, bytes, start, end);
-    if (refusal !== undefined) session.send(encodeReply(head.id, refusal));
-    else this.#busyPoll.expect();
+    if (head.target === 'broker') return handleRequest(this, session, head, bytes);
+    const answer = this.#targets.forward(session, head, bytes, start, end);
+    if (answer === undefined) this.#clock.stayAwake();
+    else session.reply(head.id, answer);
   }
 
   answer(session: Session, bytes: Buffer, start: number, end: number, last: boolean): void {
-    this.calls.answer(bytes, start, end, session.id, last);
+    this.calls.answer(bytes, start, end, session.id, last, (caller) => {
+      const peer = this.sessions.get(caller.session)?.peer;
+      return peer !== undefined && this.relay.stall(peer, session.holdable);
+    });
   }
 
   cancel(session: Session, id: number): void {
@@ -206,31 +202,21 @@ export class Broker implements SessionHost {
 
   /** A call of the broker's own to a collector. */
   async call(collectorId: string, method: string, params: unknown, timeoutMs: number): Promise<unknown> {
-    const callee = this.#sessionOfCollector(collectorId);
+    const callee = this.#targets.session(collectorId);
     if (callee === undefined) throw new Error(`collector ${collectorId} is not connected`);
-    return this.#own.call(collectorId, method, params, timeoutMs, (frame, head, caller) => {
-      const refusal = this.calls.forward(
-        frame,
-        0,
-        frame.length,
-        head,
-        caller,
-        { session: callee.id, link: callee.self.link },
-        this.nowMs(),
-      );
+    return this.#internalCalls.call(collectorId, method, params, timeoutMs, (frame, head, caller) => {
+      const nowMs = this.now().monotonicMs;
+      const refusal = this.calls.forward(frame, 0, frame.length, head, caller, callee.peer, nowMs);
       if (refusal === undefined) this.#loop.schedule();
       return refusal;
     });
-  }
-
-  askStop(type: 'graceful' | 'immediate'): void {
-    this.#askStop(type);
   }
 
   /** From now on: no new sessions, no new tasks, nothing handed out. What is in progress may finish. */
   stopAccepting(): void {
     if (this.#stopping) return;
     this.#stopping = true;
+    this.sessions.close(fault('shutting_down', 'The broker is stopping.', { retry_after_ms: 1000 }));
     this.enqueue({ kind: 'stop' });
     const topic = 'control.broker.shutdown';
     this.relay.publish(topic, encodePublish(topic, { grace_ms: this.limits.stopGraceMs }));
@@ -239,109 +225,82 @@ export class Broker implements SessionHost {
   /** Stops: attempts in progress may finish (graceful, up to `stopGraceMs`), everything is committed, everybody is told. */
   async stop(type: 'graceful' | 'immediate'): Promise<void> {
     this.stopAccepting();
-    const untilMs = this.nowMs() + (type === 'graceful' ? this.limits.stopGraceMs : 0);
-    await this.#until(() => this.state.inProgress === 0 || this.nowMs() >= untilMs);
+    const untilMs = this.now().monotonicMs + (type === 'graceful' ? this.limits.stopGraceMs : 0);
+    const { operations } = this.#state;
+    await this.#until(() => operations.inProgress === 0 || this.now().monotonicMs >= untilMs || this.#turn.broken);
     await this.#until(() => this.#turn.idle);
-    const reason = fault('shutting_down', 'The broker stopped.', { retry_after_ms: 1000 });
-    for (const session of [...this.sessions.values()]) session.end(reason);
+    this.sessions.endAll(fault('shutting_down', 'The broker stopped.', { retry_after_ms: 1000 }));
     this.#loop.pass();
     await this.#until(() => this.#turn.idle);
     this.#loop.stop();
-    await this.store.close();
+    await this.#store.close();
   }
 
-  /** One look every 10 ms: used on the way down only, where nothing is hot. */
-  async #until(done: () => boolean): Promise<void> {
-    while (!done()) await new Promise((resolve) => setTimeout(resolve, 10));
+  #recover(options: BrokerOptions, loaded: Loaded, start: Now): CoreState {
+    const { limits, seed = Math.floor(Math.random() * 2 ** 31), strategy } = options;
+    const state = newState({ seed, limits, epoch: loaded.epoch });
+    if (strategy !== undefined) state.strategy = strategy;
+    recover(state, loaded, start);
+    options.log.info({ component: 'store', tasks: state.tasks.size, epoch: loaded.epoch }, 'store recovered');
+    return state;
   }
 
-  #forward(session: Session, head: RequestHead, bytes: Buffer, start: number, end: number): Fault | undefined {
-    const { target, method } = head;
-    if (session.role === 'observer' && method !== 'health_check' && method !== 'get_capabilities')
-      return fault('not_allowed', `A session in the role observer may not call ${method}.`, { method });
-    const callee = target.startsWith('any:') ? this.#anyFor(target.slice(4)) : this.#sessionOfCollector(target);
-    if (callee !== undefined)
-      return this.calls.forward(bytes, start, end, head, session.self as Party, callee.self as Party, this.nowMs());
-    if (target.startsWith('any:'))
-      return fault('no_capable_collector', `No healthy collector offers ${target.slice(4)} now.`, { target });
-    if (method !== 'health_check')
-      return fault('not_found', `There is no collector "${target}". See: deye collectors ls`, { target });
-    // The health of what is not there is an answer, not an error.
-    const unknown = {
-      status: 'unhealthy',
-      uptime_seconds: 0,
-      components: {
-        [target]: { status: 'unknown', message: 'no such collector is connected', last_check_at_ms: this.nowMs() },
+  #makeTurn(options: BrokerOptions): Turn {
+    const { sessions, relay, reads, log } = this;
+    const deliver = new Deliver({ sessions, relay, reads, log, collectorGone: (id) => this.supervisor?.gone(id) });
+    return new Turn({
+      state: this.#state,
+      store: this.#store,
+      now: () => this.now(),
+      wake: () => this.#loop.schedule(),
+      deliver: (outputs) => deliver.outputs(outputs),
+      failed: (error) => this.#storeFailed(error),
+      committed: (_records, tookMs) => {
+        this.commits.latestMs = tookMs;
+        this.commits.count++;
       },
-      metrics: {},
-      error_count: 0,
-      last_heartbeat_at_ms: null,
-    };
-    session.send(encodeReply(head.id, { result: unknown }));
-    return undefined;
-  }
-
-  #sessionOfCollector(id: string): Session | undefined {
-    const collector = this.state.collectors.get(id);
-    return collector === undefined ? undefined : this.sessions.get(collector.session);
-  }
-
-  /** The least loaded healthy collector that offers the operation. */
-  #anyFor(operation: string): Session | undefined {
-    const able = [...this.state.collectors.values()]
-      .filter(({ status, offer }) => status === 'healthy' && offer.operations.some(({ name }) => name === operation))
-      .sort((a, b) => a.tasks.size - b.tasks.size || (a.id < b.id ? -1 : 1));
-    return able[0] === undefined ? undefined : this.sessions.get(able[0].session);
-  }
-
-  #watchIdle(session: Session): void {
-    const { pingMs, idleMs } = this.limits;
-    let silentSinceMs = this.nowMs();
-    const look = (nowMs: number): void => {
-      if (session.phase === 'closed') return;
-      if (session.heard) silentSinceMs = nowMs;
-      else if (nowMs - silentSinceMs >= idleMs)
-        return session.end(fault('idle_timeout', `Nothing was heard for ${idleMs} ms, not even a pong.`));
-      else session.send(encodeFrame([Kind.ping, Math.round(nowMs - this.startedAtMs)]));
-      session.heard = false;
-      this.#loop.at(nowMs + pingMs, look);
-    };
-    this.#loop.at(silentSinceMs + pingMs, look);
-  }
-
-  #watchSlow(id: number, graceMs: number): void {
-    this.#loop.at(this.nowMs() + graceMs, () => {
-      const session = this.sessions.get(id);
-      if (session === undefined || !this.relay.isHoldingUp(session.self)) return;
-      this.log.warn(
-        { component: 'relay', session: id, name: session.name, queued_bytes: session.self.link.queuedBytes },
-        'slow subscriber disconnected',
-      );
-      session.end(
-        fault(
-          'slow_consumer',
-          `The session "${session.name}" held up a publisher for ${graceMs} ms without reading.`,
-        ),
-      );
+      ...(options.step === undefined ? {} : { step: options.step }),
     });
   }
 
-  #purge(nowMs: number): void {
-    // Goes straight to the store: nothing in the core knows ended tasks.
-    this.store
-      .commit([{ kind: 'purge', endedBeforeMs: nowMs - this.limits.retentionMs }])
-      .catch((error: Error) => this.#storeFailed(error));
+  /** A session took bytes: its next large answer may be read, and its collector may get more work. */
+  #taken(id: number): void {
+    const session = this.sessions.get(id);
+    if (session === undefined) return;
+    session.reads.next();
+    const { outboundBytesMax } = this.limits;
+    if (session.assignedBytes <= outboundBytesMax / 4 || session.peer.link.queuedBytes > outboundBytesMax / 2) return;
+    this.enqueue({ kind: 'drained', session: id, bytes: session.assignedBytes });
+    session.assignedBytes = 0;
+  }
+
+  #everySecond(): void {
+    this.#clockWatch.look(this.now());
+    if (this.relay.hasSubscribers(statusTopic))
+      this.enqueue({ kind: 'publish', topic: statusTopic, read: (state, now) => snapshot(this, state, now) });
+  }
+
+  #clockJumped({ byMs, wallMs }: ClockJump): void {
+    const topic = 'control.broker.clock';
+    this.log.warn({ component: 'clock', by_ms: byMs }, 'the wall clock jumped');
+    this.relay.publish(topic, encodePublish(topic, { by_ms: byMs, at_ms: wallMs }));
+  }
+
+  /** One look every 10 ms: used on the way down only, where nothing is hot. */
+  #until(done: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (done()) resolve();
+        else this.#loop.after(stopLookMs, look);
+      };
+      look();
+    });
   }
 
   #storeFailed(error: Error): void {
     const code = error instanceof StoreError ? error.code : 'store_failed';
     this.log.error({ component: 'store', code, reason: error.message }, 'commit failed; the broker stops');
-    const reason = fault('store_unwritable', `The broker stops: ${error.message}`, { cause: code });
-    for (const session of [...this.sessions.values()]) session.end(reason);
+    this.sessions.endAll(fault('store_unwritable', `The broker stops: ${error.message}`, { cause: code }));
     this.#fatal(error);
   }
 }
-
-/** Decodes the params of a request, which were checked when its head was read. */
-export const decodeParams = (bytes: Buffer, head: RequestHead): unknown =>
-  decodeValue(bytes, head.paramsStart, head.paramsEnd);

@@ -7,7 +7,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { defaultLimits, type LimitName, type Limits, limitTable } from '../protocol/limits.ts';
-import { strategyNames } from '../protocol/schema.ts';
+import { identifierSchema } from '../protocol/schema.ts';
 import { defaultSocket, defaultStateDir } from '../transport/address.ts';
 
 const id = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, 'must be 1 to 64 of a-z 0-9 _ -');
@@ -42,7 +42,7 @@ export const configurationSchema = z.strictObject({
   socket: z.string().optional(),
   state_dir: z.string().optional(),
   log_level: z.enum(['error', 'warn', 'info', 'debug', 'trace']).optional(),
-  routing: z.strictObject({ strategy: z.enum(strategyNames) }).optional(),
+  routing: z.strictObject({ strategy: identifierSchema }).optional(),
   limits: z
     .strictObject(Object.fromEntries(configurableLimits.map(([name]) => [name, z.number().int().min(1).optional()])))
     .optional(),
@@ -57,7 +57,7 @@ export interface Configuration {
   readonly socket: string;
   readonly stateDir: string;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug' | 'trace';
-  readonly strategy: (typeof strategyNames)[number] | undefined;
+  readonly strategy: string | undefined;
   readonly limits: Limits;
   readonly collectors: readonly CollectorDeclaration[];
   /** Where each value came from, by its path. */

@@ -1,13 +1,13 @@
 /**
  * The loop pass and the one timer. Whoever has something to flush or to step asks for a pass; it runs once, after every
- * socket that was readable has been read. What is due at a time of its own is an errand; the timer is set to the
- * earliest thing there is, and sleep is computed, never guessed.
+ * stream that was readable has been read. What is due at a time of its own is an errand; the timer is set to the
+ * earliest thing there is, and sleep is computed, never guessed. All times here are monotonic.
  */
 import type { Clock } from '../time/clock.ts';
 import { Deadlines, type Due } from '../time/deadlines.ts';
 
 interface Errand extends Due {
-  readonly run: (nowMs: number) => void;
+  readonly run: () => void;
 }
 
 export interface LoopWork {
@@ -35,26 +35,26 @@ export class Loop {
   schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    setImmediate(() => this.pass());
+    this.#clock.soon(() => this.pass());
   }
 
   pass(): void {
     this.#scheduled = false;
     this.#work.pass();
-    if (!this.#stopped) this.#clock.wakeAt(Math.min(this.#work.nextMs(), this.#errands.nextMs), () => this.#woken());
+    if (!this.#stopped) this.#clock.wakeAt(Math.min(this.#work.nextMs(), this.#errands.nextMs), () => this.#wake());
   }
 
-  at(dueMs: number, run: (nowMs: number) => void): void {
-    this.#errands.set({ dueMs: 0, dueIndex: -1, run }, dueMs);
+  after(ms: number, run: () => void): void {
+    this.#errands.set({ dueMs: 0, dueIndex: -1, run }, this.#clock.now().monotonicMs + ms);
     this.schedule();
   }
 
-  every(intervalMs: number, run: (nowMs: number) => void): void {
-    const again = (nowMs: number): void => {
-      run(nowMs);
-      this.at(nowMs + intervalMs, again);
+  every(intervalMs: number, run: () => void): void {
+    const again = (): void => {
+      run();
+      this.after(intervalMs, again);
     };
-    this.at(this.#clock.nowMs() + intervalMs, again);
+    this.after(intervalMs, again);
   }
 
   /** Passes still run when they are asked for; nothing wakes it any more. */
@@ -63,11 +63,11 @@ export class Loop {
     this.#clock.wakeAt(Number.POSITIVE_INFINITY, () => {});
   }
 
-  #woken(): void {
-    const nowMs = this.#clock.nowMs();
+  #wake(): void {
+    const nowMs = this.#clock.now().monotonicMs;
     this.#work.due(nowMs);
     for (let errand = this.#errands.popDue(nowMs); errand !== undefined; errand = this.#errands.popDue(nowMs))
-      errand.run(nowMs);
+      errand.run();
     this.pass();
   }
 }

@@ -2,34 +2,42 @@
  * One connection's life: greeting → open → closed. Cuts the bytes into frames and sends each kind its way: publishes
  * into the inlet, calls to the relay, requests for the broker to their handlers. A frame that breaks a rule ends the
  * session with a goodbye that names the rule; nobody else notices.
+ *
+ * Whatever makes the broker write counts against the session's outbound limit: over it, nothing of the session is read
+ * until it has taken half of what is kept for it.
  */
+import { randomUUID } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { type Fault, fault } from '../protocol/fault.ts';
+import type { Outcome } from '../core/input.ts';
+import type { Principal } from '../protocol/access.ts';
+import { type ClosingCode, type Fault, fault } from '../protocol/fault.ts';
 import {
   encodeFrame,
+  encodeFrameWith,
+  encodeReply,
   FrameReader,
   type FrameSink,
   FrameTooLargeError,
   Kind,
-  protocolVersion,
   readId,
   readUint,
 } from '../protocol/frame.ts';
 import type { Limits } from '../protocol/limits.ts';
-import { type Hello, helloSchema, type Welcome } from '../protocol/message.ts';
-import { decodeValue, MalformedError } from '../protocol/msgpack.ts';
-import type { Role } from '../protocol/schema.ts';
-import { type RequestHead, readRequest } from '../relay/calls.ts';
+import { MalformedError } from '../protocol/msgpack.ts';
+import { type RequestHead, readRequest } from '../protocol/request.ts';
 import { Inlet } from '../relay/inlet.ts';
+import type { Link } from '../relay/link.ts';
+import type { Peer, Publisher } from '../relay/peer.ts';
 import type { Relay } from '../relay/relay.ts';
-import type { Subscriber } from '../relay/subscription.ts';
+import { greet, welcomeOf } from './greeting.ts';
+import { ReadQueue } from './read-queue.ts';
 
-/** What a session asks of the broker it belongs to. */
+/** What a session needs of the broker it belongs to. */
 export interface SessionHost {
   readonly limits: Limits;
   readonly relay: Relay;
   readonly version: string;
-  /** It said what is no frame of the protocol, and is ended. */
+  /** The session broke the protocol and ends. */
   broken(session: Session, reason: Fault): void;
   /** A hello was accepted. */
   opened(session: Session): void;
@@ -37,17 +45,34 @@ export interface SessionHost {
   answer(session: Session, bytes: Buffer, start: number, end: number, last: boolean): void;
   cancel(session: Session, id: number): void;
   closed(session: Session, why: string): void;
+  /** Answers wait for the session to take what it has. */
+  unread(session: Session): void;
+  /** Runs `run` after `ms`, also while the broker stops. */
+  later(ms: number, run: () => void): void;
 }
 
-export class Session implements FrameSink {
+/** What a session that was ended has to take its goodbye. */
+const endGraceMs = 1000;
+
+export class Session implements FrameSink, Publisher {
   readonly id: number;
-  readonly self: Subscriber;
-  phase: 'greeting' | 'open' | 'closed' = 'greeting';
-  role: Role = 'observer';
-  name = '';
-  domains: ReadonlySet<string> = new Set();
+  /** What clients and logs see: opaque, unique over all starts and machines. */
+  readonly publicId = randomUUID();
+  readonly peer: Peer & { readonly link: Link };
+  state: 'greeting' | 'open' | 'closed' = 'greeting';
+  principal: Principal = {
+    name: '',
+    role: 'observer',
+    namespace: 'default',
+    collectorId: undefined,
+    eventDomains: new Set(),
+  };
   /** Whether anything came since the last look. */
-  heard = false;
+  active = false;
+  /** Bytes of payloads that were sent to its collector since the core was last told that they were taken. */
+  assignedBytes = 0;
+  /** Answers that may be large, one at a time. */
+  readonly reads: ReadQueue;
   readonly #stream: Duplex;
   readonly #host: SessionHost;
   readonly #reader: FrameReader;
@@ -58,17 +83,11 @@ export class Session implements FrameSink {
     this.#stream = stream;
     this.#host = host;
     this.#reader = new FrameReader(host.limits.helloBytesMax);
-    this.self = host.relay.connect(id, `session ${id}`, stream);
-    const session = this;
-    this.#inlet = new Inlet(host.relay, {
-      get role() {
-        return session.role;
-      },
-      get domains() {
-        return session.domains;
-      },
-      self: this.self,
+    this.peer = host.relay.connect(id, stream);
+    this.#inlet = new Inlet(host.relay, this, () => this.#resume());
+    this.reads = new ReadQueue(this.peer.link, host.limits, {
       resume: () => this.#resume(),
+      blocked: () => host.unread(this),
     });
     stream.on('data', (chunk: Buffer) => this.#read(chunk));
     stream.on('error', () => this.#gone('connection lost')); // ECONNRESET and EPIPE: the peer died
@@ -77,115 +96,85 @@ export class Session implements FrameSink {
   }
 
   send(frame: Buffer): void {
-    if (this.phase !== 'closed') this.self.link.send(frame);
+    if (this.state !== 'closed') this.peer.link.send(frame);
+  }
+
+  /** Answers a request; an answer that no frame can hold is refused instead. */
+  reply(id: number, outcome: Outcome): void {
+    if (this.state === 'closed') return;
+    const frame =
+      'encoded' in outcome ? encodeFrameWith([Kind.reply, id, 0], outcome.encoded) : encodeReply(id, outcome);
+    const size = frame.length - 4;
+    const { frameBytesMax } = this.#host.limits;
+    if (size <= frameBytesMax) this.send(frame);
+    else {
+      const message = `The answer has ${size} bytes; a frame holds ${frameBytesMax}. Ask for less at once.`;
+      this.send(encodeReply(id, fault('reply_too_large', message, { limit: frameBytesMax })));
+    }
+    this.reads.answered(id);
   }
 
   /** Ends the session with a goodbye. The stream is given the time to take it. */
-  end(reason: Fault): void {
-    if (this.phase === 'closed') return;
-    this.self.link.send(encodeFrame([Kind.goodbye, reason]));
-    this.self.link.finish();
+  end(reason: Fault<ClosingCode>): void {
+    if (this.state === 'closed') return;
+    this.peer.link.send(encodeFrame([Kind.goodbye, reason]));
+    this.peer.link.finish();
     this.#stream.end();
     this.#gone(reason.code);
     // A peer that does not read must not keep its descriptor open.
-    setTimeout(() => this.#stream.destroy(), 1000).unref();
+    this.#host.later(endGraceMs, () => this.#stream.destroy());
   }
 
   frame(bytes: Buffer, start: number, end: number): boolean {
     const kind = bytes[start + 5]!;
-    if (kind === Kind.publish && this.phase === 'open') {
-      this.#inlet.realtime(bytes, start, end);
-      return true;
-    }
-    if (kind === Kind.publishConfirmed && this.phase === 'open') {
-      if (this.#inlet.processed(bytes, start, end)) return true;
-      this.#stream.pause();
-      return false;
-    }
+    if (kind === Kind.publish && this.state === 'open') return this.#inlet.realtime(bytes, start, end) || this.#pause();
+    if (this.#host.relay.holds.hold(this.peer, this.#inlet)) return this.#pause();
+    if (kind === Kind.publishConfirmed && this.state === 'open')
+      return this.#inlet.confirmed(bytes, start, end) || this.#pause();
     this.#inlet.flush();
-    // Whoever does not read its answers gets no more of them: its requests wait until it does.
-    if (kind === Kind.request && this.#host.relay.hold(this.self, this.#inlet)) {
-      this.#stream.pause();
-      return false;
-    }
-    if (this.phase === 'greeting') this.#greet(bytes, start, end);
+    if (this.#inlet.isHeld || this.reads.isFull) return this.#pause();
+    if (this.state === 'greeting') this.#greet(bytes, start, end);
     else this.#other(kind, bytes, start, end);
     return true;
   }
 
+  #pause(): false {
+    this.#stream.pause();
+    return false;
+  }
+
   #read(chunk: Buffer): void {
-    if (this.phase === 'closed') return;
-    this.heard = true;
-    try {
-      this.#reader.feed(chunk, this);
-      this.#inlet.flush();
-    } catch (error) {
-      this.#broken(error);
-    }
+    if (this.state === 'closed') return;
+    this.active = true;
+    this.#take(() => this.#reader.feed(chunk, this));
   }
 
   #resume(): void {
-    if (this.phase === 'closed') return;
+    if (this.state === 'closed' || !this.#stream.isPaused()) return;
     this.#stream.resume();
-    try {
-      this.#reader.resume(this);
-      this.#inlet.flush();
-    } catch (error) {
-      this.#broken(error);
-    }
+    this.#take(() => this.#reader.resume(this));
   }
 
-  #broken(error: unknown): void {
-    if (!(error instanceof MalformedError || error instanceof FrameTooLargeError)) throw error;
-    const reason = fault(error.code, error.message);
-    this.#host.broken(this, reason);
-    this.end(reason);
+  #take(frames: () => void): void {
+    try {
+      frames();
+      this.#inlet.flush();
+    } catch (error) {
+      if (!(error instanceof MalformedError || error instanceof FrameTooLargeError)) throw error;
+      const reason = fault(error.code, error.message);
+      this.#host.broken(this, reason);
+      this.end(reason);
+    }
   }
 
   #greet(bytes: Buffer, start: number, end: number): void {
-    if (bytes[start + 5] !== Kind.hello) {
-      this.end(fault('hello_expected', `The first frame must be a hello (kind ${Kind.hello}).`));
-      return;
-    }
-    const frame = decodeValue(bytes, start + 4, end) as unknown[];
-    const hello = helloSchema.safeParse(frame[1]);
-    if (!hello.success) {
-      this.end(
-        fault(
-          'hello_expected',
-          `The hello is not understood: ${hello.error.issues[0]!.path.join('.')} ${hello.error.issues[0]!.message}.`,
-        ),
-      );
-      return;
-    }
-    const theirs = hello.data.protocol;
-    if (theirs.split('.')[0] !== protocolVersion.split('.')[0]) {
-      this.end(
-        fault(
-          'protocol_version',
-          `The client speaks protocol ${theirs}, this broker ${protocolVersion}. Use a deye of the same major protocol version.`,
-          { client: theirs, broker: protocolVersion },
-        ),
-      );
-      return;
-    }
-    this.#open(hello.data);
-  }
-
-  #open(hello: Hello): void {
-    const { limits } = this.#host;
-    this.phase = 'open';
-    this.role = hello.role;
-    this.name = hello.name;
-    Object.assign(this.self, { name: hello.name });
+    const greeting = greet(bytes, start, end);
+    if ('code' in greeting) return this.end(greeting);
+    const { limits, version } = this.#host;
+    this.state = 'open';
+    this.principal = greeting;
     this.#reader.frameBytesMax = limits.frameBytesMax;
-    const welcome: Welcome = {
-      protocol: protocolVersion,
-      version: this.#host.version,
-      session: String(this.id),
-      limits: { frame_bytes_max: limits.frameBytesMax, ping_ms: limits.pingMs, idle_ms: limits.idleMs },
-    };
-    this.send(encodeFrame([Kind.welcome, welcome]));
+    this.send(encodeFrame([Kind.welcome, welcomeOf(version, this.publicId, limits)]));
     this.#host.opened(this);
   }
 
@@ -213,16 +202,22 @@ export class Session implements FrameSink {
         this.#gone('said goodbye');
         return;
       default:
-        throw new MalformedError(`frame kind ${kind} is not for clients to say`);
+        throw new MalformedError(`frame kind ${kind} is not for clients to send`);
     }
   }
 
+  /** What senders to a full peer wait with. */
+  get holdable(): Inlet {
+    return this.#inlet;
+  }
+
   #gone(why: string): void {
-    if (this.phase === 'closed') return;
-    this.phase = 'closed';
+    if (this.state === 'closed') return;
+    this.state = 'closed';
     this.#reader.stop();
-    this.#host.relay.forget(this.#inlet);
-    this.#host.relay.disconnect(this.self);
+    this.reads.close();
+    this.#host.relay.holds.remove(this.#inlet);
+    this.#host.relay.disconnect(this.peer);
     if (!this.#stream.writableEnded) this.#stream.destroy();
     this.#host.closed(this, why);
   }

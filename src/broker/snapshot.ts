@@ -1,36 +1,112 @@
-/** What `deye top` shows: the whole broker at one moment. */
-import { collectorViews, queueViews, routingView } from '../core/view.ts';
-import type { CollectorView, Snapshot } from '../protocol/schema.ts';
-import type { Broker } from './broker.ts';
+/** The broker at one moment, for those who look: `deye top`, `deye broker status`, health checks. */
+import type { Collector } from '../core/collector.ts';
+import type { CoreState } from '../core/state.ts';
+import { collectorView, queueViews, routingView } from '../core/view.ts';
+import type { Reply } from '../protocol/message.ts';
+import type { CollectorView, Health, Snapshot } from '../protocol/schema.ts';
+import type { Now } from '../time/now.ts';
+import type { Surroundings } from './surroundings.ts';
 
-export function snapshot(broker: Broker): Snapshot {
-  const { state, relay, calls } = broker;
+export function snapshot(broker: Surroundings, state: CoreState, now: Now): Snapshot {
+  const { relay, calls, commits, place, limits } = broker;
   return {
     broker: {
       version: broker.version,
       pid: process.pid,
-      socket: broker.place.socket,
-      store: broker.place.store,
+      socket: place.socket,
+      store: place.store,
       started_at_ms: broker.startedAtMs,
-      at_ms: broker.nowMs(),
+      at_ms: now.wallMs,
       sessions: broker.sessions.size,
       rss_bytes: process.memoryUsage.rss(),
-      commit_us: broker.commitMs,
+      commit_us: Math.round(commits.latestMs * 1000),
+      stop_grace_ms: limits.stopGraceMs,
     },
     totals: { ...state.totals },
+    waiting: state.operations.waiting,
+    in_progress: state.operations.inProgress,
     queues: queueViews(state),
-    collectors: allCollectors(broker),
+    operations: state.operations.byName.size,
+    collectors: collectorList(broker, state, now),
     routing: routingView(state),
-    relay: { ...relay.totals, calls: calls.total, subscriptions: relay.trie.size },
+    relay: { ...relay.totals, calls: calls.total, subscriptions: relay.subscriptions },
+  };
+}
+
+export function brokerHealth(broker: Surroundings, { operations }: CoreState, now: Now): Health {
+  const { limits, relay, sessions, commits, calls, reads } = broker;
+  const full = operations.waiting >= limits.pendingMax || operations.waitingBytes >= limits.pendingBytesMax;
+  const component = (status: string, message: string) => ({ status, message, last_check_at_ms: now.wallMs });
+  return {
+    status: full ? 'degraded' : 'healthy',
+    uptime_seconds: Math.max(0, (now.wallMs - broker.startedAtMs) / 1000),
+    components: {
+      store: component('healthy', `${broker.place.store}, ${commits.count} commits`),
+      queue: component(full ? 'full' : 'healthy', `${operations.waiting} of ${limits.pendingMax} waiting`),
+      relay: component('healthy', `${sessions.size} sessions, ${relay.subscriptions} subscriptions`),
+    },
+    metrics: {
+      waiting: operations.waiting,
+      waiting_bytes: operations.waitingBytes,
+      in_progress: operations.inProgress,
+      commits: commits.count,
+      commit_us: Math.round(commits.latestMs * 1000),
+      calls_in_flight: calls.inFlight,
+      dropped: relay.totals.dropped,
+      stalls: relay.totals.stalls,
+    },
+    error_count: sessions.broken + reads.failures,
+    last_heartbeat_at_ms: null,
   };
 }
 
 /** The registered collectors and the supervised ones that are not there, by id. */
-export function allCollectors(broker: Broker): CollectorView[] {
-  const { supervisor } = broker;
-  const registered = collectorViews(broker.state, broker.nowMs()).map((view) =>
-    supervisor?.has(view.collector_id) === true ? { ...view, supervised: true } : view,
-  );
-  const absent = supervisor?.absent(new Set(registered.map(({ collector_id }) => collector_id))) ?? [];
+export function collectorList({ supervisor }: Surroundings, state: CoreState, now: Now): CollectorView[] {
+  const registered = [...state.collectors.values()].map((collector) => viewOf(supervisor, state, collector, now));
+  const absent = supervisor?.absent(new Set(state.collectors.keys())) ?? [];
   return [...registered, ...absent].sort((a, b) => (a.collector_id < b.collector_id ? -1 : 1));
 }
+
+export function collectorDetail(
+  { supervisor }: Surroundings,
+  state: CoreState,
+  now: Now,
+  id: string,
+): Reply<'collector.show'> | undefined {
+  const collector = state.collectors.get(id);
+  const view =
+    collector === undefined
+      ? supervisor?.absent(new Set(state.collectors.keys())).find(({ collector_id }) => collector_id === id)
+      : viewOf(supervisor, state, collector, now);
+  if (view === undefined) return undefined;
+  const holds = [...(collector?.tasks.values() ?? [])].map(({ spec, attempt, life }) => ({
+    task_id: spec.id,
+    operation: spec.operation,
+    attempt,
+    started_at_ms: life.state === 'in_progress' ? life.startedAtMs : 0,
+  }));
+  return { ...view, holds };
+}
+
+/** The collectors of each operation, by id. */
+export function operationsOffered(state: CoreState): Record<string, string[]> {
+  // A map, since an operation may be called "constructor".
+  const offered = new Map<string, string[]>();
+  for (const { id, registration } of state.collectors.values())
+    for (const { name } of registration.operations) {
+      const ids = offered.get(name);
+      if (ids === undefined) offered.set(name, [id]);
+      else ids.push(id);
+    }
+  return Object.fromEntries(offered);
+}
+
+const viewOf = (
+  supervisor: Surroundings['supervisor'],
+  state: CoreState,
+  collector: Collector,
+  now: Now,
+): CollectorView => ({
+  ...collectorView(state, collector, now),
+  supervised: supervisor?.has(collector.id) === true,
+});

@@ -195,8 +195,8 @@ function supervise(broker: Broker, socket: string, options: StartOptions, log: L
     log,
     startsSoon,
     registered: (id) => {
-      const offer = broker.state.collectors.get(id)?.offer;
-      return offer === undefined ? undefined : { pid: offer.pid };
+      const pid = broker.collectorPid(id);
+      return pid === undefined ? undefined : { pid };
     },
     ask: (id, type) => broker.call(id, 'shutdown', { type, reason: 'the broker stops it' }, 2000),
   });

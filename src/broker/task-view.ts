@@ -1,20 +1,25 @@
 /** Tasks between the wire's shapes and the core's: parsing what is submitted, showing what is stored. */
-import type { StoredTask, TaskSpec } from '../core/task.ts';
+import type { StoredTask } from '../core/record.ts';
+import { defaultNamespace, type TaskSpec } from '../core/task.ts';
 import { type Fault, fault } from '../protocol/fault.ts';
 import type { Limits } from '../protocol/limits.ts';
 import { nilBytes } from '../protocol/msgpack.ts';
-import { priorityNames, type TaskSubmitParsed, type TaskSummary } from '../protocol/schema.ts';
-import { uuidTimeMs, uuidv7 } from '../protocol/uuid.ts';
-
-/** How far ahead of the broker's clock a caller's id may be. */
-const idAheadMsMax = 60_000;
+import {
+  type Attempt,
+  priorityNames,
+  type TaskDetail,
+  type TaskSubmitParsed,
+  type TaskSummary,
+} from '../protocol/schema.ts';
+import { uuidv7 } from '../protocol/uuid.ts';
+import type { StoredDetail } from '../store/port.ts';
 
 /** `payload` is a view into a received chunk; the spec keeps a copy of its own. */
 export function specOf(
   params: TaskSubmitParsed,
   payload: Uint8Array | undefined,
   limits: Limits,
-  nowMs: number,
+  wallMs: number,
 ): TaskSpec | Fault {
   if (payload !== undefined && payload.length > limits.payloadBytesMax)
     return fault(
@@ -22,24 +27,21 @@ export function specOf(
       `The payload is ${payload.length} bytes; the limit is ${limits.payloadBytesMax}.`,
       { limit: limits.payloadBytesMax },
     );
-  const id = params.id ?? uuidv7(nowMs);
-  if (params.id !== undefined && uuidTimeMs(id) > nowMs + idAheadMsMax)
-    return fault('invalid_params', `The id ${id} was made in the future: its first 12 digits must be the time in ms.`, {
-      id,
-    });
-  const { correlation } = params;
+  const id = params.id ?? uuidv7(wallMs);
+  const { correlation, priority, backoff } = params;
   return {
+    namespace: defaultNamespace,
     id,
     operation: params.operation,
-    priority: typeof params.priority === 'number' ? params.priority : priorityNames[params.priority],
+    priority: typeof priority === 'number' ? priority : priorityNames[priority],
     requires: params.requires,
     labels: params.labels,
     collectorType: params.collector_type,
     collectorId: params.collector_id,
     timeoutMs: params.timeout_ms,
     maxRetries: params.max_retries,
-    backoffBaseMs: params.backoff.base_ms,
-    backoffCapMs: params.backoff.cap_ms,
+    backoffBaseMs: backoff.base_ms,
+    backoffCapMs: backoff.cap_ms,
     metadata: params.metadata,
     correlation:
       correlation === undefined
@@ -50,7 +52,7 @@ export function specOf(
 }
 
 export function summaryOf(stored: StoredTask): TaskSummary {
-  const { spec } = stored;
+  const { spec, collectorId, readyAtMs, error } = stored;
   return {
     id: spec.id,
     operation: spec.operation,
@@ -58,10 +60,36 @@ export function summaryOf(stored: StoredTask): TaskSummary {
     priority: spec.priority,
     attempt: stored.attempt,
     max_retries: spec.maxRetries,
-    ...(stored.collectorId === undefined ? {} : { collector_id: stored.collectorId }),
-    submitted_at_ms: Math.round(stored.submittedAtMs),
-    updated_at_ms: Math.round(stored.atMs),
-    ...(stored.readyAtMs === undefined ? {} : { ready_at_ms: Math.round(stored.readyAtMs) }),
-    ...(stored.error === undefined ? {} : { error: stored.error }),
+    ...(collectorId === undefined ? {} : { collector_id: collectorId }),
+    submitted_at_ms: stored.submittedAtMs,
+    updated_at_ms: stored.atMs,
+    ...(readyAtMs === undefined ? {} : { ready_at_ms: readyAtMs }),
+    ...(error === undefined ? {} : { error }),
+  };
+}
+
+export function detailOf(stored: StoredDetail): Omit<TaskDetail, 'payload' | 'result'> {
+  const { spec, result } = stored;
+  const attempts = stored.attempts.map(
+    ({ attempt, collectorId, startedAtMs, endedAtMs, outcome, error }): Attempt => ({
+      attempt,
+      collector_id: collectorId,
+      started_at_ms: startedAtMs,
+      ended_at_ms: endedAtMs,
+      outcome,
+      ...(error === undefined ? {} : { error }),
+    }),
+  );
+  return {
+    ...summaryOf(stored),
+    requires: [...spec.requires],
+    labels: { ...spec.labels },
+    ...(spec.collectorType === undefined ? {} : { collector_type: spec.collectorType }),
+    timeout_ms: spec.timeoutMs,
+    metadata: { ...spec.metadata },
+    correlation: spec.correlation,
+    attempts,
+    payload_bytes: spec.payload.length,
+    ...(result === undefined ? {} : { result_bytes: result.length }),
   };
 }

@@ -2,55 +2,90 @@
  * One turn: everything in, one commit, then everything out. Inputs of one loop pass are stepped together. What they
  * caused leaves only when their records, and all records before them, are durable; while a commit is in flight later
  * inputs are stepped already, and their records gather for the next one (group commit). Outputs keep their order.
+ *
+ * An input that needs facts from the store waits for them here, and with it the later inputs of its session.
  */
-import type { CoreState, Input, Output } from '../core/state.ts';
+import type { Input, Output } from '../core/input.ts';
+import { type Facts, type Prefetch, prefetch } from '../core/prefetch.ts';
+import type { StoreRecord } from '../core/record.ts';
+import type { CoreState } from '../core/state.ts';
 import { step } from '../core/step.ts';
-import type { StoreRecord } from '../core/task.ts';
 import type { Store } from '../store/port.ts';
+import type { Now } from '../time/now.ts';
 
 export interface TurnOptions {
   readonly state: CoreState;
-  readonly store: Pick<Store, 'commit'>;
-  readonly nowMs: () => number;
+  readonly store: Pick<Store, 'commit' | 'states'>;
+  readonly now: () => Now;
+  /** Asks for `run` at the end of this loop pass. */
+  readonly wake: () => void;
   /** Gets the outputs in order, each as soon as it may leave. */
-  readonly release: (outputs: readonly Output[]) => void;
-  /** A commit failed: nothing after it will ever be released. The process must stop. */
+  readonly deliver: (outputs: readonly Output[]) => void;
+  /** A commit or a look-up failed: nothing after it will ever be delivered. The process must stop. */
   readonly failed: (error: Error) => void;
-  /** Told of each commit that succeeded: the number of its records, and how long it took in ms. */
+  /** Called after each commit that succeeded: how many records it had, and how long it took. */
   readonly committed?: (records: number, tookMs: number) => void;
+  /** Whether what was stepped may be answered: always, where one broker alone decides. */
+  readonly mayAnswer?: () => boolean;
   readonly step?: typeof step;
+}
+
+interface Waiting {
+  readonly inputs: Input[];
 }
 
 export class Turn {
   readonly #options: TurnOptions;
-  #inbox: Input[] = [];
+  #inbox: { readonly input: Input; readonly facts?: Facts; readonly needs?: Prefetch }[] = [];
   #records: StoreRecord[] = [];
   #outputs: Output[] = [];
-  #committing = false;
-  #broken = false;
+  #state: 'ready' | 'committing' | 'broken' = 'ready';
+  /** Sessions whose latest input waits for facts, with what they sent since. */
+  readonly #waiting = new Map<number, Waiting>();
 
   constructor(options: TurnOptions) {
     this.#options = options;
   }
 
-  /** Whether nothing is waiting to be stepped, committed or released. */
+  /** Whether nothing is waiting to be stepped, committed or delivered; a broken turn has nothing more to do. */
   get idle(): boolean {
-    return !this.#committing && this.#inbox.length === 0 && this.#outputs.length === 0;
+    if (this.#state === 'broken') return true;
+    return (
+      this.#state === 'ready' && this.#inbox.length === 0 && this.#outputs.length === 0 && this.#waiting.size === 0
+    );
   }
 
+  /** Whether a commit or a look-up failed. */
+  get broken(): boolean {
+    return this.#state === 'broken';
+  }
+
+  /** Accepts an input; it is stepped by the next `run`, or when its facts have come. */
   enqueue(input: Input): void {
-    this.#inbox.push(input);
+    const session = 'to' in input ? input.to.session : 'session' in input ? input.session : undefined;
+    const waiting = session === undefined ? undefined : this.#waiting.get(session);
+    if (waiting !== undefined) {
+      waiting.inputs.push(input);
+      return;
+    }
+    const needs = prefetch(this.#options.state, input);
+    if (needs === undefined) this.#inbox.push({ input });
+    else void this.#lookUp(session!, input, needs);
+    this.#options.wake();
   }
 
-  /** Steps what was taken. Call once per loop pass, and when a deadline of the core is due (take a `tick` first). */
+  /** Steps what was accepted. Call once per loop pass, and when a deadline of the core is due (enqueue a `tick` first). */
   run(): void {
-    const { state, nowMs, step: apply = step } = this.#options;
+    const { state, now, step: apply = step } = this.#options;
     const inbox = this.#inbox;
-    if (inbox.length === 0) return;
+    if (inbox.length === 0 || this.#state === 'broken') return;
     this.#inbox = [];
     const out: Output[] = [];
-    const now = nowMs();
-    for (const input of inbox) apply(state, input, now, out);
+    const moment = now();
+    for (const { input, facts, needs } of inbox) {
+      apply(state, input, moment, out, facts);
+      needs?.[Symbol.dispose]();
+    }
     for (const output of out) {
       if (output.kind === 'record') this.#records.push(output.record);
       else this.#outputs.push(output);
@@ -60,28 +95,48 @@ export class Turn {
 
   /** The barrier. */
   #proceed(): void {
-    if (this.#committing || this.#broken) return;
+    if (this.#state !== 'ready') return;
     const outputs = this.#outputs;
     const records = this.#records;
     this.#outputs = [];
     this.#records = [];
-    if (records.length === 0) {
-      if (outputs.length > 0) this.#options.release(outputs);
-      return;
-    }
-    this.#committing = true;
-    const startedAtMs = this.#options.nowMs();
+    if (records.length === 0) return this.#deliver(outputs);
+    this.#state = 'committing';
+    const startedMs = this.#options.now().monotonicMs;
     this.#options.store.commit(records).then(
       () => {
-        this.#committing = false;
-        this.#options.committed?.(records.length, this.#options.nowMs() - startedAtMs);
-        this.#options.release(outputs);
+        this.#state = 'ready';
+        this.#options.committed?.(records.length, this.#options.now().monotonicMs - startedMs);
+        this.#deliver(outputs);
         this.#proceed();
       },
-      (error: Error) => {
-        this.#broken = true;
-        this.#options.failed(error);
-      },
+      (error: Error) => this.#break(error),
     );
+  }
+
+  #deliver(outputs: readonly Output[]): void {
+    const { mayAnswer = () => true, deliver } = this.#options;
+    if (outputs.length > 0 && mayAnswer()) deliver(outputs);
+  }
+
+  async #lookUp(session: number, input: Input, needs: Prefetch): Promise<void> {
+    const waiting: Waiting = { inputs: [] };
+    this.#waiting.set(session, waiting);
+    try {
+      const ended = await this.#options.store.states(needs.ids);
+      this.#inbox.push({ input, facts: { ended }, needs });
+    } catch (error) {
+      this.#break(error as Error);
+      return;
+    }
+    this.#waiting.delete(session);
+    for (const later of waiting.inputs) this.enqueue(later);
+    this.#options.wake();
+  }
+
+  #break(error: Error): void {
+    if (this.#state === 'broken') return;
+    this.#state = 'broken';
+    this.#options.failed(error);
   }
 }

@@ -17,7 +17,8 @@ export interface ReplyTo {
   readonly id: number;
 }
 
-export type Outcome = Fault | { readonly result: unknown };
+/** A refusal, a result, or a result that is encoded already. */
+export type Outcome = Fault | { readonly result: unknown } | { readonly encoded: Uint8Array };
 
 export type Input =
   /** One task, or a batch with one outcome each; a spec that was refused on the way in is its fault. */
@@ -38,6 +39,8 @@ export type Input =
   | { readonly kind: 'cancel_wait'; readonly to: ReplyTo }
   /** Sees the state between two inputs; its answer leaves in its place among the others. */
   | { readonly kind: 'read'; readonly to: ReplyTo; readonly read: (state: CoreState, now: Now) => Outcome }
+  /** As `read`, but what it shows is published on a topic of the broker's own. */
+  | { readonly kind: 'publish'; readonly topic: string; readonly read: (state: CoreState, now: Now) => unknown }
   | { readonly kind: 'register'; readonly to: ReplyTo; readonly registration: RegistrationParsed }
   | { readonly kind: 'heartbeat'; readonly to: ReplyTo; readonly report: Heartbeat }
   | { readonly kind: 'deregister'; readonly to: ReplyTo; readonly force: boolean; readonly reason: string }
@@ -64,6 +67,7 @@ export type Input =
 export type Output =
   | { readonly kind: 'record'; readonly record: StoreRecord }
   | { readonly kind: 'reply'; readonly to: ReplyTo; readonly outcome: Outcome }
+  | { readonly kind: 'publish'; readonly topic: string; readonly body: unknown }
   /** The task that `to` waited for has ended; the answer is read from the store. */
   | { readonly kind: 'ended'; readonly to: ReplyTo; readonly id: string; readonly include: readonly BodyName[] }
   | {

@@ -10,7 +10,6 @@
  */
 import { type Fault, fault } from './fault.ts';
 import { limitTable } from './limits.ts';
-import type { Role } from './schema.ts';
 
 const segmentRule = /^[a-z0-9_-]+$/;
 const reservedRoots = new Set(['system', 'debug']);
@@ -66,84 +65,4 @@ export function topicMatches(pattern: string, topic: string): boolean {
     if (segment !== '*' && segment !== '+' && segment !== given[at]) return false;
   }
   return wanted.length === given.length;
-}
-
-/** Rules of access, first match wins. `publish` and `subscribe` name the roles that may; a rule has a name to refuse by. */
-export const accessRules: readonly {
-  readonly name: string;
-  readonly pattern: string;
-  readonly publish: readonly Role[];
-  readonly subscribe: readonly Role[];
-}[] = [
-  {
-    name: 'privileged control.collector.lifecycle',
-    pattern: 'control.collector.lifecycle.#',
-    publish: ['operator'],
-    subscribe: ['operator', 'collector', 'observer'],
-  },
-  {
-    name: 'privileged control.collector.config',
-    pattern: 'control.collector.config.#',
-    publish: ['operator'],
-    subscribe: ['operator', 'collector', 'observer'],
-  },
-  {
-    name: 'privileged control.broker',
-    pattern: 'control.broker.#',
-    publish: ['operator'],
-    subscribe: ['operator', 'collector', 'observer'],
-  },
-  {
-    name: 'the broker alone hands out tasks',
-    pattern: 'control.tasks.#',
-    publish: [],
-    subscribe: ['operator', 'collector', 'observer'],
-  },
-  {
-    name: 'the broker alone reports the lives of tasks',
-    pattern: 'tasks.lifecycle.#',
-    publish: [],
-    subscribe: ['operator', 'collector', 'observer'],
-  },
-  {
-    name: 'public health',
-    pattern: 'health.#',
-    publish: ['operator', 'collector', 'observer'],
-    subscribe: ['operator', 'collector', 'observer'],
-  },
-  {
-    name: 'the broker alone reports its status',
-    pattern: 'control.health.status',
-    publish: [],
-    subscribe: ['operator', 'collector', 'observer'],
-  },
-  {
-    name: 'public control.health',
-    pattern: 'control.health.#',
-    publish: ['operator', 'collector', 'observer'],
-    subscribe: ['operator', 'collector', 'observer'],
-  },
-  {
-    name: 'public anomalies',
-    pattern: 'events.*.anomaly',
-    publish: ['operator', 'collector', 'observer'],
-    subscribe: ['operator', 'collector', 'observer'],
-  },
-  {
-    name: 'restricted',
-    pattern: '#',
-    publish: ['operator', 'collector'],
-    subscribe: ['operator', 'collector', 'observer'],
-  },
-];
-
-/** The rule that forbids `role` to publish on `topic`, or `undefined`. */
-export function publishRefusal(role: Role, topic: string): string | undefined {
-  const rule = accessRules.find((candidate) => topicMatches(candidate.pattern, topic))!;
-  return rule.publish.includes(role) ? undefined : rule.name;
-}
-
-/** The domain of an `events.` topic ("process" of `events.process.new`), which a collector must have registered. */
-export function eventDomain(topic: string): string | undefined {
-  return topic.startsWith('events.') ? topic.split('.')[1] : undefined;
 }

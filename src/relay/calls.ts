@@ -1,72 +1,40 @@
 /**
  * Calls in flight. A request is forwarded as it came, only its id is rewritten to one of the broker's, and back in
- * the reply. The parameters are checked for their shape and never decoded.
+ * the reply. The parameters are checked for their form and never decoded.
  *
  *     caller ── request id 70001 ──▶ broker ── request id 65540 ──▶ callee
  *     caller ◀── reply id 70001 ─── broker ◀── reply id 65540 ──── callee
  */
 import { type Fault, fault } from '../protocol/fault.ts';
-import {
-  encodeFrame,
-  encodeReply,
-  Kind,
-  readId,
-  readText,
-  readUint,
-  requestIdMax,
-  requestIdMin,
-  rewriteId,
-} from '../protocol/frame.ts';
+import { encodeFrame, encodeReply, Kind, readId, requestIdMax, requestIdMin, rewriteId } from '../protocol/frame.ts';
 import type { Limits } from '../protocol/limits.ts';
-import { skipValue } from '../protocol/msgpack.ts';
+import type { RequestHead } from '../protocol/request.ts';
 import { Deadlines, type Due } from '../time/deadlines.ts';
-/** The end of a session that frames are pushed into. */
-export interface Outlet {
-  readonly queuedBytes: number;
-  push(bytes: Buffer, start: number, end: number): void;
-  send(frame: Buffer): void;
-}
-
-export interface Party {
-  readonly session: number;
-  readonly link: Outlet;
-}
+import type { Caller } from './peer.ts';
+import { isFull } from './relay.ts';
 
 interface Call extends Due {
   readonly brokerId: number;
-  readonly caller: Party;
+  readonly caller: Caller;
   readonly callerId: number;
-  readonly callee: Party;
+  readonly callee: Caller;
   readonly target: string;
 }
 
-/** The head of a request: everything but its parameters, whose place is `paramsStart` to `paramsEnd`. */
-export interface RequestHead {
-  readonly id: number;
-  readonly target: string;
-  readonly method: string;
-  readonly paramsStart: number;
-  readonly paramsEnd: number;
-  /** 0 when the caller named none. */
-  readonly deadlineMs: number;
+/** The calls that a session makes, by its ids, and those it answers. */
+interface Side {
+  readonly made: Map<number, Call>;
+  readonly answering: Set<Call>;
 }
 
-/** Throws MalformedError when the frame is no request. */
-export function readRequest(bytes: Buffer, start: number, end: number): RequestHead {
-  const id = readId(bytes, start, end);
-  const { text: target, after: afterTarget } = readText(bytes, start + 11, end);
-  const { text: method, after: paramsStart } = readText(bytes, afterTarget, end);
-  const paramsEnd = skipValue(bytes, paramsStart, end);
-  const deadlineMs = paramsEnd < end ? readUint(bytes, paramsEnd, end).value : 0;
-  return { id, target, method, paramsStart, paramsEnd, deadlineMs };
-}
+/** Asks whether a full caller is to be waited for; whether it may be given more. */
+export type Stall = (caller: Caller) => boolean;
 
 export class Calls {
   readonly #limits: Limits;
   readonly #deadlines = new Deadlines<Call>();
   readonly #calls = new Map<number, Call>();
-  /** By caller: session · 2^32 + id. Session numbers stay far below 2^21, so the key is exact. */
-  readonly #byCaller = new Map<number, Call>();
+  readonly #sides = new Map<number, Side>();
   #nextId = requestIdMin;
   total = 0;
 
@@ -82,25 +50,19 @@ export class Calls {
     return this.#deadlines.nextMs;
   }
 
-  /** Forwards the request `bytes[start, end)`, whose head was read, or says why not. */
+  /** Forwards the request `bytes[start, end)`, whose head was read, or answers why not. `nowMs` is monotonic. */
   forward(
     bytes: Buffer,
     start: number,
     end: number,
     head: RequestHead,
-    caller: Party,
-    callee: Party,
+    caller: Caller,
+    callee: Caller,
     nowMs: number,
   ): Fault | undefined {
-    if (this.#calls.size >= this.#limits.callsMax)
-      return fault('too_many_calls', `${this.#calls.size} calls are in flight, the limit.`, { retry_after_ms: 100 });
-    if (callee.link.queuedBytes > this.#limits.outboundBytesMax)
-      return fault('too_many_calls', `${head.target} does not read the calls that were sent to it.`, {
-        retry_after_ms: 1000,
-      });
-    const key = callerKey(caller.session, head.id);
-    if (this.#byCaller.has(key))
-      return fault('invalid_params', `Request id ${head.id} is in use by a call in flight.`, { id: head.id });
+    const made = this.#sides.get(caller.session)?.made;
+    const refusal = this.#refusal(head, made, callee);
+    if (refusal !== undefined) return refusal;
     const call: Call = {
       dueMs: 0,
       dueIndex: -1,
@@ -111,29 +73,36 @@ export class Calls {
       target: head.target,
     };
     this.#calls.set(call.brokerId, call);
-    this.#byCaller.set(key, call);
-    this.#deadlines.set(
-      call,
-      nowMs + (head.deadlineMs === 0 ? this.#limits.callMsDefault : Math.min(head.deadlineMs, this.#limits.callMsMax)),
-    );
+    this.#side(caller).made.set(head.id, call);
+    this.#side(callee).answering.add(call);
+    const { callMsDefault, callMsMax } = this.#limits;
+    this.#deadlines.set(call, nowMs + Math.min(head.timeoutMs || callMsDefault, callMsMax));
     this.total++;
     rewriteId(bytes, start, call.brokerId);
     callee.link.push(bytes, start, end);
     return undefined;
   }
 
-  /** A reply or a chunk from a callee. An answer nobody waits for any more is dropped. */
-  answer(bytes: Buffer, start: number, end: number, from: number, last: boolean): void {
+  /**
+   * A reply or a chunk from a callee. An answer nobody waits for any more is dropped. A caller that does not read ends
+   * the call; one that reads makes the callee pause (`stall`).
+   */
+  answer(bytes: Buffer, start: number, end: number, from: number, last: boolean, stall: Stall): void {
     const call = this.#calls.get(readId(bytes, start, end));
     if (call === undefined || call.callee.session !== from) return;
-    if (last) this.#forget(call);
+    if (isFull(call.caller, this.#limits) && !stall(call.caller)) {
+      if (!last) this.#cancelAtCallee(call);
+      this.#end(call, fault('caller_too_slow', `The answer of ${call.target} was not read; the call is over.`));
+      return;
+    }
+    if (last) this.#remove(call);
     rewriteId(bytes, start, call.callerId);
     call.caller.link.push(bytes, start, end);
   }
 
   /** The caller no longer wants it; false when there is no such call. */
   cancel(session: number, id: number): boolean {
-    const call = this.#byCaller.get(callerKey(session, id));
+    const call = this.#sides.get(session)?.made.get(id);
     if (call === undefined) return false;
     this.#cancelAtCallee(call);
     this.#end(call, fault('cancelled', `The call to ${call.target} was cancelled.`));
@@ -143,19 +112,47 @@ export class Calls {
   expire(nowMs: number): void {
     for (let call = this.#deadlines.popDue(nowMs); call !== undefined; call = this.#deadlines.popDue(nowMs)) {
       this.#cancelAtCallee(call);
-      this.#end(call, fault('deadline_exceeded', `${call.target} did not answer before the deadline.`));
+      this.#end(call, fault('deadline_exceeded', `${call.target} did not answer before the timeout.`));
     }
   }
 
   /** The session is gone: its calls are cancelled, and calls to it fail now. */
   disconnect(session: number): void {
-    for (const call of [...this.#calls.values()]) {
-      if (call.caller.session === session) {
-        this.#cancelAtCallee(call);
-        this.#forget(call);
-      } else if (call.callee.session === session)
-        this.#end(call, fault('collector_gone', `${call.target} went away before it answered.`));
+    const side = this.#sides.get(session);
+    if (side === undefined) return;
+    for (const call of [...side.made.values()]) {
+      this.#cancelAtCallee(call);
+      this.#remove(call);
     }
+    for (const call of [...side.answering])
+      this.#end(call, fault('collector_gone', `${call.target} went away before it answered.`));
+    this.#sides.delete(session);
+  }
+
+  #refusal(head: RequestHead, made: Side['made'] | undefined, callee: Caller): Fault | undefined {
+    const { callsMax, callsPerSessionMax } = this.#limits;
+    const own = made?.size ?? 0;
+    if (own >= callsPerSessionMax || this.#calls.size >= callsMax)
+      return fault('too_many_calls', `${own} calls of this session are in flight, ${this.#calls.size} in all.`, {
+        retry_after_ms: 100,
+        limit: own >= callsPerSessionMax ? callsPerSessionMax : callsMax,
+      });
+    if (isFull(callee, this.#limits))
+      return fault('too_many_calls', `${head.target} does not read the calls that were sent to it.`, {
+        retry_after_ms: 1000,
+      });
+    return made?.has(head.id) === true
+      ? fault('invalid_params', `Request id ${head.id} is in use by a call in flight.`, { id: head.id })
+      : undefined;
+  }
+
+  #side({ session }: Caller): Side {
+    let side = this.#sides.get(session);
+    if (side === undefined) {
+      side = { made: new Map(), answering: new Set() };
+      this.#sides.set(session, side);
+    }
+    return side;
   }
 
   #cancelAtCallee(call: Call): void {
@@ -163,14 +160,15 @@ export class Calls {
   }
 
   #end(call: Call, refusal: Fault): void {
-    this.#forget(call);
+    this.#remove(call);
     call.caller.link.send(encodeReply(call.callerId, refusal));
   }
 
-  #forget(call: Call): void {
+  #remove(call: Call): void {
     this.#deadlines.delete(call);
     this.#calls.delete(call.brokerId);
-    this.#byCaller.delete(callerKey(call.caller.session, call.callerId));
+    this.#sides.get(call.caller.session)?.made.delete(call.callerId);
+    this.#sides.get(call.callee.session)?.answering.delete(call);
   }
 
   #freeId(): number {
@@ -179,5 +177,3 @@ export class Calls {
     return this.#nextId;
   }
 }
-
-const callerKey = (session: number, id: number): number => session * 2 ** 32 + id;

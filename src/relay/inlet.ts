@@ -5,27 +5,19 @@
  *
  * Nothing here makes an object, a string or a closure per message.
  */
-import { type Fault, fault } from '../protocol/fault.ts';
+import type { Fault } from '../protocol/fault.ts';
 import { encodeFrame, Kind, readUint } from '../protocol/frame.ts';
 import { MalformedError } from '../protocol/msgpack.ts';
-import type { Role } from '../protocol/schema.ts';
+import type { Holdable } from './holds.ts';
+import type { Publisher } from './peer.ts';
 import type { Relay } from './relay.ts';
-import type { Route } from './route.ts';
-import type { Subscriber } from './subscription.ts';
-
-export interface Publisher {
-  readonly role: Role;
-  readonly self: Subscriber;
-  /** Domains of `events.` that a collector has registered. */
-  readonly domains: ReadonlySet<string>;
-  /** Goes on reading where the inlet refused to take a frame. */
-  readonly resume: () => void;
-}
+import { publishRefusal, type Route } from './route.ts';
 
 const noBytes = Buffer.alloc(0);
-const refusalsMax = 100;
 
-export class Inlet {
+export class Inlet implements Holdable {
+  /** Goes on reading where a frame was not taken. */
+  readonly resume: () => void;
   readonly #relay: Relay;
   readonly #publisher: Publisher;
   #bytes: Buffer = noBytes;
@@ -41,56 +33,64 @@ export class Inlet {
   #ackCount = 0;
   #refused = 0;
 
-  constructor(relay: Relay, publisher: Publisher) {
+  constructor(relay: Relay, publisher: Publisher, resume: () => void) {
     this.#relay = relay;
     this.#publisher = publisher;
+    this.resume = resume;
   }
 
-  /** Takes a realtime publish. Throws MalformedError. */
-  realtime(bytes: Buffer, start: number, end: number): void {
+  /** Whether a full peer makes this publisher wait. */
+  get isHeld(): boolean {
+    return this.#relay.holds.isHeld(this);
+  }
+
+  /** Accepts a realtime publish; false when a full peer holds it up: then nothing was accepted, and `resume` follows. */
+  realtime(bytes: Buffer, start: number, end: number): boolean {
     const follows = bytes === this.#bytes && start === this.#end && start + 6 + this.#topicLength < end;
     if (follows && this.#sameTopic(bytes, start + 6)) {
       this.#topicAt = start + 6;
       this.#end = end;
       this.#count++;
-    } else this.#begin(bytes, start, end, start + 6, 3);
+      return true;
+    }
+    this.#deliverRun();
+    if (this.isHeld) return false;
+    this.#begin(bytes, start, end, start + 6, 3);
+    return true;
   }
 
-  /** Takes a processed publish; false when a full subscriber holds it up: then nothing was taken, and `resume` follows. */
-  processed(bytes: Buffer, start: number, end: number): boolean {
+  /** Accepts a confirmed publish; false when a full peer holds it up: then nothing was accepted, and `resume` follows. */
+  confirmed(bytes: Buffer, start: number, end: number): boolean {
     const { value: sequence, after } = readUint(bytes, start + 6, end);
     if (sequence <= this.#sequence)
       throw new MalformedError(`publish sequence ${sequence} does not follow ${this.#sequence}`);
+    this.#deliverRun();
+    if (this.isHeld) return false;
     this.#begin(bytes, start, end, after, 4);
     const route = this.#route;
-    if (route !== undefined && this.#relay.holdFor(route, this)) {
+    if (route !== undefined && this.#holdFor(route)) {
       this.#route = undefined;
       this.#bytes = noBytes;
       return false;
     }
     this.#sequence = sequence;
-    const count = route?.subscribers.length ?? 0;
+    const count = route?.peers.length ?? 0;
     if (this.#ackFor !== 0 && this.#ackCount !== count) this.#sendAck();
-    if (route === undefined) return true; // refused, and said so
-    this.#handRun();
+    if (route === undefined) return true; // refused, and the publisher was told so
+    this.#deliverRun();
     this.#ackFor = sequence;
     this.#ackCount = count;
     return true;
   }
 
-  /** Hands over what was taken. Call at the end of every chunk and before any other frame of the session. */
+  /** Delivers what was accepted. Call at the end of every chunk and before any other frame of the session. */
   flush(): void {
-    this.#handRun();
+    this.#deliverRun();
     if (this.#ackFor !== 0) this.#sendAck();
-  }
-
-  resume(): void {
-    this.#publisher.resume();
   }
 
   /** Starts a new run with this frame. `elements` is the least the array must hold. */
   #begin(bytes: Buffer, start: number, end: number, topicAt: number, elements: 3 | 4): void {
-    this.#handRun();
     const array = bytes[start + 4]!;
     if (array !== 0x90 + elements && array !== 0x91 + elements)
       throw new MalformedError(`a publish has ${elements} or ${elements + 1} elements`);
@@ -101,7 +101,7 @@ export class Inlet {
     if (textEnd === -1 || textEnd >= end)
       throw new MalformedError('a publish needs a topic of at most 255 bytes, and a body');
     const route = this.#relay.routes.at(bytes, text, textEnd);
-    const refusal = this.#refusal(route);
+    const refusal = publishRefusal(route, this.#publisher.principal);
     if (refusal !== undefined) {
       this.#refuse(refusal, elements === 4 ? readUint(bytes, start + 6, end).value : 0);
       return;
@@ -123,42 +123,31 @@ export class Inlet {
     return bytes[at - 2] === bytes[known - 2]; // the array headers
   }
 
-  #handRun(): void {
+  #deliverRun(): void {
     const route = this.#route;
     if (route === undefined) return;
     this.#route = undefined;
-    this.#relay.hand(route, this.#bytes, this.#start, this.#end, this.#count);
+    this.#relay.deliver(route, this.#bytes, this.#start, this.#end, this.#count, this);
     this.#bytes = noBytes;
   }
 
-  #refusal(route: Route): Fault | undefined {
-    if (route.broken !== undefined) return route.broken;
-    const { role, domains } = this.#publisher;
-    const rule = route.refusals[role];
-    if (rule !== undefined)
-      return fault('not_allowed', `A session in the role ${role} may not publish on ${route.topic}: ${rule}.`, {
-        topic: route.topic,
-        rule,
-      });
-    if (role === 'collector' && route.domain !== undefined && !domains.has(route.domain))
-      return fault(
-        'not_allowed',
-        `This collector has not registered the event domain "${route.domain}", so it may not publish on ${route.topic}.`,
-        { topic: route.topic, rule: 'event domain' },
-      );
-    return undefined;
+  /** Whether a peer of the route is over its limit; its grace runs from then on. */
+  #holdFor(route: Route): boolean {
+    let held = false;
+    for (const peer of route.peers) held = this.#relay.holds.hold(peer, this) || held;
+    return held;
   }
 
-  /** Says that a publish was refused: in the ack that it asked for, or, for realtime ones, as sequence 0 and at most 100 times. */
+  /** Answers a refused publish: in the ack that it asked for, or, for a realtime one, as sequence 0 and at most `refusalsMax` times. */
   #refuse(refusal: Fault, sequence: number): void {
     this.#route = undefined;
-    if (sequence === 0 && ++this.#refused > refusalsMax) return;
+    if (sequence === 0 && ++this.#refused > this.#relay.limits.refusalsMax) return;
     if (this.#ackFor !== 0) this.#sendAck();
-    this.#publisher.self.link.send(encodeFrame([Kind.ack, sequence, 0, refusal]));
+    this.#publisher.peer.link.send(encodeFrame([Kind.ack, sequence, 0, refusal]));
   }
 
   #sendAck(): void {
-    this.#publisher.self.link.send(encodeFrame([Kind.ack, this.#ackFor, this.#ackCount]));
+    this.#publisher.peer.link.send(encodeFrame([Kind.ack, this.#ackFor, this.#ackCount]));
     this.#ackFor = 0;
   }
 }

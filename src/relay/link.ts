@@ -1,17 +1,32 @@
 /**
  * The outbound end of a session: collects what leaves during one loop pass and hands it to the stream in one write.
- * Small pieces are copied together; large ones travel as views of the chunk they came in.
+ * Small pieces are copied together. Large ones travel as views of the chunk they came in, but only while they are
+ * written: what stays behind is copied out of a larger chunk, so that the bytes counted are the bytes kept.
  */
 import type { Duplex } from 'node:stream';
+import type { Outbound } from './peer.ts';
 
 const copyBelow = 2048;
 const stagingBytes = 32 * 1024;
 /** A write counts as queued until all of it has left, so it must stay small beside the outbound limit. */
 const writeBytesMax = 512 * 1024;
+/** A view may keep a chunk of so many times its size while it is written. */
+const pinFactor = 4;
 
-export class Link {
+export interface LinkHooks {
+  /** There is something to flush, where there was nothing. */
+  readonly dirty: (link: Link) => void;
+  /** Bytes have left. */
+  readonly taken: () => void;
+  readonly nowMs: () => number;
+}
+
+export class Link implements Outbound {
+  takenAtMs = Number.NEGATIVE_INFINITY;
+  /** Writes that reached the stream, for the test that counts them. */
+  writes = 0;
   readonly #stream: Duplex;
-  readonly #becameDirty: (link: Link) => void;
+  readonly #hooks: LinkHooks;
   #parts: Buffer[] = [];
   #staging: Buffer | undefined;
   #stagedFrom = 0;
@@ -19,18 +34,12 @@ export class Link {
   #bytes = 0;
   #inFlight = 0;
   #isDirty = false;
-  readonly #written: () => void;
-  /** Writes that reached the stream, for the test that counts them. */
-  writes = 0;
 
-  /** `becameDirty` is told when there is something to flush again; `written` is called as bytes leave. */
-  constructor(stream: Duplex, becameDirty: (link: Link) => void, written: () => void) {
+  constructor(stream: Duplex, hooks: LinkHooks) {
     this.#stream = stream;
-    this.#becameDirty = becameDirty;
-    this.#written = written;
+    this.#hooks = hooks;
   }
 
-  /** Bytes pushed that the kernel has not taken yet. */
   get queuedBytes(): number {
     return this.#bytes + this.#inFlight;
   }
@@ -41,11 +50,16 @@ export class Link {
     this.#bytes += size;
     if (!this.#isDirty) {
       this.#isDirty = true;
-      this.#becameDirty(this);
+      this.#hooks.dirty(this);
     }
-    if (size >= copyBelow) {
+    if (size >= copyBelow && size * pinFactor >= bytes.buffer.byteLength) {
       this.#seal();
       this.#parts.push(bytes.subarray(start, end));
+      return;
+    }
+    if (size > stagingBytes / 2) {
+      this.#seal();
+      this.#parts.push(copyOf(bytes.subarray(start, end)));
       return;
     }
     if (this.#staging === undefined || this.#staging.length - this.#stagedTo < size) {
@@ -66,6 +80,7 @@ export class Link {
   flush(): void {
     this.#isDirty = false;
     if (this.#inFlight === 0) this.#write(writeBytesMax);
+    if (this.#parts.length > 0) this.#unpin();
   }
 
   /** Hands everything to the stream, whatever is on its way: the last thing before the stream is ended. */
@@ -76,7 +91,7 @@ export class Link {
   #write(most: number): void {
     this.#seal();
     if (this.#parts.length === 0) return;
-    const parts = this.#takeParts(most);
+    const parts = this.#popParts(most);
     const before = this.#inFlight;
     for (const part of parts) this.#inFlight += part.length;
     this.#bytes -= this.#inFlight - before;
@@ -89,7 +104,7 @@ export class Link {
     if (last > 0) this.#stream.uncork();
   }
 
-  #takeParts(most: number): Buffer[] {
+  #popParts(most: number): Buffer[] {
     let size = 0;
     let count = 0;
     while (count < this.#parts.length && size < most) size += this.#parts[count++]!.length;
@@ -101,11 +116,18 @@ export class Link {
     return this.#parts.splice(0, count);
   }
 
+  /** Copies what stays behind out of the larger chunks it is a view of. */
+  #unpin(): void {
+    for (const [at, part] of this.#parts.entries())
+      if (part.buffer.byteLength > part.length + stagingBytes) this.#parts[at] = copyOf(part);
+  }
+
   /** The write that was on its way has left. One function for the life of the link, not one per write. */
   readonly #taken = (): void => {
     this.#inFlight = 0;
+    this.takenAtMs = this.#hooks.nowMs();
     this.#write(writeBytesMax);
-    this.#written();
+    this.#hooks.taken();
   };
 
   /** The staged bytes become a part; the rest of the staging buffer goes on being used. */
@@ -114,4 +136,10 @@ export class Link {
     this.#parts.push(this.#staging.subarray(this.#stagedFrom, this.#stagedTo));
     this.#stagedFrom = this.#stagedTo;
   }
+}
+
+function copyOf(part: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(part.length);
+  part.copy(copy);
+  return copy;
 }

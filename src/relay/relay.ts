@@ -3,133 +3,172 @@ import type { Duplex } from 'node:stream';
 import { type Fault, fault } from '../protocol/fault.ts';
 import type { Limits } from '../protocol/limits.ts';
 import { refusePattern } from '../protocol/topic.ts';
-import type { Inlet } from './inlet.ts';
+import { type Holdable, Holds } from './holds.ts';
 import { Link } from './link.ts';
+import type { Caller, Peer } from './peer.ts';
 import { type Route, RouteCache } from './route.ts';
-import { type Subscriber, SubscriptionTrie } from './subscription.ts';
+import { SubscriptionTrie } from './subscription.ts';
 
 export interface RelayHooks {
+  readonly nowMs: () => number;
   /** There is something to flush, where there was nothing: call `flush` at the end of the pass. */
   readonly wake: () => void;
-  /** A subscriber holds up a processed publish; call `evictSlow` when its grace is over. */
-  readonly slow: (subscriber: Subscriber, graceMs: number) => void;
+  /** The peer is over its limit and holds somebody up; look again when its grace is over. */
+  readonly slow: (peer: Peer) => void;
+  /** A sender pauses for the peer; call `endStall` after `stallMs`. */
+  readonly stalled: (peer: Peer, sender: Holdable) => void;
+  /** The peer took bytes that were kept for it. */
+  readonly taken: (peer: Peer) => void;
 }
+
+/** A full peer that reads may be given so much over its limit before it loses messages, once its senders pause. */
+const overshootFactor = 1.25;
 
 export class Relay {
   readonly limits: Limits;
-  readonly trie = new SubscriptionTrie();
-  readonly routes = new RouteCache(this.trie);
-  readonly totals = { published: 0, delivered: 0, dropped: 0 };
+  readonly holds: Holds;
+  readonly routes: RouteCache;
+  readonly totals = { published: 0, delivered: 0, dropped: 0, stalls: 0 };
+  readonly #trie = new SubscriptionTrie();
+  readonly #excluded = new SubscriptionTrie();
   readonly #hooks: RelayHooks;
   #dirty: Link[] = [];
-  /** Publishers that wait for a full subscriber, by its session. */
-  readonly #held = new Map<number, Set<Inlet>>();
 
   constructor(limits: Limits, hooks: RelayHooks) {
     this.limits = limits;
     this.#hooks = hooks;
+    this.holds = new Holds(limits, hooks.slow);
+    this.routes = new RouteCache((topic) => this.#interest(topic), limits.routesMax);
   }
 
-  connect(session: number, name: string, stream: Duplex): Subscriber {
-    const link = new Link(
-      stream,
-      (dirty) => this.#note(dirty),
-      () => this.#drained(subscriber),
-    );
-    const subscriber: Subscriber = { session, name, link, patterns: new Set(), excluded: new Set(), dropped: 0 };
-    return subscriber;
+  /** Patterns held by all peers. */
+  get subscriptions(): number {
+    return this.#trie.size;
   }
 
-  subscribe(subscriber: Subscriber, patterns: readonly string[], exclude: readonly string[]): Fault | undefined {
+  connect(session: number, stream: Duplex): Peer & { readonly link: Link } {
+    const link = new Link(stream, {
+      nowMs: this.#hooks.nowMs,
+      dirty: (dirty) => this.#note(dirty),
+      taken: () => {
+        this.holds.taken(peer);
+        this.#hooks.taken(peer);
+      },
+    });
+    const peer = {
+      session,
+      link,
+      patterns: new Set<string>(),
+      excluded: new Set<string>(),
+      dropped: 0,
+      noStallUntilMs: 0,
+    };
+    return peer;
+  }
+
+  subscribe(peer: Peer, patterns: readonly string[], exclude: readonly string[]): Fault | undefined {
     for (const pattern of [...patterns, ...exclude]) {
       const refusal = refusePattern(pattern);
       if (refusal !== undefined) return refusal;
     }
-    const wanted = new Set([...subscriber.patterns, ...patterns]);
-    const max = this.limits.subscriptionsMax;
-    if (wanted.size > max || subscriber.excluded.size + exclude.length > max)
-      return fault(
-        'too_many_subscriptions',
-        `A session may hold ${max} patterns; this one would hold ${wanted.size}.`,
-        { limit: max },
-      );
-    for (const pattern of patterns) {
-      subscriber.patterns.add(pattern);
-      this.trie.add(pattern, subscriber);
+    const added = new Set(patterns.filter((pattern) => !peer.patterns.has(pattern)));
+    const excluded = new Set(exclude.filter((pattern) => !peer.excluded.has(pattern)));
+    const { subscriptionsMax: max, subscriptionsTotalMax: totalMax } = this.limits;
+    const wanted = Math.max(peer.patterns.size + added.size, peer.excluded.size + excluded.size);
+    if (wanted > max)
+      return fault('too_many_subscriptions', `A session may hold ${max} patterns; this one would hold ${wanted}.`, {
+        limit: max,
+      });
+    if (this.#trie.size + this.#excluded.size + added.size + excluded.size > totalMax)
+      return fault('too_many_subscriptions', `All sessions together may hold ${totalMax} patterns, and do.`, {
+        limit: totalMax,
+      });
+    for (const pattern of added) {
+      peer.patterns.add(pattern);
+      this.#trie.add(pattern, peer);
     }
-    for (const pattern of exclude) subscriber.excluded.add(pattern);
+    for (const pattern of excluded) {
+      peer.excluded.add(pattern);
+      this.#excluded.add(pattern, peer);
+    }
     this.routes.invalidate();
     return undefined;
   }
 
-  unsubscribe(subscriber: Subscriber, patterns: Iterable<string>): void {
+  unsubscribe(peer: Peer, patterns: Iterable<string>): void {
     for (const pattern of patterns) {
-      subscriber.excluded.delete(pattern);
-      if (subscriber.patterns.delete(pattern)) this.trie.delete(pattern, subscriber);
+      if (peer.excluded.delete(pattern)) this.#excluded.delete(pattern, peer);
+      if (peer.patterns.delete(pattern)) this.#trie.delete(pattern, peer);
     }
     this.routes.invalidate();
   }
 
-  disconnect(subscriber: Subscriber): void {
-    this.unsubscribe(subscriber, [...subscriber.patterns]);
-    this.#release(subscriber.session);
+  disconnect(peer: Peer): void {
+    if (peer.patterns.size > 0 || peer.excluded.size > 0) this.unsubscribe(peer, [...peer.patterns, ...peer.excluded]);
+    this.holds.release(peer);
   }
 
-  /** Whether anybody would get a message on this topic; asked before the broker makes one of its own. */
+  /** Whether a message on this topic would be delivered; asked before the broker makes one of its own. */
   hasSubscribers(topic: string): boolean {
-    return this.routes.of(topic).subscribers.length > 0;
+    return this.routes.of(topic).peers.length > 0;
   }
 
   /** Publishes a frame of the broker's own; `except` already has it. */
   publish(topic: string, frame: Buffer, except = -1): void {
-    const route = this.routes.of(topic);
-    this.hand(route, frame, 0, frame.length, 1, except);
+    this.deliver(this.routes.of(topic), frame, 0, frame.length, 1, undefined, except);
   }
 
-  /** Hands `count` adjacent frames of one route, `bytes[start, end)`, to its subscribers. Realtime: a full one loses them. */
-  hand(route: Route, bytes: Buffer, start: number, end: number, count: number, except = -1): void {
-    const { subscribers } = route;
+  /**
+   * Delivers `count` adjacent frames of one route, `bytes[start, end)`. Realtime: a full peer that is reading makes the
+   * sender pause for a moment, any other full one loses them.
+   */
+  deliver(
+    route: Route,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    count: number,
+    sender: Holdable | undefined,
+    except = -1,
+  ): void {
+    const { peers } = route;
     const { outboundBytesMax } = this.limits;
     route.published += count;
     this.totals.published += count;
-    for (let at = 0; at < subscribers.length; at++) {
-      const subscriber = subscribers[at]!;
-      if (subscriber.session === except) continue;
-      if (subscriber.link.queuedBytes > outboundBytesMax) {
-        subscriber.dropped += count;
+    for (let at = 0; at < peers.length; at++) {
+      const peer = peers[at]!;
+      if (peer.session === except) continue;
+      if (peer.link.queuedBytes <= outboundBytesMax || (sender !== undefined && this.stall(peer, sender))) {
+        peer.link.push(bytes, start, end);
+        this.totals.delivered += count;
+      } else {
+        peer.dropped += count;
         route.dropped += count;
         this.totals.dropped += count;
-      } else {
-        subscriber.link.push(bytes, start, end);
-        this.totals.delivered += count;
       }
     }
   }
 
-  /** Whether a subscriber of the route is over its limit; then `inlet` is told when it no longer is. */
-  holdFor(route: Route, inlet: Inlet): boolean {
-    return route.subscribers.some((subscriber) => this.hold(subscriber, inlet));
+  /**
+   * Pauses the sender for a full peer that is reading, at most `stallMs`; whether the peer may be given more. A peer
+   * that does not read, or whose last pause did not help, costs nobody anything.
+   */
+  stall(peer: Peer, sender: Holdable): boolean {
+    const { stallRecentMs, outboundBytesMax } = this.limits;
+    const nowMs = this.#hooks.nowMs();
+    if (nowMs - peer.link.takenAtMs > stallRecentMs || nowMs < peer.noStallUntilMs) return false;
+    if (!this.holds.isHeld(sender)) {
+      this.totals.stalls++;
+      this.holds.add(peer, sender);
+      this.#hooks.stalled(peer, sender);
+    }
+    return peer.link.queuedBytes <= outboundBytesMax * overshootFactor;
   }
 
-  /** The same for one subscriber. */
-  hold(subscriber: Subscriber, inlet: Inlet): boolean {
-    if (subscriber.link.queuedBytes <= this.limits.outboundBytesMax) return false;
-    const waiting = this.#held.get(subscriber.session);
-    if (waiting === undefined) {
-      this.#held.set(subscriber.session, new Set([inlet]));
-      this.#hooks.slow(subscriber, this.limits.slowGraceMs);
-    } else waiting.add(inlet);
-    return true;
-  }
-
-  /** Whether it still holds somebody up. */
-  isHoldingUp(subscriber: Subscriber): boolean {
-    return this.#held.has(subscriber.session);
-  }
-
-  /** A publisher is gone and no longer waits. */
-  forget(inlet: Inlet): void {
-    for (const waiting of this.#held.values()) waiting.delete(inlet);
+  endStall(peer: Peer, sender: Holdable): void {
+    if (peer.link.queuedBytes > this.limits.outboundBytesMax)
+      peer.noStallUntilMs = this.#hooks.nowMs() + this.limits.stallRecentMs;
+    this.holds.resume(peer, sender);
   }
 
   flush(): void {
@@ -138,24 +177,17 @@ export class Relay {
     for (const link of dirty) link.flush();
   }
 
+  #interest(topic: string): readonly Peer[] {
+    const found = this.#trie.match(topic);
+    if (this.#excluded.size > 0) for (const peer of this.#excluded.match(topic)) found.delete(peer);
+    return [...found];
+  }
+
   #note(dirty: Link): void {
     if (this.#dirty.length === 0) this.#hooks.wake();
     this.#dirty.push(dirty);
   }
-
-  #drained(subscriber: Subscriber): void {
-    if (
-      this.#held.size > 0 &&
-      this.#held.has(subscriber.session) &&
-      subscriber.link.queuedBytes <= this.limits.outboundBytesMax / 2
-    )
-      this.#release(subscriber.session);
-  }
-
-  #release(session: number): void {
-    const waiting = this.#held.get(session);
-    if (waiting === undefined) return;
-    this.#held.delete(session);
-    for (const inlet of waiting) inlet.resume();
-  }
 }
+
+/** Whether the caller has not taken what is kept for it. */
+export const isFull = ({ link }: Caller, limits: Limits): boolean => link.queuedBytes > limits.outboundBytesMax;

@@ -1,38 +1,44 @@
 /**
- * Where a topic leads: the subscribers, and who may publish to it. Built once per topic and kept until a subscription
- * changes. Looked up straight from the bytes of a frame: a small table, direct-mapped by a hash of the topic's bytes,
- * stands before the map, so that the hot path makes no string.
+ * Where a topic leads: the peers with interest, and whether its publishers may. Built once per topic and kept until a
+ * subscription changes. Looked up straight from the bytes of a frame: a small table, direct-mapped by a hash of the
+ * topic's bytes, stands before the map, so that the hot path makes no string.
  */
+import { authorise, type Principal } from '../protocol/access.ts';
 import type { Fault } from '../protocol/fault.ts';
-import { type Role, roles } from '../protocol/schema.ts';
-import { eventDomain, publishRefusal, refuseTopic } from '../protocol/topic.ts';
-import type { Subscriber, SubscriptionTrie } from './subscription.ts';
+import { refuseTopic } from '../protocol/topic.ts';
+import type { Peer } from './peer.ts';
 
 export interface Route {
   readonly topic: string;
   readonly topicBytes: Buffer;
   /** Set when the topic breaks the grammar; nothing is ever delivered then. */
   readonly broken: Fault | undefined;
-  /** For each role, the rule that forbids it to publish here, if one does. */
-  readonly refusals: Readonly<Record<Role, string | undefined>>;
-  readonly domain: string | undefined;
-  subscribers: readonly Subscriber[];
+  peers: readonly Peer[];
   generation: number;
   published: number;
   dropped: number;
+  /** The answer to the latest publisher, and to the others that were asked about. */
+  askedBy: Principal | undefined;
+  refusal: Fault | undefined;
+  readonly refusals: WeakMap<Principal, Fault | false>;
 }
 
 const tableSize = 1024;
-const routesMax = 10_000;
 
 export class RouteCache {
-  readonly #trie: SubscriptionTrie;
+  readonly #match: (topic: string) => readonly Peer[];
+  readonly #routesMax: number;
   readonly #routes = new Map<string, Route>();
   readonly #table: (Route | undefined)[] = new Array<Route | undefined>(tableSize).fill(undefined);
   #generation = 0;
 
-  constructor(trie: SubscriptionTrie) {
-    this.#trie = trie;
+  constructor(match: (topic: string) => readonly Peer[], routesMax: number) {
+    this.#match = match;
+    this.#routesMax = routesMax;
+  }
+
+  get size(): number {
+    return this.#routes.size;
   }
 
   /** A subscription changed: every route is looked up anew when it is next used. */
@@ -58,20 +64,18 @@ export class RouteCache {
   of(topic: string): Route {
     let route = this.#routes.get(topic);
     if (route === undefined) {
-      if (this.#routes.size >= routesMax) this.#routes.clear();
-      const broken = refuseTopic(topic);
+      if (this.#routes.size >= this.#routesMax) this.#routes.clear();
       route = {
         topic,
         topicBytes: Buffer.from(topic, 'latin1'),
-        broken,
-        refusals: Object.fromEntries(
-          roles.map((role) => [role, broken === undefined ? publishRefusal(role, topic) : undefined]),
-        ) as Route['refusals'],
-        domain: eventDomain(topic),
-        subscribers: [],
+        broken: refuseTopic(topic),
+        peers: [],
         generation: -1,
         published: 0,
         dropped: 0,
+        askedBy: undefined,
+        refusal: undefined,
+        refusals: new WeakMap(),
       };
       this.#routes.set(topic, route);
     }
@@ -80,9 +84,22 @@ export class RouteCache {
   }
 
   #renew(route: Route): void {
-    route.subscribers = route.broken === undefined ? this.#trie.match(route.topic) : [];
+    route.peers = route.broken === undefined ? this.#match(route.topic) : [];
     route.generation = this.#generation;
   }
+}
+
+/** Why the principal may not publish on the route, or undefined. A principal that changes is another object. */
+export function publishRefusal(route: Route, principal: Principal): Fault | undefined {
+  if (route.askedBy === principal) return route.refusal;
+  let refusal = route.refusals.get(principal);
+  if (refusal === undefined) {
+    refusal = route.broken ?? authorise(principal, { action: 'publish', topic: route.topic }) ?? false;
+    route.refusals.set(principal, refusal);
+  }
+  route.askedBy = principal;
+  route.refusal = refusal === false ? undefined : refusal;
+  return route.refusal;
 }
 
 function sameBytes(topic: Buffer, bytes: Buffer, start: number, end: number): boolean {

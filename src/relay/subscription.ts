@@ -1,27 +1,15 @@
 /**
- * Who hears what: a trie over the segments of patterns. A node has named children, one child for `*`, the
- * subscribers whose pattern ends here, and those whose pattern goes on with `#`. Matching a topic walks at most
+ * Who has interest in what: a trie over the segments of patterns. A node has named children, one child for `*`, the
+ * peers whose pattern ends here, and those whose pattern goes on with `#`. Matching a topic walks at most
  * 2^segments paths, and in practice one or two; the result is cached by the relay.
  */
-import { topicMatches } from '../protocol/topic.ts';
-import type { Link } from './link.ts';
-
-/** The end of a session that messages are handed to. */
-export interface Subscriber {
-  readonly session: number;
-  readonly name: string;
-  readonly link: Link;
-  readonly patterns: Set<string>;
-  readonly excluded: Set<string>;
-  /** Realtime messages lost because it was over its outbound limit. */
-  dropped: number;
-}
+import type { Peer } from './peer.ts';
 
 interface Node {
   readonly children: Map<string, Node>;
   any: Node | undefined;
-  readonly ends: Set<Subscriber>;
-  readonly rest: Set<Subscriber>;
+  readonly ends: Set<Peer>;
+  readonly rest: Set<Peer>;
 }
 
 const newNode = (): Node => ({ children: new Map(), any: undefined, ends: new Set(), rest: new Set() });
@@ -30,20 +18,20 @@ export class SubscriptionTrie {
   readonly #root = newNode();
   #size = 0;
 
-  /** Patterns held, each subscriber's counted. */
+  /** Patterns held, each peer's counted. */
   get size(): number {
     return this.#size;
   }
 
   /** The pattern must be valid. */
-  add(pattern: string, subscriber: Subscriber): void {
+  add(pattern: string, peer: Peer): void {
     const set = this.#setFor(pattern);
-    if (set.has(subscriber)) return;
-    set.add(subscriber);
+    if (set.has(peer)) return;
+    set.add(peer);
     this.#size++;
   }
 
-  delete(pattern: string, subscriber: Subscriber): void {
+  delete(pattern: string, peer: Peer): void {
     const path: { node: Node; segment: string }[] = [];
     let node = this.#root;
     const segments = pattern.split('.');
@@ -54,7 +42,7 @@ export class SubscriptionTrie {
       path.push({ node, segment });
       node = next;
     }
-    if (!(open ? node.rest : node.ends).delete(subscriber)) return;
+    if (!(open ? node.rest : node.ends).delete(peer)) return;
     this.#size--;
     for (let step = path.pop(); step !== undefined && isBare(node); step = path.pop()) {
       node = step.node;
@@ -63,16 +51,14 @@ export class SubscriptionTrie {
     }
   }
 
-  /** Every subscriber with a pattern that matches, once, its excluded patterns respected. */
-  match(topic: string): Subscriber[] {
-    const found = new Set<Subscriber>();
+  /** Every peer with a pattern that matches, once. */
+  match(topic: string): Set<Peer> {
+    const found = new Set<Peer>();
     collect(this.#root, topic.split('.'), 0, found);
-    return [...found].filter(
-      ({ excluded }) => excluded.size === 0 || ![...excluded].some((pattern) => topicMatches(pattern, topic)),
-    );
+    return found;
   }
 
-  #setFor(pattern: string): Set<Subscriber> {
+  #setFor(pattern: string): Set<Peer> {
     let node = this.#root;
     for (const segment of pattern.split('.')) {
       if (segment === '#') return node.rest;
@@ -95,10 +81,10 @@ export class SubscriptionTrie {
 const isBare = (node: Node): boolean =>
   node.children.size === 0 && node.any === undefined && node.ends.size === 0 && node.rest.size === 0;
 
-function collect(node: Node, segments: readonly string[], at: number, found: Set<Subscriber>): void {
-  for (const subscriber of node.rest) found.add(subscriber);
+function collect(node: Node, segments: readonly string[], at: number, found: Set<Peer>): void {
+  for (const peer of node.rest) found.add(peer);
   if (at === segments.length) {
-    for (const subscriber of node.ends) found.add(subscriber);
+    for (const peer of node.ends) found.add(peer);
     return;
   }
   const named = node.children.get(segments[at]!);

@@ -1,8 +1,10 @@
 /** What every store must do. Each engine runs this suite; `reopen` gives a store over what the last one kept. */
 import { afterEach, describe, expect, test } from 'vitest';
+import { uuidv7 } from '../../src/protocol/uuid.ts';
 import type { Store, TaskFilter } from '../../src/store/port.ts';
 import { moved, specOf, submitted } from './records.ts';
 
+const nowMs = 1_800_000_000_000;
 const everything: TaskFilter = {
   states: [],
   operation: undefined,
@@ -17,7 +19,7 @@ export function storeConformance(name: string, open: () => { store: Store; reope
     const fresh = async () => {
       const { store, reopen } = open();
       opened.push(store);
-      await store.load();
+      await store.load(nowMs);
       return {
         store,
         reopen: async () => {
@@ -36,7 +38,14 @@ export function storeConformance(name: string, open: () => { store: Store; reope
     test('an empty one loads nothing and counts from 1', async () => {
       const { store } = open();
       opened.push(store);
-      expect(await store.load()).toEqual({ tasks: [], settings: new Map(), nextSeq: 1, newestId: undefined });
+      expect(await store.load(nowMs)).toEqual({
+        epoch: 1,
+        tasks: [],
+        settings: new Map(),
+        nextSeq: 1,
+        newestId: undefined,
+        idsAhead: [],
+      });
       expect(await store.show('x')).toBeUndefined();
       expect(await store.list(everything)).toEqual([]);
     });
@@ -48,9 +57,8 @@ export function storeConformance(name: string, open: () => { store: Store; reope
         submitted(2, 'b', { payload: new Uint8Array(100_000).fill(7), priority: 255 }),
       ]);
       const again = await reopen();
-      const { tasks, nextSeq, newestId } = await again.load();
+      const { tasks, nextSeq } = await again.load(nowMs);
       expect(nextSeq).toBe(3);
-      expect(newestId).toBe('b');
       expect(tasks.map(({ seq, state, attempt, submittedAtMs }) => ({ seq, state, attempt, submittedAtMs }))).toEqual([
         { seq: 1, state: 'pending', attempt: 0, submittedAtMs: 1001 },
         { seq: 2, state: 'pending', attempt: 0, submittedAtMs: 1002 },
@@ -68,7 +76,16 @@ export function storeConformance(name: string, open: () => { store: Store; reope
       await store.commit([submitted(1, 'a')]);
       await store.commit([moved(1, 'in_progress', { collectorId: 'c1' })]);
       await store.commit([
-        { kind: 'attempt', seq: 1, attempt: 1, collectorId: 'c1', startedAtMs: 5, endedAtMs: 6, outcome: 'failed', error },
+        {
+          kind: 'attempt',
+          seq: 1,
+          attempt: 1,
+          collectorId: 'c1',
+          startedAtMs: 5,
+          endedAtMs: 6,
+          outcome: 'failed',
+          error,
+        },
         moved(1, 'retrying', { readyAtMs: 9000, error, excluded: ['c1'] }),
       ]);
       expect(await store.show('a')).toMatchObject({
@@ -81,7 +98,7 @@ export function storeConformance(name: string, open: () => { store: Store; reope
       });
       await store.commit([moved(1, 'in_progress', { attempt: 2, collectorId: 'c2', excluded: ['c1'] })]);
       const again = await reopen();
-      expect((await again.load()).tasks).toMatchObject([
+      expect((await again.load(nowMs)).tasks).toMatchObject([
         { seq: 1, state: 'in_progress', attempt: 2, collectorId: 'c2', excluded: ['c1'] },
       ]);
       await again.commit([
@@ -115,13 +132,15 @@ export function storeConformance(name: string, open: () => { store: Store; reope
         moved(3, 'cancelled'),
         moved(4, 'completed'),
       ]);
-      await store.commit([{ kind: 'purge', endedBeforeMs: 2004 }]);
+      expect(await store.purge({ beforeMs: 2004, deadLettersBeforeMs: 0, limit: 100 })).toBe(2);
       expect(await store.show('a')).toBeUndefined();
       expect(await store.show('c')).toBeUndefined();
-      expect((await store.show('b'))?.state).toBe('dead_letter'); // dead letters are never forgotten
+      expect((await store.show('b'))?.state).toBe('dead_letter'); // dead letters have a time of their own
       expect((await store.show('d'))?.state).toBe('completed'); // it ended at 2004
-      await store.commit([{ kind: 'purge', endedBeforeMs: 9999 }]);
-      const loaded = await (await reopen()).load();
+      expect(await store.purge({ beforeMs: 9999, deadLettersBeforeMs: 9999, limit: 1 })).toBe(1);
+      expect(await store.purge({ beforeMs: 9999, deadLettersBeforeMs: 9999, limit: 100 })).toBe(1);
+      expect(await store.purge({ beforeMs: 9999, deadLettersBeforeMs: 9999, limit: 100 })).toBe(0);
+      const loaded = await (await reopen()).load(nowMs);
       expect(loaded.tasks).toEqual([]);
       expect(loaded.nextSeq).toBe(5);
     });
@@ -130,17 +149,50 @@ export function storeConformance(name: string, open: () => { store: Store; reope
       const { store, reopen } = await fresh();
       await store.commit([submitted(1, 'a')]);
       await expect(store.commit([submitted(2, 'b'), submitted(3, 'a')])).rejects.toThrow();
-      const { tasks } = await (await reopen()).load();
+      const { tasks } = await (await reopen()).load(nowMs);
       expect(tasks.map(({ spec }) => spec.id)).toEqual(['a']);
+    });
+
+    test('every load begins a new epoch', async () => {
+      const { reopen } = await fresh();
+      const epochs = [];
+      for (let at = 0; at < 3; at++) epochs.push((await (await reopen()).load(nowMs)).epoch);
+      expect(epochs).toEqual([2, 3, 4]);
+    });
+
+    test('ids from ahead of the clock are named apart from the newest one', async () => {
+      const { store, reopen } = await fresh();
+      const [old, recent, ahead] = [uuidv7(nowMs - 5), uuidv7(nowMs), uuidv7(nowMs + 60_000)];
+      await store.commit([submitted(1, old), submitted(2, ahead), submitted(3, recent)]);
+      expect(await (await reopen()).load(nowMs)).toMatchObject({ newestId: recent, idsAhead: [ahead] });
+    });
+
+    test('the states of those ids that are kept', async () => {
+      const { store } = await fresh();
+      await store.commit([submitted(1, 'a'), submitted(2, 'b'), moved(2, 'completed')]);
+      expect(await store.states(['a', 'b', 'c'])).toEqual(
+        new Map([
+          ['a', 'pending'],
+          ['b', 'completed'],
+        ]),
+      );
+    });
+
+    test('the token of a lease and the span of a backoff come back', async () => {
+      const { store, reopen } = await fresh();
+      await store.commit([submitted(1, 'a'), moved(1, 'retrying', { token: '7.z', readyAtMs: 9000, delayMs: 7000 })]);
+      expect((await (await reopen()).load(nowMs)).tasks).toMatchObject([
+        { token: '7.z', readyAtMs: 9000, delayMs: 7000, spec: { namespace: 'default' } },
+      ]);
     });
 
     test('settings are remembered, the last one wins', async () => {
       const { store, reopen } = await fresh();
       await store.commit([
-        { kind: 'setting', key: 'k', value: '1' },
-        { kind: 'setting', key: 'k', value: '2' },
+        { kind: 'setting', namespace: 'default', key: 'k', value: '1' },
+        { kind: 'setting', namespace: 'default', key: 'k', value: '2' },
       ]);
-      expect((await (await reopen()).load()).settings).toEqual(new Map([['k', '2']]));
+      expect((await (await reopen()).load(nowMs)).settings).toEqual(new Map([['k', '2']]));
     });
 
     test('lists by filter, newest first, by pages', async () => {

@@ -41,7 +41,7 @@ describe('a store that cannot be trusted is refused, and left as it is', () => {
   const refusal = async (path: string): Promise<StoreError> => {
     const before = readFileSync(path);
     const store = new SqliteStore(path);
-    const error = await store.load().then(
+    const error = await store.load(Date.now()).then(
       () => undefined,
       (thrown: unknown) => thrown,
     );
@@ -90,7 +90,7 @@ describe('a store that cannot be trusted is refused, and left as it is', () => {
 
   test('in a directory that is not there', async () => {
     const store = new SqliteStore(join(directory, 'missing', 'deye.db'));
-    await expect(store.load()).rejects.toMatchObject({ code: 'store_unavailable' });
+    await expect(store.load(Date.now())).rejects.toMatchObject({ code: 'store_unavailable' });
   });
 });
 
@@ -116,14 +116,14 @@ test('a full disk rejects the commit, keeps what was there, and names the file',
   expect(['store_full', 'store_failed']).toContain(code);
   expect(message).toContain(path);
   const engine = new SqliteEngine(path);
-  expect(engine.load().tasks.length).toBe(kept);
+  expect(engine.load(Date.now()).tasks.length).toBe(kept);
   engine.close();
 });
 
 test('the file is readable by its owner only', async () => {
   const path = newPath();
   const store = new SqliteStore(path);
-  await store.load();
+  await store.load(Date.now());
   const mode = execFileSync('stat', ['-c', '%a', path], { encoding: 'utf8' }).trim();
   expect(mode).toBe('600');
   await store.close();

@@ -1,0 +1,30 @@
+/** What the handlers and views need of the broker around them. */
+import type { Logger } from 'pino';
+import type { Input } from '../core/input.ts';
+import type { Limits } from '../protocol/limits.ts';
+import type { Calls } from '../relay/calls.ts';
+import type { Relay } from '../relay/relay.ts';
+import type { Now } from '../time/now.ts';
+import type { Sessions } from './sessions.ts';
+import type { SupervisorPort } from './supervisor-port.ts';
+import type { TaskReads } from './task-reads.ts';
+
+export interface Surroundings {
+  readonly limits: Limits;
+  readonly version: string;
+  readonly log: Logger;
+  /** Where it can be reached, and what its store is; shown, not used. */
+  readonly place: { readonly socket: string; readonly store: string };
+  readonly startedAtMs: number;
+  readonly sessions: Sessions;
+  readonly relay: Relay;
+  readonly calls: Calls;
+  readonly reads: TaskReads;
+  readonly supervisor: SupervisorPort | undefined;
+  readonly commits: { readonly count: number; readonly latestMs: number };
+  now(): Now;
+  /** Gives the core an input; it is stepped at the end of this loop pass. */
+  enqueue(input: Input): void;
+  askStop(type: 'graceful' | 'immediate'): void;
+  isRegistered(collectorId: string): boolean;
+}

@@ -1,0 +1,98 @@
+/**
+ * Reading tasks: from the store, and what waits from the core. Every answer goes through the turn, behind the replies
+ * that it could contradict, and through the session's read queue, so that large ones come one at a time.
+ */
+import type { Logger } from 'pino';
+import { whyWaiting } from '../core/explain.ts';
+import type { Input, Outcome, ReplyTo } from '../core/input.ts';
+import type { CoreState } from '../core/state.ts';
+import { fault } from '../protocol/fault.ts';
+import type { ParamsParsed } from '../protocol/message.ts';
+import { encodeMapWith } from '../protocol/msgpack.ts';
+import type { BodyName, TaskSummary } from '../protocol/schema.ts';
+import { statesOf } from '../protocol/state.ts';
+import type { Store, StoredDetail } from '../store/port.ts';
+import type { Sessions } from './sessions.ts';
+import { detailOf, summaryOf } from './task-view.ts';
+
+export interface TaskReadsOptions {
+  readonly sessions: Sessions;
+  readonly store: Store;
+  readonly log: Logger;
+  readonly enqueue: (input: Input) => void;
+}
+
+type CoreRead = Extract<Input, { kind: 'read' }>['read'];
+
+export class TaskReads {
+  readonly #options: TaskReadsOptions;
+  /** Reads of the store that failed. */
+  failures = 0;
+
+  constructor(options: TaskReadsOptions) {
+    this.#options = options;
+  }
+
+  /** Answers with what the core shows between two inputs. */
+  fromCore(to: ReplyTo, read: CoreRead): void {
+    this.#add(to, () => this.#answer(to, read));
+  }
+
+  /** Answers with one task, its bodies byte for byte as they came. */
+  detail(to: ReplyTo, id: string, include: readonly BodyName[]): void {
+    this.#add(to, async () => {
+      const stored = await this.#options.store.show(id);
+      this.#answer(to, (state) =>
+        stored === undefined
+          ? fault('not_found', `There is no task ${id}.`, { id })
+          : encodeDetail(state, stored, include),
+      );
+    });
+  }
+
+  list(to: ReplyTo, { operation, collector_id: collectorId, limit, cursor, state }: ParamsParsed<'task.list'>): void {
+    const beforeSeq = cursor === undefined ? undefined : Number(cursor);
+    const states = statesOf(state);
+    this.#add(to, async () => {
+      if (beforeSeq !== undefined && !Number.isSafeInteger(beforeSeq)) {
+        const message = `cursor ${JSON.stringify(cursor)} was not given by this broker.`;
+        return this.#answer(to, () => fault('invalid_params', message));
+      }
+      const stored = await this.#options.store.list({ states, operation, collectorId, beforeSeq, limit });
+      this.#answer(to, (core) => {
+        const tasks = stored.map((one): TaskSummary => ({ ...summaryOf(one), ...waitsFor(core, one.spec.id) }));
+        const last = stored.at(-1);
+        const next = stored.length === limit && last !== undefined ? { cursor: String(last.seq) } : {};
+        return { result: { tasks, ...next } };
+      });
+    });
+  }
+
+  #answer(to: ReplyTo, read: CoreRead): void {
+    this.#options.enqueue({ kind: 'read', to, read });
+  }
+
+  #add({ session, id }: ReplyTo, begin: () => void | Promise<void>): void {
+    const { sessions, log } = this.#options;
+    const failed = (error: Error): void => {
+      this.failures++;
+      log.error({ component: 'store', err: error }, 'tasks could not be read');
+      sessions.get(session)?.reply(id, fault('store_failed', `The store could not be read: ${error.message}`));
+    };
+    sessions.get(session)?.reads.add(id, () => void (async () => begin())().catch(failed));
+  }
+}
+
+function encodeDetail(state: CoreState, stored: StoredDetail, include: readonly BodyName[]): Outcome {
+  const bodies = {
+    payload: include.includes('payload') ? stored.spec.payload : undefined,
+    result: include.includes('result') ? stored.result : undefined,
+  };
+  return { encoded: encodeMapWith({ ...detailOf(stored), ...waitsFor(state, stored.spec.id) }, bodies) };
+}
+
+function waitsFor(state: CoreState, id: string): Pick<TaskSummary, 'waits_for'> {
+  const task = state.tasks.get(id);
+  const reason = task === undefined ? undefined : whyWaiting(state, task);
+  return reason === undefined ? {} : { waits_for: reason };
+}
