@@ -1,0 +1,10 @@
+/** Mutants that change nothing anybody could observe, each with the reason why. They are reported apart. */
+export interface Equivalent {
+  readonly file: string;
+  /** The code of the lines, without and with the mutant, as `npm run mutants` prints them. */
+  readonly before: string;
+  readonly after: string;
+  readonly reason: string;
+}
+
+export const equivalents: readonly Equivalent[] = [];
