@@ -41,18 +41,19 @@ export async function judge(mutants: readonly Mutant[], options: JudgeOptions): 
       judged(mutant, await verdictOf(worker, mutant, limitMs));
   }
 
-  /** Runs all the tests without a mutant: how long they may take with one. */
+  /** Runs all the tests without a mutant, cold and then warm: how long they may take with one. */
   async function limitOf(worker: Worker): Promise<number> {
     const everyTest = [...new Set(mutants.flatMap(({ file }) => tests.get(file) ?? []))];
     const [first] = mutants;
     if (first === undefined || everyTest.length === 0) return firstLimitMs;
     const source = sourceOf(first);
-    const startedMs = performance.now();
-    const verdict = await worker.run({ file: first.file, source, text: source, tests: everyTest }, firstLimitMs);
-    const tookMs = performance.now() - startedMs;
-    const refusal = await worker.refusal();
-    if (verdict.status !== 'survived') throw new Error(`without any mutant: ${JSON.stringify(verdict)}`);
-    if (refusal !== undefined) throw new Error(`without any mutant: ${refusal}`);
+    let tookMs = 0;
+    for (let run = 0; run < 2; run++) {
+      const startedMs = performance.now();
+      const verdict = await worker.run({ file: first.file, source, text: source, tests: everyTest }, firstLimitMs);
+      if (verdict.status !== 'survived') throw new Error(`without any mutant: ${JSON.stringify(verdict)}`);
+      tookMs = performance.now() - startedMs;
+    }
     return options.limitMs(tookMs);
   }
 
@@ -62,9 +63,7 @@ export async function judge(mutants: readonly Mutant[], options: JudgeOptions): 
     if (job.tests.length === 0) return { status: 'survived' };
     const verdict = await worker.run(job, limitMs);
     if (verdict.status === 'error') throw new Error(`${file}:${line} ${after}: ${verdict.why}`);
-    if (verdict.status !== 'survived') return verdict;
-    const refusal = await worker.refusal();
-    return refusal === undefined ? verdict : { status: 'invalid', why: `does not compile: ${refusal}` };
+    return verdict;
   }
 
   function sourceOf({ file }: Mutant): string {

@@ -4,7 +4,6 @@ import { cpSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { refusal } from './compile.ts';
 import { type Job, timedOut, type Verdict } from './job.ts';
 
 const program = fileURLToPath(new URL('worker.ts', import.meta.url));
@@ -35,11 +34,6 @@ export class Worker {
     const verdict = (await answer<Verdict>(this.#process, limitMs)) ?? timedOut;
     if (verdict === timedOut || verdict.status === 'error') this.#end();
     return verdict;
-  }
-
-  /** What the compiler says against the text of the last job. */
-  refusal(): Promise<string | undefined> {
-    return refusal(this.#copy);
   }
 
   /** Ends the process and takes the copy away. */

@@ -14,12 +14,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { changedLines } from './changed.ts';
+import { refusals } from './compile.ts';
 import { equivalents } from './equivalent.ts';
+import type { Verdict } from './job.ts';
 import { judge } from './judge.ts';
-import { plant } from './plant.ts';
+import { type Mutant, plant } from './plant.ts';
 import { relatedTests } from './related.ts';
 import { countBy, type Judged, print, roomOf, shareOf } from './report.ts';
-import { sample } from './sample.ts';
+import { shuffled } from './sample.ts';
 import { parse } from './syntax.ts';
 import { unionsOf } from './unions.ts';
 
@@ -43,6 +45,7 @@ const { values, positionals } = parseArgs({
 });
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+const modules = realpathSync(join(root, 'node_modules'));
 const filesOf = (patterns: readonly string[]): string[] =>
   patterns.flatMap((pattern) => globSync(pattern, { cwd: root }).sort());
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
@@ -55,15 +58,20 @@ const planted = files
   .filter((file) => positionals.length === 0 || positionals.some((part) => file.includes(part)))
   .flatMap((file) => plant(file, read(file), unions))
   .filter(({ file, line }) => inDiff(file, line));
-const mutants = values.limit === undefined ? planted : sample(planted, Number(values.limit), Number(values.seed));
-console.log(
-  `${mutants.length} of ${planted.length} mutants${values.limit === undefined ? '' : `, seed ${values.seed}`}.`,
-);
-
 const judged: Judged[] = [];
+const keep = (mutant: Mutant, verdict: Verdict): void => {
+  const equivalent = equivalents.find(
+    ({ file, before, after }) => file === mutant.file && before === mutant.before && after === mutant.after,
+  );
+  judged.push(equivalent === undefined ? { mutant, verdict } : { mutant, verdict, equivalent });
+};
+
+const limit = values.limit === undefined ? planted.length : Number(values.limit);
+const mutants = await compiling(values.limit === undefined ? planted : shuffled(planted, Number(values.seed)), limit);
+console.log(`${mutants.length} of ${planted.length}${values.limit === undefined ? '' : `, seed ${values.seed}`}.`);
 await judge(mutants, {
   root,
-  modules: realpathSync(join(root, 'node_modules')),
+  modules,
   workers,
   limitMs: (tookMs) => 3000 + 3 * tookMs,
   tests: relatedTests(
@@ -71,10 +79,7 @@ await judge(mutants, {
     filesOf(tests).filter((file) => /\.test\.tsx?$/.test(file)),
   ),
   judged: (mutant, verdict) => {
-    const equivalent = equivalents.find(
-      ({ file, before, after }) => file === mutant.file && before === mutant.before && after === mutant.after,
-    );
-    judged.push(equivalent === undefined ? { mutant, verdict } : { mutant, verdict, equivalent });
+    keep(mutant, verdict);
     process.stderr.write(verdict.status === 'survived' ? 's' : '.');
   },
 });
@@ -89,3 +94,19 @@ if (values.json !== undefined) {
 }
 const gated = countBy(judged, roomOf).get(survivingMax.room);
 process.exit(gated !== undefined && shareOf(gated) > survivingMax.share ? 1 : 0);
+
+/** The first `count` mutants that the compiler takes. */
+async function compiling(candidates: readonly Mutant[], count: number): Promise<Mutant[]> {
+  const taken: Mutant[] = [];
+  for (let at = 0; at < candidates.length && taken.length < count; ) {
+    const batch = candidates.slice(at, at + (count - taken.length));
+    const refused = await refusals(root, modules, batch);
+    for (const mutant of batch) {
+      const why = refused.get(mutant);
+      if (why === undefined) taken.push(mutant);
+      else keep(mutant, { status: 'invalid', why: `does not compile: ${why}` });
+    }
+    at += batch.length;
+  }
+  return taken;
+}

@@ -1,14 +1,12 @@
-/** A random sample that a seed repeats. */
-export function sample<T>(items: readonly T[], count: number, seed: number): T[] {
+/** Items in a random order that a seed repeats: any first part of them is a sample. */
+export function shuffled<T>(items: readonly T[], seed: number): T[] {
   const random = mulberry32(seed);
-  const drawn = new Set<number>();
-  const order = items.map((_, at) => at);
-  for (let at = 0; at < Math.min(count, items.length); at++) {
-    const other = at + Math.floor(random() * (order.length - at));
+  const order = [...items];
+  for (let at = order.length - 1; at > 0; at--) {
+    const other = Math.floor(random() * (at + 1));
     [order[at], order[other]] = [order[other]!, order[at]!];
-    drawn.add(order[at]!);
   }
-  return items.filter((_, at) => drawn.has(at));
+  return order;
 }
 
 function mulberry32(seed: number): () => number {
