@@ -2,13 +2,12 @@
 import { execFileSync } from 'node:child_process';
 
 export function changedLines(root: string, revision: string): (file: string, line: number) => boolean {
-  const text = execFileSync('git', ['diff', '--unified=0', '--no-color', '--no-prefix', '--relative', revision], {
-    cwd: root,
-    encoding: 'utf8',
-    maxBuffer: 2 ** 28,
-  });
-  const ranges = rangesOf(text);
-  return (file, line) => (ranges.get(file) ?? []).some(([first, last]) => first <= line && line <= last);
+  const git = (...words: string[]): string =>
+    execFileSync('git', words, { cwd: root, encoding: 'utf8', maxBuffer: 2 ** 28 });
+  const ranges = rangesOf(git('diff', '--unified=0', '--no-color', '--no-prefix', '--relative', revision));
+  const untracked = new Set(git('ls-files', '--others', '--exclude-standard').split('\n'));
+  return (file, line) =>
+    untracked.has(file) || (ranges.get(file) ?? []).some(([first, last]) => first <= line && line <= last);
 }
 
 /** Reads a diff without context: for each file, the first and last line of each part that is new. */

@@ -7,4 +7,7 @@ export interface Equivalent {
   readonly reason: string;
 }
 
+export const isEquivalent = (mutant: Omit<Equivalent, 'reason'>, { file, before, after }: Equivalent): boolean =>
+  file === mutant.file && before === mutant.before && after === mutant.after;
+
 export const equivalents: readonly Equivalent[] = [];

@@ -70,6 +70,7 @@ describe('what is planted', () => {
     "assert(a < 1, 'one');",
     'assert.equal(a + 1, b);',
     'log.info({ a: 1 });',
+    'const a = () => b.toSorted((c) => (c < d ? -1 : 1)).map(e);',
   ])('nothing in %s', (source) => {
     expect(after(source)).toEqual([]);
   });

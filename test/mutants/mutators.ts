@@ -100,6 +100,10 @@ function returnsValue(body: Node): boolean {
   );
 }
 
+/** Whether it is the comparison that a sort asks: of two things that differ, only the sign of its answer matters. */
+export const isComparison = (node: Node, parents: readonly Node[]): boolean =>
+  functions.has(node.type) && parents[0] !== undefined && sorting.has(methodOf(parents[0])?.name as string);
+
 export const mutators: Readonly<Record<string, Mutator>> = {
   operator: ({ node, source }) => {
     const left = at(node, 'left');

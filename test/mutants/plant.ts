@@ -1,5 +1,5 @@
 /** All mutants of a source: one edit each, that still is a module. */
-import { type Edit, mutators } from './mutators.ts';
+import { type Edit, isComparison, mutators } from './mutators.ts';
 import { parse, parses, walk } from './syntax.ts';
 import { type Unions, unionsOf } from './unions.ts';
 
@@ -20,6 +20,7 @@ export function plant(file: string, source: string, elsewhere: Unions = []): Mut
   const unions = [...unionsOf(tree), ...elsewhere];
   const mutants = new Map<string, Mutant>();
   walk(tree, (node, parents) => {
+    if (parents.some((parent, at) => isComparison(parent, parents.slice(at + 1)))) return;
     for (const [mutator, editsOf] of Object.entries(mutators))
       for (const edit of editsOf({ node, parents, source, unions })) {
         const text = source.slice(0, edit.start) + edit.text + source.slice(edit.end);

@@ -15,7 +15,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { changedLines } from './changed.ts';
 import { refusals } from './compile.ts';
-import { equivalents } from './equivalent.ts';
+import { equivalents, isEquivalent } from './equivalent.ts';
 import type { Verdict } from './job.ts';
 import { judge } from './judge.ts';
 import { type Mutant, plant } from './plant.ts';
@@ -58,17 +58,19 @@ const planted = files
   .filter((file) => positionals.length === 0 || positionals.some((part) => file.includes(part)))
   .flatMap((file) => plant(file, read(file), unions))
   .filter(({ file, line }) => inDiff(file, line));
+if (planted.length === 0) fail('There is nothing to plant there.');
+const limit = values.limit === undefined ? planted.length : Number(values.limit);
+if (!Number.isInteger(limit) || limit < 1) fail('--limit takes a number of mutants.');
+
 const judged: Judged[] = [];
 const keep = (mutant: Mutant, verdict: Verdict): void => {
-  const equivalent = equivalents.find(
-    ({ file, before, after }) => file === mutant.file && before === mutant.before && after === mutant.after,
-  );
+  const equivalent = equivalents.find((one) => isEquivalent(mutant, one));
   judged.push(equivalent === undefined ? { mutant, verdict } : { mutant, verdict, equivalent });
 };
 
-const limit = values.limit === undefined ? planted.length : Number(values.limit);
 const mutants = await compiling(values.limit === undefined ? planted : shuffled(planted, Number(values.seed)), limit);
-console.log(`${mutants.length} of ${planted.length}${values.limit === undefined ? '' : `, seed ${values.seed}`}.`);
+const seed = values.limit === undefined ? '' : `, drawn with seed ${values.seed}`;
+console.log(`${mutants.length} mutants of ${planted.length} candidates${seed}.`);
 await judge(mutants, {
   root,
   modules,
@@ -86,6 +88,10 @@ await judge(mutants, {
 process.stderr.write('\n');
 judged.sort((a, b) => a.mutant.file.localeCompare(b.mutant.file) || a.mutant.line - b.mutant.line);
 print(judged);
+if (positionals.length === 0 && values.since === undefined)
+  for (const one of equivalents)
+    if (!planted.some((mutant) => isEquivalent(mutant, one)))
+      console.log(`The table of equivalents names none of today's mutants: ${one.file}: ${one.after}`);
 console.log(`${((performance.now() - startedMs) / 60_000).toFixed(1)} minutes.`);
 
 if (values.json !== undefined) {
@@ -94,6 +100,11 @@ if (values.json !== undefined) {
 }
 const gated = countBy(judged, roomOf).get(survivingMax.room);
 process.exit(gated !== undefined && shareOf(gated) > survivingMax.share ? 1 : 0);
+
+function fail(why: string): never {
+  console.error(why);
+  process.exit(2);
+}
 
 /** The first `count` mutants that the compiler takes. */
 async function compiling(candidates: readonly Mutant[], count: number): Promise<Mutant[]> {
