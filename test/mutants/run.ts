@@ -58,8 +58,8 @@ const planted = files
   .filter((file) => positionals.length === 0 || positionals.some((part) => file.includes(part)))
   .flatMap((file) => plant(file, read(file), unions))
   .filter(({ file, line }) => inDiff(file, line));
-if (planted.length === 0) fail('There is nothing to plant there.');
-const limit = values.limit === undefined ? planted.length : Number(values.limit);
+if (planted.length === 0 && values.since === undefined) fail('There is nothing to plant there.');
+const limit = values.limit === undefined ? Math.max(1, planted.length) : Number(values.limit);
 if (!Number.isInteger(limit) || limit < 1) fail('--limit takes a number of mutants.');
 
 const judged: Judged[] = [];
