@@ -4,22 +4,21 @@
  */
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
+import { carryOver } from '../core/carry-over.ts';
 import type { Input } from '../core/input.ts';
 import { recover } from '../core/recover.ts';
 import { type CoreState, newState } from '../core/state.ts';
 import type { step } from '../core/step.ts';
-import { type Fault, fault } from '../protocol/fault.ts';
-import { encodePublish } from '../protocol/frame.ts';
+import { fault } from '../protocol/fault.ts';
 import type { Limits } from '../protocol/limits.ts';
 import type { RequestHead } from '../protocol/request.ts';
-import { statusTopic } from '../protocol/schema.ts';
 import { Calls } from '../relay/calls.ts';
 import { Relay } from '../relay/relay.ts';
 import { type Loaded, type Store, StoreError } from '../store/port.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Now } from '../time/now.ts';
+import { Announcements } from './announcements.ts';
 import { CallTargets } from './call-targets.ts';
-import { type ClockJump, ClockWatch } from './clock-watch.ts';
 import { Deliver } from './deliver.ts';
 import { InternalCalls } from './internal-calls.ts';
 import { Loop } from './loop.ts';
@@ -27,11 +26,10 @@ import { handleRequest } from './requests.ts';
 import { startRetention } from './retention.ts';
 import type { Session, SessionHost } from './session.ts';
 import { Sessions } from './sessions.ts';
-import { snapshot } from './snapshot.ts';
 import type { SupervisorPort } from './supervisor-port.ts';
 import type { Surroundings } from './surroundings.ts';
 import { TaskReads } from './task-reads.ts';
-import { Turn } from './turn.ts';
+import { type Core, Turn } from './turn.ts';
 
 export interface BrokerOptions {
   readonly limits: Limits;
@@ -67,14 +65,15 @@ export class Broker implements SessionHost, Surroundings {
   /** Resolves when the broker was asked to stop by a request. */
   readonly stopAsked: Promise<'graceful' | 'immediate'>;
   readonly askStop: (type: 'graceful' | 'immediate') => void;
-  readonly #state: CoreState;
+  readonly #core: Core;
+  readonly #options: BrokerOptions;
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #turn: Turn;
   readonly #targets: CallTargets;
   readonly #internalCalls = new InternalCalls();
   readonly #loop: Loop;
-  readonly #clockWatch: ClockWatch;
+  readonly #announcements: Announcements;
   readonly #fatal: (error: Error) => void;
   #stopping = false;
 
@@ -95,8 +94,8 @@ export class Broker implements SessionHost, Surroundings {
     this.#fatal = options.fatal;
     const start = clock.now();
     this.startedAtMs = start.wallMs;
-    this.#state = this.#recover(options, loaded, start);
-    this.#clockWatch = new ClockWatch(start, (jump) => this.#clockJumped(jump));
+    this.#options = options;
+    this.#core = { state: this.#recover(loaded, start) };
     this.calls = new Calls(limits);
     this.#loop = new Loop(clock, {
       pass: () => {
@@ -105,9 +104,9 @@ export class Broker implements SessionHost, Surroundings {
       },
       due: (nowMs) => {
         this.calls.expire(nowMs);
-        if (this.#state.deadlines.nextMs <= nowMs) this.#turn.enqueue({ kind: 'tick' });
+        if (this.#core.state.deadlines.nextMs <= nowMs) this.#turn.enqueue({ kind: 'tick' });
       },
-      nextMs: () => Math.min(this.#state.deadlines.nextMs, this.calls.nextMs),
+      nextMs: () => Math.min(this.#core.state.deadlines.nextMs, this.calls.nextMs),
     });
     this.relay = new Relay(limits, {
       nowMs: () => clock.now().monotonicMs,
@@ -118,7 +117,7 @@ export class Broker implements SessionHost, Surroundings {
     });
     this.sessions = new Sessions(this, this.#loop, log);
     this.#targets = new CallTargets({
-      state: this.#state,
+      core: this.#core,
       sessions: this.sessions,
       calls: this.calls,
       now: () => this.now(),
@@ -128,7 +127,8 @@ export class Broker implements SessionHost, Surroundings {
     const { promise, resolve } = Promise.withResolvers<'graceful' | 'immediate'>();
     this.stopAsked = promise;
     this.askStop = resolve;
-    this.#loop.every(statusEveryMs, () => this.#everySecond());
+    this.#announcements = new Announcements(this);
+    this.#loop.every(statusEveryMs, () => this.#announcements.everySecond());
     startRetention({
       store,
       limits,
@@ -156,30 +156,18 @@ export class Broker implements SessionHost, Surroundings {
   }
 
   isRegistered(collectorId: string): boolean {
-    return this.#state.collectors.has(collectorId);
+    return this.#core.state.collectors.has(collectorId);
   }
 
   /** The process of a registered collector. */
   collectorPid(id: string): number | undefined {
-    return this.#state.collectors.get(id)?.registration.pid;
-  }
-
-  broken(session: Session, reason: Fault): void {
-    this.sessions.protocolBroken(session, reason);
-  }
-
-  opened(session: Session): void {
-    this.sessions.opened(session);
+    return this.#core.state.collectors.get(id)?.registration.pid;
   }
 
   closed(session: Session, why: string): void {
     if (!this.sessions.closed(session, why)) return;
     this.calls.disconnect(session.id);
     this.enqueue({ kind: 'session_closed', session: session.id });
-  }
-
-  unread(session: Session): void {
-    this.sessions.watchUnread(session);
   }
 
   request(session: Session, head: RequestHead, bytes: Buffer, start: number, end: number): void {
@@ -218,16 +206,16 @@ export class Broker implements SessionHost, Surroundings {
     this.#stopping = true;
     this.sessions.close(fault('shutting_down', 'The broker is stopping.', { retry_after_ms: 1000 }));
     this.enqueue({ kind: 'stop' });
-    const topic = 'control.broker.shutdown';
-    this.relay.publish(topic, encodePublish(topic, { grace_ms: this.limits.stopGraceMs }));
+    this.#announcements.stopping();
   }
 
   /** Stops: attempts in progress may finish (graceful, up to `stopGraceMs`), everything is committed, everybody is told. */
   async stop(type: 'graceful' | 'immediate'): Promise<void> {
     this.stopAccepting();
     const untilMs = this.now().monotonicMs + (type === 'graceful' ? this.limits.stopGraceMs : 0);
-    const { operations } = this.#state;
-    await this.#until(() => operations.inProgress === 0 || this.now().monotonicMs >= untilMs || this.#turn.broken);
+    await this.#until(
+      () => this.#core.state.operations.inProgress === 0 || this.now().monotonicMs >= untilMs || this.#turn.broken,
+    );
     await this.#until(() => this.#turn.idle);
     this.sessions.endAll(fault('shutting_down', 'The broker stopped.', { retry_after_ms: 1000 }));
     this.#loop.pass();
@@ -236,12 +224,27 @@ export class Broker implements SessionHost, Surroundings {
     await this.#store.close();
   }
 
-  #recover(options: BrokerOptions, loaded: Loaded, start: Now): CoreState {
-    const { limits, seed = Math.floor(Math.random() * 2 ** 31), strategy } = options;
+  /**
+   * Throws the core's state away and folds it again from what the store kept, in a new epoch. Sessions, subscriptions
+   * and calls live on; collectors keep the attempts that they hold.
+   */
+  async refold(): Promise<void> {
+    do await this.#until(() => this.#turn.idle);
+    while (!this.#turn.idle);
+    await this.#turn.refold(async () => {
+      const old = this.#core.state;
+      const loaded = await this.#store.load(this.now().wallMs);
+      const now = this.now();
+      return { state: this.#recover(loaded, now), first: carryOver(old, now) };
+    });
+  }
+
+  #recover(loaded: Loaded, start: Now): CoreState {
+    const { limits, log, seed = Math.floor(Math.random() * 2 ** 31), strategy } = this.#options;
     const state = newState({ seed, limits, epoch: loaded.epoch });
     if (strategy !== undefined) state.strategy = strategy;
     recover(state, loaded, start);
-    options.log.info({ component: 'store', tasks: state.tasks.size, epoch: loaded.epoch }, 'store recovered');
+    log.info({ component: 'store', tasks: state.tasks.size, epoch: loaded.epoch }, 'store recovered');
     return state;
   }
 
@@ -249,7 +252,7 @@ export class Broker implements SessionHost, Surroundings {
     const { sessions, relay, reads, log } = this;
     const deliver = new Deliver({ sessions, relay, reads, log, collectorGone: (id) => this.supervisor?.gone(id) });
     return new Turn({
-      state: this.#state,
+      core: this.#core,
       store: this.#store,
       now: () => this.now(),
       wake: () => this.#loop.schedule(),
@@ -272,18 +275,6 @@ export class Broker implements SessionHost, Surroundings {
     if (session.assignedBytes <= outboundBytesMax / 4 || session.peer.link.queuedBytes > outboundBytesMax / 2) return;
     this.enqueue({ kind: 'drained', session: id, bytes: session.assignedBytes });
     session.assignedBytes = 0;
-  }
-
-  #everySecond(): void {
-    this.#clockWatch.look(this.now());
-    if (this.relay.hasSubscribers(statusTopic))
-      this.enqueue({ kind: 'publish', topic: statusTopic, read: (state, now) => snapshot(this, state, now) });
-  }
-
-  #clockJumped({ byMs, wallMs }: ClockJump): void {
-    const topic = 'control.broker.clock';
-    this.log.warn({ component: 'clock', by_ms: byMs }, 'the wall clock jumped');
-    this.relay.publish(topic, encodePublish(topic, { by_ms: byMs, at_ms: wallMs }));
   }
 
   /** One look every 10 ms: used on the way down only, where nothing is hot. */

@@ -1,7 +1,6 @@
 /** Calls from session to session: whom a target means, and what is answered when there is nobody. */
 import type { Collector } from '../core/collector.ts';
 import { mismatch } from '../core/match.ts';
-import type { CoreState } from '../core/state.ts';
 import { authorise } from '../protocol/access.ts';
 import { type Fault, fault } from '../protocol/fault.ts';
 import type { RequestHead } from '../protocol/request.ts';
@@ -10,9 +9,10 @@ import type { Calls } from '../relay/calls.ts';
 import type { Now } from '../time/now.ts';
 import type { Session } from './session.ts';
 import type { Sessions } from './sessions.ts';
+import type { Core } from './turn.ts';
 
 export interface CallTargetsOptions {
-  readonly state: CoreState;
+  readonly core: Core;
   readonly sessions: Sessions;
   readonly calls: Calls;
   readonly now: () => Now;
@@ -29,8 +29,8 @@ export class CallTargets {
 
   /** The session of a registered collector. */
   session(collectorId: string): Session | undefined {
-    const { state, sessions } = this.#options;
-    const collector = state.collectors.get(collectorId);
+    const { core, sessions } = this.#options;
+    const collector = core.state.collectors.get(collectorId);
     return collector === undefined ? undefined : sessions.get(collector.session);
   }
 
@@ -58,7 +58,7 @@ export class CallTargets {
 
   /** The least loaded healthy collector that offers the operation. A call takes no credit. */
   #anyFor(operation: string): Session | undefined {
-    const { state, sessions } = this.#options;
+    const { core, sessions } = this.#options;
     const demand = {
       operation: { name: operation },
       requires: [],
@@ -68,7 +68,7 @@ export class CallTargets {
       excluded: [],
     };
     let best: Collector | undefined;
-    for (const collector of state.collectors.values()) {
+    for (const collector of core.state.collectors.values()) {
       if (collector.status !== 'healthy' || mismatch(collector, demand) !== undefined) continue;
       const lessLoaded = best === undefined || collector.tasks.size < best.tasks.size;
       if (lessLoaded || (collector.tasks.size === best?.tasks.size && collector.id < best.id)) best = collector;

@@ -1,5 +1,6 @@
 /** From the core's outputs to frames: what leaves once its commit is durable. */
 import type { Logger } from 'pino';
+import { noRequest } from '../core/carry-over.ts';
 import type { Output } from '../core/input.ts';
 import { encodeFrameWith, encodePublish, Kind } from '../protocol/frame.ts';
 import { encodeMapWith } from '../protocol/msgpack.ts';
@@ -35,7 +36,8 @@ export class Deliver {
       case 'record':
         return; // the turn has committed it
       case 'reply':
-        return sessions.get(output.to.session)?.reply(output.to.id, output.outcome);
+        if (output.to.id !== noRequest) sessions.get(output.to.session)?.reply(output.to.id, output.outcome);
+        return;
       case 'publish':
         return relay.publish(output.topic, encodePublish(output.topic, output.body));
       case 'ended':

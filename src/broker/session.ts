@@ -31,22 +31,18 @@ import type { Peer, Publisher } from '../relay/peer.ts';
 import type { Relay } from '../relay/relay.ts';
 import { greet, welcomeOf } from './greeting.ts';
 import { ReadQueue } from './read-queue.ts';
+import type { Sessions } from './sessions.ts';
 
 /** What a session needs of the broker it belongs to. */
 export interface SessionHost {
   readonly limits: Limits;
   readonly relay: Relay;
   readonly version: string;
-  /** The session broke the protocol and ends. */
-  broken(session: Session, reason: Fault): void;
-  /** A hello was accepted. */
-  opened(session: Session): void;
+  readonly sessions: Pick<Sessions, 'protocolBroken' | 'opened' | 'watchUnread'>;
   request(session: Session, head: RequestHead, bytes: Buffer, start: number, end: number): void;
   answer(session: Session, bytes: Buffer, start: number, end: number, last: boolean): void;
   cancel(session: Session, id: number): void;
   closed(session: Session, why: string): void;
-  /** Answers wait for the session to take what it has. */
-  unread(session: Session): void;
   /** Runs `run` after `ms`, also while the broker stops. */
   later(ms: number, run: () => void): void;
 }
@@ -87,7 +83,7 @@ export class Session implements FrameSink, Publisher {
     this.#inlet = new Inlet(host.relay, this, () => this.#resume());
     this.reads = new ReadQueue(this.peer.link, host.limits, {
       resume: () => this.#resume(),
-      blocked: () => host.unread(this),
+      blocked: () => host.sessions.watchUnread(this),
     });
     stream.on('data', (chunk: Buffer) => this.#read(chunk));
     stream.on('error', () => this.#gone('connection lost')); // ECONNRESET and EPIPE: the peer died
@@ -162,7 +158,7 @@ export class Session implements FrameSink, Publisher {
     } catch (error) {
       if (!(error instanceof MalformedError || error instanceof FrameTooLargeError)) throw error;
       const reason = fault(error.code, error.message);
-      this.#host.broken(this, reason);
+      this.#host.sessions.protocolBroken(this, reason);
       this.end(reason);
     }
   }
@@ -175,7 +171,7 @@ export class Session implements FrameSink, Publisher {
     this.principal = greeting;
     this.#reader.frameBytesMax = limits.frameBytesMax;
     this.send(encodeFrame([Kind.welcome, welcomeOf(version, this.publicId, limits)]));
-    this.#host.opened(this);
+    this.#host.sessions.opened(this);
   }
 
   #other(kind: number, bytes: Buffer, start: number, end: number): void {

@@ -14,7 +14,8 @@ import type { Store } from '../store/port.ts';
 import type { Now } from '../time/now.ts';
 
 export interface TurnOptions {
-  readonly state: CoreState;
+  /** Where the core's state is; nobody keeps the state itself. */
+  readonly core: Core;
   readonly store: Pick<Store, 'commit' | 'states'>;
   readonly now: () => Now;
   /** Asks for `run` at the end of this loop pass. */
@@ -30,6 +31,11 @@ export interface TurnOptions {
   readonly step?: typeof step;
 }
 
+/** The one place that refers to the core's state, so that it can be replaced. */
+export interface Core {
+  state: CoreState;
+}
+
 interface Waiting {
   readonly inputs: Input[];
 }
@@ -39,7 +45,7 @@ export class Turn {
   #inbox: { readonly input: Input; readonly facts?: Facts; readonly needs?: Prefetch }[] = [];
   #records: StoreRecord[] = [];
   #outputs: Output[] = [];
-  #state: 'ready' | 'committing' | 'broken' = 'ready';
+  #state: 'ready' | 'committing' | 'folding' | 'broken' = 'ready';
   /** Sessions whose latest input waits for facts, with what they sent since. */
   readonly #waiting = new Map<number, Waiting>();
 
@@ -68,7 +74,7 @@ export class Turn {
       waiting.inputs.push(input);
       return;
     }
-    const needs = prefetch(this.#options.state, input);
+    const needs = prefetch(this.#options.core.state, input);
     if (needs === undefined) this.#inbox.push({ input });
     else void this.#lookUp(session!, input, needs);
     this.#options.wake();
@@ -76,14 +82,14 @@ export class Turn {
 
   /** Steps what was accepted. Call once per loop pass, and when a deadline of the core is due (enqueue a `tick` first). */
   run(): void {
-    const { state, now, step: apply = step } = this.#options;
+    const { core, now, step: apply = step } = this.#options;
     const inbox = this.#inbox;
-    if (inbox.length === 0 || this.#state === 'broken') return;
+    if (inbox.length === 0 || this.#state === 'broken' || this.#state === 'folding') return;
     this.#inbox = [];
     const out: Output[] = [];
     const moment = now();
     for (const { input, facts, needs } of inbox) {
-      apply(state, input, moment, out, facts);
+      apply(core.state, input, moment, out, facts);
       needs?.[Symbol.dispose]();
     }
     for (const output of out) {
@@ -91,6 +97,26 @@ export class Turn {
       else this.#outputs.push(output);
     }
     this.#proceed();
+  }
+
+  /**
+   * Replaces the core's state by another that `fold` makes of what the store kept. Call while the turn is idle; inputs
+   * that come meanwhile wait, and `first` are stepped before them.
+   */
+  async refold(fold: () => Promise<{ state: CoreState; first: readonly Input[] }>): Promise<void> {
+    this.#state = 'folding';
+    try {
+      const { state, first } = await fold();
+      this.#options.core.state = state;
+      this.#state = 'ready';
+      // What was found out for the old state is found out again for the new one.
+      const later = this.#inbox.splice(0);
+      for (const { needs } of later) needs?.[Symbol.dispose]();
+      for (const input of [...first, ...later.map((one) => one.input)]) this.enqueue(input);
+      this.#options.wake();
+    } catch (error) {
+      this.#break(error as Error);
+    }
   }
 
   /** The barrier. */
