@@ -9,10 +9,11 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
 import type { AttemptRecord, StoredTask, StoreRecord } from '../core/record.ts';
 import { encodeValue } from '../protocol/msgpack.ts';
-import { endedStates, liveStates, type TaskState } from '../protocol/state.ts';
+import { liveStates, type TaskState } from '../protocol/state.ts';
 import { uuidFirst } from '../protocol/uuid.ts';
 import { type Loaded, type PurgeOptions, type StoredDetail, StoreError, type TaskFilter } from './port.ts';
 import { damaged, explainSqlite } from './sqlite-error.ts';
+import { purgeRows } from './sqlite-purge.ts';
 import { checksum, readError, type TaskRow, taskOf } from './sqlite-row.ts';
 import { applicationId, migrations } from './sqlite-schema.ts';
 
@@ -85,14 +86,9 @@ export class SqliteEngine {
   }
 
   commit(records: readonly StoreRecord[]): void {
-    this.#statements.begin.run();
-    try {
+    this.#transaction(() => {
       for (const record of records) this.#apply(record);
-      this.#statements.commit.run();
-    } catch (error) {
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
-      throw error;
-    }
+    });
   }
 
   show(id: string): StoredDetail | undefined {
@@ -154,29 +150,8 @@ export class SqliteEngine {
     return rows.map((row) => this.#task(row as unknown as TaskRow, false));
   }
 
-  /** Keeps the highest seq, so that none is ever used twice. */
-  purge({ beforeMs, deadLettersBeforeMs, limit }: PurgeOptions): number {
-    const db = this.#db;
-    const kinds = endedStates.map((state) => ({ state, ms: state === 'dead_letter' ? deadLettersBeforeMs : beforeMs }));
-    const where = kinds.map(() => '(state = ? AND at_ms < ?)').join(' OR ');
-    const old = db.prepare(`SELECT seq FROM task WHERE ${where} LIMIT ?`);
-    this.#statements.begin.run();
-    try {
-      const rows = old.all(...kinds.flatMap(({ state, ms }) => [state, ms]), limit);
-      if (rows.length > 0)
-        db.exec(
-          `INSERT INTO counter (name, value) SELECT 'seq', coalesce(max(seq), 0) FROM task WHERE true ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)`,
-        );
-      for (const table of ['payload', 'result', 'attempt', 'task']) {
-        const gone = db.prepare(`DELETE FROM ${table} WHERE seq = ?`);
-        for (const { seq } of rows) gone.run(seq as number);
-      }
-      this.#statements.commit.run();
-      return rows.length;
-    } catch (error) {
-      if (db.isTransaction) db.exec('ROLLBACK');
-      throw error;
-    }
+  purge(options: PurgeOptions): number {
+    return this.#transaction(() => purgeRows(this.#db, options));
   }
 
   close(): void {
@@ -238,6 +213,19 @@ export class SqliteEngine {
         'INSERT INTO setting (namespace, key, value) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
       ),
     };
+  }
+
+  /** Whole or not at all. */
+  #transaction<T>(work: () => T): T {
+    this.#statements.begin.run();
+    try {
+      const result = work();
+      this.#statements.commit.run();
+      return result;
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      throw error;
+    }
   }
 
   #apply(record: StoreRecord): void {
