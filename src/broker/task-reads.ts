@@ -12,6 +12,7 @@ import { encodeMapWith } from '../protocol/msgpack.ts';
 import type { BodyName, TaskSummary } from '../protocol/schema.ts';
 import { statesOf } from '../protocol/state.ts';
 import type { Store, StoredDetail } from '../store/port.ts';
+import type { Now } from '../time/now.ts';
 import type { Sessions } from './sessions.ts';
 import { detailOf, summaryOf } from './task-view.ts';
 
@@ -42,10 +43,10 @@ export class TaskReads {
   detail(to: ReplyTo, id: string, include: readonly BodyName[]): void {
     this.#add(to, async () => {
       const stored = await this.#options.store.show(id);
-      this.#answer(to, (state) =>
+      this.#answer(to, (state, now) =>
         stored === undefined
           ? fault('not_found', `There is no task ${id}.`, { id })
-          : encodeDetail(state, stored, include),
+          : encodeDetail(state, now, stored, include),
       );
     });
   }
@@ -59,8 +60,8 @@ export class TaskReads {
         return this.#answer(to, () => fault('invalid_params', message));
       }
       const stored = await this.#options.store.list({ states, operation, collectorId, beforeSeq, limit });
-      this.#answer(to, (core) => {
-        const tasks = stored.map((one): TaskSummary => ({ ...summaryOf(one), ...waitsFor(core, one.spec.id) }));
+      this.#answer(to, (core, now) => {
+        const tasks = stored.map((one): TaskSummary => ({ ...summaryOf(one), ...waitOf(core, now, one.spec.id) }));
         const last = stored.at(-1);
         const next = stored.length === limit && last !== undefined ? { cursor: String(last.seq) } : {};
         return { result: { tasks, ...next } };
@@ -83,16 +84,20 @@ export class TaskReads {
   }
 }
 
-function encodeDetail(state: CoreState, stored: StoredDetail, include: readonly BodyName[]): Outcome {
+function encodeDetail(state: CoreState, now: Now, stored: StoredDetail, include: readonly BodyName[]): Outcome {
   const bodies = {
     payload: include.includes('payload') ? stored.spec.payload : undefined,
     result: include.includes('result') ? stored.result : undefined,
   };
-  return { encoded: encodeMapWith({ ...detailOf(stored), ...waitsFor(state, stored.spec.id) }, bodies) };
+  return { encoded: encodeMapWith({ ...detailOf(stored), ...waitOf(state, now, stored.spec.id) }, bodies) };
 }
 
-function waitsFor(state: CoreState, id: string): Pick<TaskSummary, 'waits_for'> {
+/** What only the core knows of a waiting task: what it waits for, and until when on the wall clock as it is now. */
+function waitOf(state: CoreState, now: Now, id: string): Pick<TaskSummary, 'waits_for' | 'ready_at_ms'> {
   const task = state.tasks.get(id);
-  const reason = task === undefined ? undefined : whyWaiting(state, task);
+  if (task === undefined) return {};
+  if (task.life.state === 'retrying')
+    return { ready_at_ms: Math.round(now.wallMs + Math.max(0, task.dueMs - now.monotonicMs)) };
+  const reason = whyWaiting(state, task);
   return reason === undefined ? {} : { waits_for: reason };
 }
