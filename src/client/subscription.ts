@@ -1,6 +1,6 @@
 /** A subscription as an async iterable: what came and was not taken yet waits here, in bounded number. */
 import { topicMatches } from '../protocol/topic.ts';
-import type { Message } from './connection.ts';
+import type { Message } from './incoming-frame.ts';
 
 export interface SubscribeOptions {
   /** Messages that match one of these are left out. */
@@ -9,53 +9,51 @@ export interface SubscribeOptions {
   readonly bufferMax?: number;
 }
 
+type Taker = (result: IteratorResult<Message>) => void;
+
 export class Subscription implements AsyncIterableIterator<Message>, AsyncDisposable {
   readonly patterns: readonly string[];
   /** Messages lost because they were not taken in time. */
   dropped = 0;
   readonly #exclude: readonly string[];
   readonly #bufferMax: number;
-  readonly #closed: (subscription: Subscription) => Promise<void>;
-  #buffer: Message[] = [];
-  #taker: ((result: IteratorResult<Message>) => void) | undefined;
+  readonly #unsubscribe: (subscription: Subscription) => Promise<void>;
+  /** Never both hold something: a message goes to the taker that has waited longest. */
+  readonly #buffer: Message[] = [];
+  readonly #takers: Taker[] = [];
   #done = false;
 
   constructor(
     patterns: readonly string[],
     options: SubscribeOptions,
-    closed: (subscription: Subscription) => Promise<void>,
+    unsubscribe: (subscription: Subscription) => Promise<void>,
   ) {
     this.patterns = patterns;
     this.#exclude = options.exclude ?? [];
     this.#bufferMax = options.bufferMax ?? 10_000;
-    this.#closed = closed;
+    this.#unsubscribe = unsubscribe;
   }
 
   /** Called by the client for every message of the session. */
-  offer(message: Message): void {
-    if (
-      !this.patterns.some((pattern) => topicMatches(pattern, message.topic)) ||
-      this.#exclude.some((pattern) => topicMatches(pattern, message.topic))
-    )
-      return;
-    if (this.#taker !== undefined) {
-      this.#taker({ value: message, done: false });
-      this.#taker = undefined;
-      return;
-    }
-    if (this.#buffer.length >= this.#bufferMax) {
+  deliver(message: Message): void {
+    const matches = (pattern: string) => topicMatches(pattern, message.topic);
+    if (this.#done || !this.patterns.some(matches) || this.#exclude.some(matches)) return;
+    const taker = this.#takers.shift();
+    if (taker !== undefined) return taker({ value: message, done: false });
+    this.#buffer.push(message);
+    if (this.#buffer.length > this.#bufferMax) {
       this.#buffer.shift();
       this.dropped++;
     }
-    this.#buffer.push(message);
   }
 
+  /** May be called again before the last one resolved: messages go out in the order of the calls. */
   next(): Promise<IteratorResult<Message>> {
-    const first = this.#buffer.shift();
-    if (first !== undefined) return Promise.resolve({ value: first, done: false });
+    const message = this.#buffer.shift();
+    if (message !== undefined) return Promise.resolve({ value: message, done: false });
     if (this.#done) return Promise.resolve({ value: undefined, done: true });
     return new Promise((resolve) => {
-      this.#taker = resolve;
+      this.#takers.push(resolve);
     });
   }
 
@@ -63,7 +61,7 @@ export class Subscription implements AsyncIterableIterator<Message>, AsyncDispos
   async return(): Promise<IteratorResult<Message>> {
     if (!this.#done) {
       this.finish();
-      await this.#closed(this);
+      await this.#unsubscribe(this);
     }
     return { value: undefined, done: true };
   }
@@ -72,12 +70,11 @@ export class Subscription implements AsyncIterableIterator<Message>, AsyncDispos
     await this.return();
   }
 
-  /** Ends the iteration without a word to the broker. */
+  /** Ends the iteration without a request to the broker. Every pending `next` resolves as done. */
   finish(): void {
     this.#done = true;
-    this.#buffer = [];
-    this.#taker?.({ value: undefined, done: true });
-    this.#taker = undefined;
+    this.#buffer.length = 0;
+    for (const taker of this.#takers.splice(0)) taker({ value: undefined, done: true });
   }
 
   [Symbol.asyncIterator](): this {
