@@ -1,21 +1,26 @@
 /** The public API of deye. */
 
 export type { RunningBroker } from './broker/start.ts';
-export { type CallHandler, type CallOptions, Client, type ClientState, connect } from './client/client.ts';
-export { ConnectionLostError, type Message } from './client/connection.ts';
+export { Client, connect, type RequestNow } from './client/client.ts';
 export type { ConnectOptions } from './client/dial.ts';
+export { ConnectionLostError } from './client/error.ts';
+export type { CallHandler } from './client/incoming-calls.ts';
+export type { Message } from './client/incoming-frame.ts';
+export type { CallOptions, ClientOptions, PublishOptions, TaskReadOptions } from './client/options.ts';
+export type { Ack } from './client/pending-acks.ts';
+export type { ClientState } from './client/reconnect.ts';
 export type { SubscribeOptions, Subscription } from './client/subscription.ts';
 export {
-  type Collector,
+  type AssignedTask,
   type CollectorDefinition,
+  type CollectorProgram,
+  type ConfigurationValues,
   defineCollector,
-  NonRetryableError,
-  RetryAfterError,
-  type Task,
+  type StartContext,
   type TaskContext,
   type TaskHandler,
-  ExcludeMeError,
 } from './collector/define.ts';
+export { ExcludeMeError, NonRetryableError, RetryAfterError } from './collector/error.ts';
 export type { RunOptions } from './collector/run.ts';
 export { type EmbeddedOptions, startBroker } from './embedded.ts';
 export { FaultError } from './protocol/fault.ts';

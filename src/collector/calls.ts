@@ -1,30 +1,35 @@
 /** The calls that every collector answers, whatever it collects. */
-import { FaultError } from '../protocol/fault.ts';
-import type { CollectorMethod } from '../protocol/message.ts';
-import type { Health } from '../protocol/schema.ts';
-import type { Worker } from './run.ts';
+import { FaultError, fault } from '../protocol/fault.ts';
+import { type CollectorMethod, collectorMethods } from '../protocol/message.ts';
+import { type CollectorParams, type CollectorReply, parseParams } from './params.ts';
+import type { CollectorRuntime } from './run.ts';
 
-type Params = Readonly<Record<string, unknown>>;
+type Answers = {
+  readonly [M in CollectorMethod]: (
+    runtime: CollectorRuntime,
+    params: CollectorParams<M>,
+  ) => CollectorReply<M> | Promise<CollectorReply<M>>;
+};
 
-const answers: Record<CollectorMethod, (worker: Worker, params: Params) => unknown> = {
-  health_check: (worker): Health => {
-    const { definition } = worker;
+const answers: Answers = {
+  health_check: (runtime) => {
+    const { definition, attempts } = runtime;
     const own = definition.health?.() ?? {};
     const limitation = definition.limitation?.();
     const check = { last_check_at_ms: Date.now() };
     return {
       status: own.status ?? (limitation === undefined ? 'healthy' : 'degraded'),
-      uptime_seconds: (Date.now() - worker.startedAtMs) / 1000,
-      components: { collection: { status: worker.state, message: limitation ?? '', ...check }, ...own.components },
+      uptime_seconds: (Date.now() - runtime.startedAtMs) / 1000,
+      components: { collection: { status: runtime.state, message: limitation ?? '', ...check }, ...own.components },
       metrics: {
-        tasks: worker.held.size,
-        completed: worker.completed,
-        failed: worker.failed,
+        tasks: attempts.size,
+        completed: attempts.completed,
+        failed: attempts.failed,
         rss_bytes: process.memoryUsage.rss(),
         ...own.metrics,
       },
-      error_count: worker.failed,
-      last_heartbeat_at_ms: worker.lastHeartbeatAtMs,
+      error_count: attempts.failed,
+      last_heartbeat_at_ms: runtime.lastHeartbeatAtMs,
     };
   },
 
@@ -36,79 +41,52 @@ const answers: Record<CollectorMethod, (worker: Worker, params: Params) => unkno
     features: [...(definition.capabilities ?? [])],
   }),
 
-  start_collection: async (worker, { config_overrides = {} }) => {
-    refuseWhileDraining(worker);
-    await worker.start(config_overrides as Params);
-    await worker.setState('collecting');
-    return { state: 'collecting' };
+  start_collection: async (runtime, { config_overrides, startup_timeout_ms }) => {
+    refuseWhileDraining(runtime);
+    await runtime.collection.start(config_overrides, startup_timeout_ms);
+    return { state: runtime.state };
   },
 
-  stop_collection: async (worker, { reason = '' }) => {
-    refuseWhileDraining(worker);
-    await worker.definition.stop?.(String(reason));
-    await worker.setState('stopped');
-    return { state: 'stopped' };
+  stop_collection: async (runtime, { reason }) => {
+    refuseWhileDraining(runtime);
+    await runtime.collection.stop(reason);
+    return { state: runtime.state };
   },
 
-  update_config: async (worker, { changes = {}, validate_only = false }) => {
-    const { configure } = worker.definition;
-    const fields = Object.keys(changes as object);
-    if (configure === undefined)
-      throw new FaultError({
-        code: 'unsupported_operation',
-        message: `Collector ${worker.id} has nothing to configure.`,
-        category: 'configuration',
-      });
-    try {
-      await configure(changes as Params, validate_only === true);
-    } catch (error) {
-      throw new FaultError({
-        code: 'invalid_params',
-        message: (error as Error).message,
-        category: 'configuration',
-        context: { version: worker.configVersion },
-      });
-    }
-    if (validate_only !== true) worker.configVersion++;
-    return {
-      version: worker.configVersion,
-      changed_fields: validate_only === true ? [] : fields,
-      restarted: false,
-      validated: true,
-    };
-  },
+  update_config: (runtime, params) => runtime.collection.update(params),
 
-  shutdown: (worker, { type = 'graceful', graceful_timeout_ms = 30_000, reason = '' }) => {
+  shutdown: (runtime, { type, graceful_timeout_ms, force_after_timeout, reason }) => {
     // The answer leaves first.
     setImmediate(() => {
-      void worker.drain(String(reason), Number(graceful_timeout_ms));
-      if (type !== 'graceful') void worker.drain(String(reason));
+      if (type === 'emergency') runtime.abandon();
+      else if (type === 'immediate') runtime.halt(reason);
+      else runtime.drain(reason, force_after_timeout ? graceful_timeout_ms : undefined);
     });
     return { accepted: true };
   },
 };
 
-export function answerCall(worker: Worker, method: string, params: unknown): unknown {
-  if (!Object.hasOwn(answers, method))
-    throw new FaultError({
-      code: 'unsupported_operation',
-      message: `Collector ${worker.id} has no method "${method.slice(0, 80)}". It has: ${Object.keys(answers).join(', ')}.`,
-      category: 'configuration',
-    });
-  if (params !== null && (typeof params !== 'object' || Array.isArray(params)))
-    throw new FaultError({
-      code: 'invalid_params',
-      message: `The params of ${method} must be a map.`,
-      category: 'configuration',
-    });
-  return answers[method as CollectorMethod](worker, (params ?? {}) as Params);
+/** Throws `unsupported_operation` or `invalid_params`. */
+export function answerCall(runtime: CollectorRuntime, method: string, params: unknown): unknown {
+  if (!isCollectorMethod(method))
+    throw new FaultError(
+      fault(
+        'unsupported_operation',
+        `Collector ${runtime.id} has no method "${method.slice(0, 80)}". It has: ${Object.keys(answers).join(', ')}.`,
+      ),
+    );
+  return answer(runtime, method, params);
 }
 
-function refuseWhileDraining(worker: Worker): void {
-  if (worker.state === 'draining')
-    throw new FaultError({
-      code: 'wrong_state',
-      message: `Collector ${worker.id} is draining and ends soon.`,
-      category: 'configuration',
-    });
+function answer<M extends CollectorMethod>(runtime: CollectorRuntime, method: M, params: unknown): unknown {
+  return answers[method](runtime, parseParams(method, params));
+}
+
+const isCollectorMethod = (method: string): method is CollectorMethod => Object.hasOwn(collectorMethods, method);
+
+function refuseWhileDraining({ id, state }: CollectorRuntime): void {
+  if (state === 'draining')
+    throw new FaultError(
+      fault('wrong_state', `Collector ${id} is draining and ends soon.`, { collector_id: id, state }),
+    );
 }

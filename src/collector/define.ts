@@ -1,10 +1,11 @@
 /** What a collector is, as its author writes it. `run.ts` brings it to life. */
-import type { CallOptions } from '../client/client.ts';
+import type { CallOptions } from '../client/options.ts';
 import type { Assignment } from '../protocol/message.ts';
 import type { Health } from '../protocol/schema.ts';
 import { type RunOptions, run } from './run.ts';
 
-export interface Task {
+/** A task as its handler sees it. */
+export interface AssignedTask {
   readonly id: string;
   readonly operation: string;
   /** 1 for the first attempt. */
@@ -18,14 +19,22 @@ export interface Task {
 export interface TaskContext {
   /** Aborted when the attempt is no longer wanted: timed out, cancelled, lease lost, or the collector stops hard. */
   readonly signal: AbortSignal;
-  /** Publishes an event; its domain must be among `eventDomains`. False when there is no connection now. */
+  /** Publishes an event; its domain must be among `eventDomains`. False when it could not be sent now. */
   publish(topic: string, body: unknown): boolean;
   /** Calls another collector or the broker. */
   call(target: string, method: string, params?: unknown, options?: CallOptions): Promise<unknown>;
 }
 
+export interface StartContext extends Pick<TaskContext, 'publish'> {
+  /** Aborted when the start has taken longer than its time; the collection is then stopped again. */
+  readonly signal: AbortSignal;
+}
+
+/** Fields and their plain values. */
+export type ConfigurationValues = Readonly<Record<string, unknown>>;
+
 /** Returns the result (a plain value), or throws: an ordinary error is retried with backoff. */
-export type TaskHandler = (task: Task, context: TaskContext) => unknown;
+export type TaskHandler = (task: AssignedTask, context: TaskContext) => unknown;
 
 export interface CollectorDefinition {
   readonly type: string;
@@ -39,49 +48,33 @@ export interface CollectorDefinition {
   readonly eventDomains?: readonly string[];
   readonly labels?: Readonly<Record<string, string>>;
   readonly maxConcurrentTasks?: number;
+  /** For the routing strategy `weighted`. Default 1. */
+  readonly weight?: number;
   /** Priorities it accepts, as ranges. Default all. */
   readonly priorityLevels?: readonly (readonly [number, number])[];
   /** Called for start_collection and once at the beginning. */
-  readonly start?: (
-    overrides: Readonly<Record<string, unknown>>,
-    context: Pick<TaskContext, 'publish'>,
-  ) => void | Promise<void>;
-  /** Called for stop_collection and once at the end. */
+  readonly start?: (overrides: ConfigurationValues, context: StartContext) => void | Promise<void>;
+  /** Called for stop_collection and once at the end. May come twice, and while a start goes on that took too long. */
   readonly stop?: (reason: string) => void | Promise<void>;
   /** Adds to what health_check answers. */
   readonly health?: () => Partial<Pick<Health, 'status' | 'components' | 'metrics'>>;
   /** Names what it cannot see for want of privileges; it is then degraded. */
   readonly limitation?: () => string | undefined;
-  /** Checks changes of its configuration and, unless `validateOnly`, applies them. Throw to refuse. */
-  readonly configure?: (changes: Readonly<Record<string, unknown>>, validateOnly: boolean) => void | Promise<void>;
+  /**
+   * Checks changes of its configuration and, unless `validateOnly`, applies them. Throw to refuse. Called first to
+   * check and then to apply; when applying fails, once more with every field as it was before.
+   */
+  readonly configure?: (changes: ConfigurationValues, validateOnly: boolean) => void | Promise<void>;
+  /** The configuration in force, by which changed fields are found. Default: what it was given so far. */
+  readonly configuration?: () => ConfigurationValues;
 }
 
-export interface Collector extends CollectorDefinition {
+/** A collector that can be run. */
+export interface CollectorProgram extends CollectorDefinition {
   /** Connects, registers and works until SIGTERM, a shutdown call, or `options.signal`; then drains and resolves. */
   run(options?: RunOptions): Promise<void>;
 }
 
-export function defineCollector(definition: CollectorDefinition): Collector {
+export function defineCollector(definition: CollectorDefinition): CollectorProgram {
   return { ...definition, run: (options = {}) => run(definition, options) };
-}
-
-/** Thrown by a handler: do not try this task again; it goes to the dead letters. */
-export class NonRetryableError extends Error {
-  override readonly name = 'NonRetryableError';
-}
-
-/** Thrown by a handler: try again after this time, instead of the task's backoff. */
-export class RetryAfterError extends Error {
-  override readonly name = 'RetryAfterError';
-  readonly afterMs: number;
-
-  constructor(afterMs: number, message: string) {
-    super(message);
-    this.afterMs = afterMs;
-  }
-}
-
-/** Thrown by a handler: another collector may be able to, this one is not. */
-export class ExcludeMeError extends Error {
-  override readonly name = 'ExcludeMeError';
 }

@@ -1,134 +1,207 @@
 /**
- * A collector at work: registers, takes tasks within its credit, renews leases on a timer of its own whatever the
- * handlers do, hands in each result until the broker has it, and drains when it is told to stop.
+ * A collector at work: connects, registers, takes tasks within its credit, answers calls, and ends.
+ *
+ *     working ──drain──▶ draining ──nothing runs any more──▶ ended
+ *        └──────────── halt, abandon ───────────────────────────▲
  */
-import { hostname } from 'node:os';
-import { type Client, connect } from '../client/client.ts';
-import { ConnectionLostError, type Message } from '../client/connection.ts';
+
+import { onAbort } from '../client/abort.ts';
+import { type Client, connect, type RequestNow } from '../client/client.ts';
 import type { ConnectOptions } from '../client/dial.ts';
+import { ConnectionLostError } from '../client/error.ts';
+import type { Message } from '../client/incoming-frame.ts';
+import { timerMsMax } from '../client/timer.ts';
 import { FaultError } from '../protocol/fault.ts';
-import type { Assignment, AttemptCancel, Reply } from '../protocol/message.ts';
-import type { CollectorRegister } from '../protocol/schema.ts';
+import type { Assignment, AttemptCancel } from '../protocol/message.ts';
+import type { Heartbeat } from '../protocol/schema.ts';
 import { answerCall } from './calls.ts';
-import type { CollectorDefinition, TaskContext } from './define.ts';
-import { NonRetryableError, RetryAfterError, ExcludeMeError } from './define.ts';
+import { Collection } from './collection.ts';
+import type { CollectorDefinition } from './define.ts';
+import { HeartbeatTimer } from './heartbeat.ts';
+import { notReclaimed, register, registrationOf } from './registration.ts';
+import { RunningAttempts } from './running-attempts.ts';
+import { isAlone, onTermination } from './signals.ts';
 
 export interface RunOptions extends Pick<ConnectOptions, 'socket' | 'transport' | 'timeoutMs'> {
   readonly id?: string;
   /** Stops it, as SIGTERM does. */
   readonly signal?: AbortSignal;
-  /** Whether SIGTERM and SIGINT drain it. Default true; false when it shares a process. */
+  /** Whether the process is the collector's: SIGTERM and SIGINT drain it. Default true; false when it shares a process. */
   readonly signals?: boolean;
   /** How long running tasks may go on while draining, in ms. Default 30,000. */
   readonly drainMs?: number;
-  /** Told when it is registered. */
+  /** Called when it is registered. */
   readonly onReady?: (id: string) => void;
 }
 
-interface Held {
-  readonly task: Assignment;
-  readonly controller: AbortController;
-}
+type Life =
+  | { readonly kind: 'working' }
+  | { readonly kind: 'draining'; readonly force: NodeJS.Timeout | undefined }
+  | { readonly kind: 'ended' };
+
+/** How the end is carried out: with everything that belongs to it, or without waiting for anything. */
+type Ending = 'orderly' | 'abandoned';
 
 /** How long a collector that a broker started waits for a broker to come back. */
 const orphanMs = 30_000;
-const registerRetryMs = 250;
-const registerRetries = 40;
+/** The longest pause before a reconnect: short while it holds leases, so that it is back within the reclaim grace. */
+const pauseMsMax = { holding: 1000, idle: 30_000 } as const;
 
 export async function run(definition: CollectorDefinition, options: RunOptions): Promise<void> {
-  const worker = new Worker(definition, options);
-  await worker.live();
+  await new CollectorRuntime(definition, options).live();
 }
 
-export class Worker {
+export class CollectorRuntime {
   readonly definition: CollectorDefinition;
   readonly id: string;
   readonly startedAtMs = Date.now();
-  readonly held = new Map<string, Held>();
-  state: 'collecting' | 'stopped' | 'draining' = 'collecting';
-  completed = 0;
-  failed = 0;
-  configVersion = 1;
-  lastHeartbeatAtMs = Date.now();
+  readonly attempts: RunningAttempts;
+  readonly collection: Collection;
   readonly #options: RunOptions;
-  readonly #stopped = Promise.withResolvers<void>();
+  readonly #heartbeat = new HeartbeatTimer((usage) => this.#sendHeartbeat(usage));
+  readonly #ended = Promise.withResolvers<Ending>();
+  #life: Life = { kind: 'working' };
   #client!: Client;
-  #topic = '';
-  #sequence = 0;
-  #beat: NodeJS.Timeout | undefined;
   #orphan: NodeJS.Timeout | undefined;
-  #idle: (() => void) | undefined;
-  #cpu = process.cpuUsage();
-  #cpuAtMs = performance.now();
 
   constructor(definition: CollectorDefinition, options: RunOptions) {
     this.definition = definition;
     this.#options = options;
     this.id = options.id ?? definition.id ?? process.env.DEYE_COLLECTOR_ID ?? `${definition.type}-${process.pid}`;
+    const publish = (topic: string, body: unknown) => this.#client.publish(topic, body);
+    this.attempts = new RunningAttempts(definition.operations, {
+      publish,
+      call: (...call) => this.#client.call(...call),
+    });
+    this.collection = new Collection(definition, {
+      publish,
+      stateChanged: () => this.#heartbeat.beat(),
+      configurationChanged: (version, fields) => this.#publishConfiguration(version, fields),
+    });
+    this.#ended.promise.catch(() => {}); // it may end before anybody waits for that
+  }
+
+  get state(): 'collecting' | 'stopped' | 'draining' {
+    return this.#life.kind === 'working' ? this.collection.state : 'draining';
+  }
+
+  get lastHeartbeatAtMs(): number {
+    return this.#heartbeat.answeredAtMs;
   }
 
   async live(): Promise<void> {
-    const { socket, transport, timeoutMs, signal, signals = true } = this.#options;
-    this.#client = await connect({
+    const { signal, signals = true, drainMs = 30_000 } = this.#options;
+    const client = await this.#connect();
+    const stop = () =>
+      this.#life.kind === 'working'
+        ? this.drain('stopped by a signal', drainMs)
+        : this.halt('stopped by a second signal');
+    const releaseTermination = signals ? onTermination(stop) : undefined;
+    const releaseSignal = signal === undefined ? undefined : onAbort(signal, stop);
+    let ending: Ending = 'orderly';
+    try {
+      // A start that hangs does not keep it from ending.
+      await Promise.race([this.collection.start({}), this.#ended.promise]);
+      if (this.#life.kind === 'working') {
+        await this.#register((method, params) => client.request(method, params));
+        this.#options.onReady?.(this.id);
+      }
+      ending = await this.#ended.promise;
+    } finally {
+      this.#end(ending);
+      this.#heartbeat.stop();
+      clearTimeout(this.#orphan);
+      const ownsProcess = signals && isAlone();
+      releaseTermination?.();
+      releaseSignal?.();
+      const closed = this.#close(ending);
+      if (ending === 'orderly') await closed;
+      else if (ownsProcess) process.exit();
+    }
+  }
+
+  /** Takes no new tasks, lets the running ones finish for `timeoutMs`, or for as long as it takes, and ends. */
+  drain(reason: string, timeoutMs: number | undefined): void {
+    const before = this.#life;
+    if (before.kind === 'ended') return;
+    if (before.kind === 'draining') clearTimeout(before.force);
+    const force =
+      timeoutMs === undefined
+        ? undefined
+        : setTimeout(() => this.attempts.dropAll('the time to drain is over'), Math.min(timeoutMs, timerMsMax));
+    this.#life = { kind: 'draining', force };
+    if (before.kind === 'draining') return; // only its time has changed
+    const deregistered = this.#client.request('collector.deregister', { reason }, { timeoutMs: 2000 });
+    void deregistered
+      .catch(() => {}) // without a broker nobody gives it tasks
+      .then(() => this.attempts.idle())
+      .then(() => this.#end('orderly'));
+  }
+
+  /** Aborts what runs, hands in nothing more, and ends. */
+  halt(reason: string): void {
+    if (this.#life.kind === 'ended') return;
+    this.attempts.dropAll('the collector stops at once');
+    this.#client.request('collector.deregister', { force: true, reason }, { timeoutMs: 2000 }).catch(() => {}); // closing the connection does the same
+    this.#end('orderly');
+  }
+
+  /** Ends without waiting for anything, and the process with it when it is the collector's own. */
+  abandon(): void {
+    if (this.#life.kind === 'ended') return;
+    this.attempts.dropAll('the collector ends at once');
+    this.#end('abandoned');
+  }
+
+  #end(ending: Ending): void {
+    if (this.#life.kind === 'draining') clearTimeout(this.#life.force);
+    this.#life = { kind: 'ended' };
+    this.#ended.resolve(ending);
+  }
+
+  async #connect(): Promise<Client> {
+    const { socket, transport, timeoutMs } = this.#options;
+    const { version } = this.definition;
+    const client = await connect({
       name: this.id,
       role: 'collector',
-      ...(this.definition.version === undefined ? {} : { version: this.definition.version }),
+      reconnectPauseMsMax: () => (this.attempts.size > 0 ? pauseMsMax.holding : pauseMsMax.idle),
+      ...(version === undefined ? {} : { version }),
       ...(socket === undefined ? {} : { socket }),
       ...(transport === undefined ? {} : { transport }),
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     });
-    const client = this.#client;
-    client.onMessage((message) => this.#heard(message));
+    this.#client = client;
+    client.onMessage((message) => this.#onMessage(message));
     client.serve((method, params) => answerCall(this, method, params));
-    client.onReconnect = () => this.#register();
-    client.onState((state, why) => this.#connectionIs(state, why));
-    const stop = () => void this.drain('asked to stop');
-    if (signals) for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, stop);
-    signal?.addEventListener('abort', stop, { once: true });
+    client.onReconnect = async (request) => {
+      await this.#register(request);
+      // Back only to hand in what it holds.
+      if (this.#life.kind === 'draining') await request('collector.deregister', { reason: 'draining' });
+    };
+    client.onState((state, why) => this.#connectionChanged(state, why));
+    return client;
+  }
+
+  async #close(ending: Ending): Promise<void> {
+    const stopped = (async () => this.definition.stop?.('the collector ends'))();
     try {
-      await this.start({});
-      await this.#register();
-      if (signal?.aborted === true) stop();
-      this.#options.onReady?.(this.id);
-      await this.#stopped.promise;
+      if (ending === 'orderly') await stopped;
+      else stopped.catch(() => {}); // nobody waits for it
     } finally {
-      clearInterval(this.#beat);
-      clearTimeout(this.#orphan);
-      if (signals) for (const name of ['SIGTERM', 'SIGINT'] as const) process.off(name, stop);
-      await this.definition.stop?.('the collector ends');
-      await client.close();
+      await this.#client.close();
     }
   }
 
-  /** Takes no new tasks, lets the running ones finish within the drain time, and ends. A second call ends at once. */
-  async drain(reason: string, drainMs = this.#options.drainMs ?? 30_000): Promise<void> {
-    if (this.state === 'draining') return this.#abortAll();
-    this.state = 'draining';
-    await this.#client.request('collector.deregister', { reason }, { timeoutMs: 2000 }).catch(() => {}); // without a broker there is nobody to tell
-    if (this.held.size > 0) {
-      const timer = setTimeout(() => this.#abortAll(), drainMs);
-      await new Promise<void>((resolve) => {
-        this.#idle = resolve;
-      });
-      clearTimeout(timer);
-    }
-    this.#stopped.resolve();
+  async #register(request: RequestNow): Promise<void> {
+    const claimed = this.attempts.leases;
+    const reply = await register(request, registrationOf(this.id, this.definition, this.#status(), claimed));
+    this.attempts.drop(notReclaimed(claimed, reply.reclaimed), 'the attempt was given to another');
+    this.#heartbeat.start(reply.heartbeat_ms);
   }
 
-  /** Begins to collect; what it publishes goes out through this session. */
-  async start(overrides: Readonly<Record<string, unknown>>): Promise<void> {
-    await this.definition.start?.(overrides, { publish: (topic, body) => this.#client.publish(topic, body) });
-  }
-
-  /** Tells the broker at once that the state changed. */
-  async setState(state: 'collecting' | 'stopped'): Promise<void> {
-    this.state = state;
-    await this.#heartbeat();
-  }
-
-  #status(): { status: 'healthy' | 'degraded' | 'stopped'; status_reason: string } {
+  #status(): Pick<Heartbeat, 'status' | 'status_reason'> {
     if (this.state === 'stopped') return { status: 'stopped', status_reason: 'collection is stopped' };
-    // Back after a lost connection, only to hand in what it holds.
     if (this.state === 'draining') return { status: 'stopped', status_reason: 'draining' };
     const limitation = this.definition.limitation?.();
     return limitation === undefined
@@ -136,178 +209,46 @@ export class Worker {
       : { status: 'degraded', status_reason: limitation };
   }
 
-  async #register(): Promise<void> {
-    const {
-      type,
-      version = '0',
-      operations,
-      capabilities = [],
-      eventDomains = [],
-      labels = {},
-      maxConcurrentTasks = 1,
-      priorityLevels = [[0, 255]],
-    } = this.definition;
-    const offer: CollectorRegister = {
-      collector_id: this.id,
-      collector_type: type,
-      version,
-      hostname: hostname(),
-      pid: process.pid,
-      operations: Object.keys(operations).map((name) => ({ name })),
-      capabilities: [...capabilities],
-      event_domains: [...eventDomains],
-      labels: { ...labels },
-      max_concurrent_tasks: maxConcurrentTasks,
-      priority_levels: priorityLevels.map(([low, high]) => [low, high]),
-      ...this.#status(),
-      leases: [...this.held.values()].map(({ task }) => ({ task_id: task.task_id, attempt: task.attempt })),
-    };
-    const reply = await this.#registerPatiently(offer);
-    const kept = new Set(reply.kept.map(({ task_id }) => task_id));
-    for (const [id] of this.held) if (!kept.has(id)) this.#drop(id, 'the attempt was given to another');
-    this.#topic = reply.topic;
-    if (this.state === 'draining') await this.#client.request('collector.deregister', { reason: 'draining' });
-    clearInterval(this.#beat);
-    // A little early, so that a busy moment does not make it late.
-    this.#beat = setInterval(() => void this.#heartbeat(), reply.heartbeat_ms * 0.8);
-  }
-
-  /** An id may still be held by this collector's own lost connection; it is free as soon as the broker notices. */
-  async #registerPatiently(offer: CollectorRegister): Promise<Reply<'collector.register'>> {
-    for (let left = registerRetries; ; left--) {
-      try {
-        return await this.#client.request('collector.register', offer);
-      } catch (error) {
-        const mine =
-          error instanceof FaultError &&
-          error.code === 'id_taken' &&
-          (error.context.pid === process.pid || process.env.DEYE_SUPERVISED === '1');
-        if (!mine || left === 0) throw error;
-        await new Promise((resolve) => setTimeout(resolve, registerRetryMs));
-      }
-    }
-  }
-
-  async #heartbeat(): Promise<void> {
-    const leases = [...this.held.values()].map(({ task }) => ({ task_id: task.task_id, attempt: task.attempt }));
-    const nowMs = performance.now();
-    const used = process.cpuUsage(this.#cpu);
-    const cpuPercent = ((used.user + used.system) / 1000 / Math.max(1, nowMs - this.#cpuAtMs)) * 100;
-    this.#cpu = process.cpuUsage();
-    this.#cpuAtMs = nowMs;
+  async #sendHeartbeat(usage: Pick<Heartbeat, 'cpu_percent' | 'rss_bytes'>): Promise<boolean> {
+    if (this.#client.state !== 'connected') return false; // the reconnect registers again, leases and all
+    const { leases } = this.attempts;
     try {
-      const said = {
-        sequence: ++this.#sequence,
-        leases,
-        cpu_percent: cpuPercent,
-        rss_bytes: process.memoryUsage.rss(),
-        ...this.#status(),
-      };
-      const { lost } = await this.#client.request('collector.heartbeat', said);
-      this.lastHeartbeatAtMs = Date.now();
-      for (const { task_id, attempt } of lost)
-        if (this.held.get(task_id)?.task.attempt === attempt) this.#drop(task_id, 'its lease is lost');
+      const { lost } = await this.#client.request('collector.heartbeat', { ...usage, ...this.#status(), leases });
+      this.attempts.drop(lost, 'its lease is lost');
+      return true;
     } catch (error) {
-      // Without a connection there is nobody to tell; the reconnect registers anew, leases and all.
-      if (!(error instanceof ConnectionLostError || error instanceof FaultError)) throw error;
+      if (error instanceof ConnectionLostError || error instanceof FaultError) return false; // the next one, or the reconnect
+      throw error;
     }
   }
 
-  #heard(message: Message): void {
-    if (message.topic !== this.#topic && !message.topic.startsWith('control.tasks.')) return;
-    const said = message.body as Assignment | AttemptCancel;
-    if (said.kind === 'assign') void this.#work(said);
-    else if (said.kind === 'cancel' && this.held.get(said.task_id)?.task.attempt === said.attempt)
-      this.held.get(said.task_id)!.controller.abort(new Error(said.reason));
+  #onMessage({ topic, body }: Message): void {
+    if (!topic.startsWith('control.tasks.') || this.#life.kind === 'ended') return;
+    const message = body as Assignment | AttemptCancel;
+    if (message.kind === 'assign') void this.attempts.run(message, this.#client);
+    else if (message.kind === 'cancel') this.attempts.cancel(message);
   }
 
-  async #work(task: Assignment): Promise<void> {
-    const controller = new AbortController();
-    this.held.set(task.task_id, { task, controller });
-    const context: TaskContext = {
-      signal: controller.signal,
-      publish: (topic, body) => this.#client.publish(topic, body),
-      call: (target, method, params, options) => this.#client.call(target, method, params, options),
-    };
-    const { task_id, operation, attempt, payload, priority, metadata, correlation } = task;
-    try {
-      const handler = this.definition.operations[operation];
-      if (handler === undefined) throw new ExcludeMeError(`This collector has no operation ${operation}.`);
-      const result = await handler(
-        { id: task_id, operation, attempt, payload, priority, metadata, correlation },
-        context,
-      );
-      this.completed++;
-      await this.#handIn(task, 'task.complete', { task_id, attempt, result: result ?? null });
-    } catch (error) {
-      this.failed++;
-      await this.#handIn(task, 'task.fail', { task_id, attempt, ...failureOf(error) });
-    }
-    if (this.held.get(task_id)?.controller === controller) this.held.delete(task_id);
-    if (this.held.size === 0) this.#idle?.();
+  #publishConfiguration(version: number, changed_fields: readonly string[]): void {
+    const notice = { collector_id: this.id, version, changed_fields, at_ms: Date.now() };
+    // Confirmed, so that a refusal comes back here; the change stands whoever may know of it.
+    this.#client.publish(`control.collector.config.${this.id}`, notice, { confirm: true }).catch(() => {});
   }
 
-  /** Says it until the broker has answered, over reconnects too. A stale lease is an answer: the attempt was lost. */
-  async #handIn(
-    task: Assignment,
-    method: 'task.complete' | 'task.fail',
-    params: Parameters<Client['request']>[1],
-  ): Promise<void> {
-    for (;;) {
-      if (this.held.get(task.task_id)?.task !== task) return; // dropped meanwhile
-      try {
-        await this.#client.request(method, params as never);
-        return;
-      } catch (error) {
-        if (error instanceof ConnectionLostError && this.#client.state !== 'closed') {
-          await new Promise((resolve) => setTimeout(resolve, registerRetryMs));
-          continue;
-        }
-        if (error instanceof FaultError && (error.code === 'stale_lease' || error.code === 'not_registered')) return;
-        if (method === 'task.fail' || this.#client.state === 'closed') return; // the lease runs out and says the rest
-        throw error; // a result that cannot travel: the task fails with the reason
-      }
-    }
-  }
-
-  #drop(id: string, why: string): void {
-    this.held.get(id)?.controller.abort(new Error(why));
-    this.held.delete(id);
-    if (this.held.size === 0) this.#idle?.();
-  }
-
-  #abortAll(): void {
-    for (const id of [...this.held.keys()]) this.#drop(id, 'the collector stops');
-  }
-
-  #connectionIs(state: Client['state'], why: Error | undefined): void {
+  #connectionChanged(state: Client['state'], why: Error | undefined): void {
     clearTimeout(this.#orphan);
-    if (state === 'closed' && this.state !== 'draining')
-      this.#stopped.reject(why ?? new ConnectionLostError('The connection was closed.'));
-    if (state !== 'reconnecting' || process.env.DEYE_SUPERVISED !== '1') return;
-    this.#orphan = setTimeout(() => {
-      this.#abortAll();
-      this.#stopped.resolve();
-    }, orphanMs);
+    if (state === 'closed' && this.#life.kind !== 'ended') {
+      this.attempts.dropAll('the connection is closed');
+      if (this.#life.kind === 'working')
+        this.#ended.reject(why ?? new ConnectionLostError('The connection was closed.'));
+    }
+    if (state === 'reconnecting' && process.env.DEYE_SUPERVISED === '1')
+      this.#orphan = setTimeout(() => this.#orphaned(), orphanMs);
   }
-}
 
-function failureOf(error: unknown): {
-  error: { code: string; message: string };
-  next: 'retry' | 'give_up' | 'elsewhere';
-  retry_after_ms?: number;
-} {
-  const {
-    name = 'Error',
-    message = String(error),
-    code,
-  } = error instanceof Error
-    ? (error as Error & { code?: unknown })
-    : ({} as { name?: string; message?: string; code?: unknown });
-  const described = { code: (typeof code === 'string' ? code : name).slice(0, 64), message: message.slice(0, 8192) };
-  if (error instanceof NonRetryableError) return { error: described, next: 'give_up' };
-  if (error instanceof ExcludeMeError) return { error: described, next: 'elsewhere' };
-  if (error instanceof RetryAfterError)
-    return { error: described, next: 'retry', retry_after_ms: Math.max(0, Math.round(error.afterMs)) };
-  return { error: described, next: 'retry' };
+  /** Whoever started it is gone for good. */
+  #orphaned(): void {
+    this.attempts.dropAll('no broker came back');
+    this.#end('orderly');
+  }
 }

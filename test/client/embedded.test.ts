@@ -15,7 +15,7 @@ test('a collector in about twenty lines gets a task and its result arrives', asy
   await using client = await connect({ transport, name: 'test' });
   const { id, collector_id } = await client.submit({ operation: 'greet', payload: { name: 'you' } });
   expect(collector_id).toBe('g1');
-  const done = await client.wait(id);
+  const done = await client.wait(id, { include: ['payload', 'result'] });
   expect(done).toMatchObject({ state: 'completed', result: 'hello you', attempt: 1, payload: { name: 'you' } });
   stop.abort();
   await running;

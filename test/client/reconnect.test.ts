@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { connect, defineCollector, NonRetryableError, RetryAfterError, startBroker, ExcludeMeError } from '../../src/index.ts';
+import { connect, defineCollector, startBroker } from '../../src/index.ts';
 import { uuidv7 } from '../../src/protocol/uuid.ts';
 import { harness, until } from '../broker/harness.ts';
 
@@ -23,7 +23,10 @@ test('after a restart of the broker: subscribed again, registered again, and a s
   const states: string[] = [];
   client.onState((state) => states.push(state));
   const messages = await client.subscribe('my.*');
-  await until(async () => (await client.request('collector.list', {})).collectors.length === 1, 'the collector is there');
+  await until(
+    async () => (await client.request('collector.list', {})).collectors.length === 1,
+    'the collector is there',
+  );
   await broker.stop('immediate');
   const submitted = client.submit({ operation: 'echo', payload: 42 }, { timeoutMs: 30_000 });
   broker = await startBroker(place);
@@ -53,9 +56,9 @@ test('a connection that breaks while it is being taken up again is tried once mo
     name: 'shaky',
   });
   let breaks = 3;
-  client.onReconnect = async () => {
+  client.onReconnect = async (request) => {
     if (breaks-- > 0) streams.at(-1)!.destroy();
-    await client.request('broker.health', {});
+    await request('broker.health', {});
   };
   const messages = await client.subscribe('my.*');
   streams.at(-1)!.destroy();
@@ -64,7 +67,8 @@ test('a connection that breaks while it is being taken up again is tried once mo
   expect(await other.publish('my.own', 1, { confirm: true })).toEqual({ subscribers: 1 });
   expect((await messages.next()).value?.body).toBe(1);
   expect(dials).toBe(5);
-  await until(() => broker.running.broker.sessions.size === 2, 'no connection is left over');
+  const sessions = async () => (await other.request('broker.snapshot', {})).broker.sessions;
+  await until(async () => (await sessions()) === 2, 'no connection is left over');
   await client.close();
 });
 
@@ -98,152 +102,24 @@ test('an id that ended before a restart is still known: nothing is done twice', 
   expect(ran).toBe(1);
 });
 
-test('a broker of another major version is not tried again', async () => {
-  await using broker = await harness();
-  await expect(connect({ transport: () => broker.running.open(), role: 'king' as 'operator' })).rejects.toMatchObject({
-    code: 'hello_expected',
-  });
-});
-
-test('what a handler throws decides what happens', async () => {
-  await using broker = await harness();
-  const client = await broker.client('c');
+test('a wait goes on beyond the longest that the broker allows', async () => {
+  await using broker = await harness({ waitMsMax: 20 });
+  const client = await connect({ transport: () => broker.running.open() });
+  const { id } = await client.submit({ operation: 'later', payload: [1, 2, 3] });
+  const waiting = client.wait(id, { timeoutMs: 60_000 });
+  await expect(client.wait(id, { timeoutMs: 100 })).rejects.toMatchObject({ code: 'deadline_exceeded' });
+  expect(await client.show(id)).not.toHaveProperty('payload');
+  expect(await client.fetch(id, 'payload')).toEqual([1, 2, 3]);
+  expect(await client.fetch(id, 'result')).toBeUndefined();
   const stop = new AbortController();
-  const tries: Record<string, number> = {};
-  const worker = (id: string) =>
-    defineCollector({
-      type: 't',
-      maxConcurrentTasks: 10,
-      operations: {
-        flaky: ({ attempt }) => {
-          if (attempt < 3) throw new Error(`no ${attempt}`);
-          return 'at last';
-        },
-        hopeless: () => {
-          throw new NonRetryableError('never');
-        },
-        later: ({ attempt }) => {
-          if (attempt === 1) throw new RetryAfterError(1, 'soon');
-          return attempt;
-        },
-        picky: () => {
-          tries[id] = (tries[id] ?? 0) + 1;
-          if (id === 'a') throw new ExcludeMeError('not me');
-          return id;
-        },
-        wrong: () => ({ at: new Date() }),
-        nothing: () => undefined,
-      },
-    }).run({ transport: () => broker.running.open(), id, signal: stop.signal, signals: false });
-  const first = worker('a');
-  await until(() => broker.running.broker.state.collectors.size === 1, 'a');
-  const picky = await client.submit({ operation: 'picky' });
-  await until(async () => (await client.request('task.show', { id: picky.id })).attempts.length === 1, 'a refused it');
-  const second = worker('b');
-  const outcome = async (operation: string) =>
-    client.wait((await client.submit({ operation, backoff: { base_ms: 1, cap_ms: 2 }, max_retries: 2 })).id);
-  expect(await client.wait(picky.id)).toMatchObject({ state: 'completed', result: 'b', attempt: 2 });
-  expect(tries).toEqual({ a: 1, b: 1 });
-  expect(await outcome('flaky')).toMatchObject({
-    state: 'completed',
-    result: 'at last',
-    attempt: 3,
-    attempts: [{ error: { message: 'no 1' } }, { error: { message: 'no 2' } }, { outcome: 'completed' }],
-  });
-  expect(await outcome('hopeless')).toMatchObject({
-    state: 'dead_letter',
-    attempt: 1,
-    error: { code: 'NonRetryableError', message: 'never' },
-  });
-  expect(await outcome('later')).toMatchObject({ state: 'completed', result: 2 });
-  expect(await outcome('nothing')).toMatchObject({ state: 'completed', result: null });
-  expect(await outcome('wrong')).toMatchObject({
-    state: 'dead_letter',
-    error: { message: expect.stringMatching(/cannot travel/) },
-  });
-  stop.abort();
-  await Promise.all([first, second]);
-});
-
-test('draining: no new task, the running one finishes, then it leaves', async () => {
-  await using broker = await harness();
-  const client = await broker.client('c');
-  const stop = new AbortController();
-  const release = Promise.withResolvers<string>();
-  const running = defineCollector({
-    type: 't',
-    maxConcurrentTasks: 5,
-    operations: { hold: () => release.promise },
-  }).run({ transport: () => broker.running.open(), id: 'd', signal: stop.signal, signals: false });
-  await until(() => broker.running.broker.state.collectors.size === 1, 'it is there');
-  const first = await client.submit({ operation: 'hold' });
-  await until(() => broker.running.broker.state.inProgress === 1, 'it holds one');
-  stop.abort();
-  await until(() => broker.running.broker.state.collectors.get('d')?.status === 'draining', 'it drains');
-  expect((await client.submit({ operation: 'hold' })).state).toBe('pending');
-  release.resolve('done');
-  expect(await client.wait(first.id)).toMatchObject({ state: 'completed', result: 'done' });
-  await running;
-});
-
-test('draining goes on over a lost connection: its result arrives, and it gets nothing new', async () => {
-  await using broker = await harness();
-  const client = await broker.client('c');
-  const stop = new AbortController();
-  const release = Promise.withResolvers<string>();
-  const streams: { destroy(): void }[] = [];
-  let ran = 0;
-  const running = defineCollector({
-    type: 't',
-    maxConcurrentTasks: 5,
-    operations: {
-      hold: () => {
-        ran++;
-        return release.promise;
-      },
-    },
-  }).run({
-    transport: () => {
-      const stream = broker.running.open();
-      streams.push(stream);
-      return stream;
-    },
-    id: 'd',
+  const collector = defineCollector({ type: 't', operations: { later: () => 'now' } }).run({
+    transport: () => broker.running.open(),
     signal: stop.signal,
     signals: false,
   });
-  await until(() => broker.running.broker.state.collectors.size === 1, 'it is there');
-  const first = await client.submit({ operation: 'hold', max_retries: 0 });
-  await until(() => ran === 1, 'it works');
+  expect(await waiting).toMatchObject({ state: 'completed', result: 'now' });
+  expect(await client.fetch(id, 'result')).toBe('now');
   stop.abort();
-  await until(() => broker.running.broker.state.collectors.get('d')?.status === 'draining', 'it drains');
-  streams.at(-1)!.destroy();
-  await until(() => broker.running.broker.state.collectors.size === 0, 'the connection is lost');
-  const second = await client.submit({ operation: 'hold' });
-  await running; // its task was given back at once, so there is nothing to wait for
-  release.resolve('late');
-  expect(ran).toBe(1);
-  expect(await client.wait(first.id)).toMatchObject({ state: 'dead_letter', error: { code: 'connection_lost' } });
-  expect(await client.request('task.show', { id: second.id })).toMatchObject({ state: 'pending', attempt: 0 });
-});
-
-test('an attempt over its time is aborted and, when it does not stop, failed', async () => {
-  await using broker = await harness({ cancelGraceMs: 50 });
-  const client = await broker.client('c');
-  const stop = new AbortController();
-  let aborted = 0;
-  const running = defineCollector({
-    type: 't',
-    operations: {
-      stubborn: (_task, { signal }) => {
-        signal.addEventListener('abort', () => aborted++);
-        return new Promise(() => {});
-      },
-    },
-  }).run({ transport: () => broker.running.open(), id: 's', signal: stop.signal, signals: false, drainMs: 10 });
-  const { id } = await client.submit({ operation: 'stubborn', timeout_ms: 30, max_retries: 0 });
-  expect(await client.wait(id)).toMatchObject({ state: 'dead_letter', attempts: [{ outcome: 'timed_out' }] });
-  expect(aborted).toBe(1);
-  stop.abort();
-  await running;
+  await collector;
+  await client.close();
 });

@@ -128,8 +128,14 @@ test('procmond as a collector: publishes starts and exits, is configured while i
   });
   await ready.promise;
   const client = await broker.client('c');
+  const notices = await client.subscribe('control.collector.config.p');
   await expect(client.call('p', 'update_config', { changes: { interval_ms: 1 } })).rejects.toMatchObject({
     code: 'invalid_params',
+    message: expect.stringMatching(/^update_config: interval_ms: [^{[]*100$/),
+  });
+  expect(await client.call('p', 'update_config', { changes: { interval_ms: 30_000 } })).toMatchObject({
+    version: 1,
+    changed_fields: [],
   });
   expect(await client.call('p', 'update_config', { changes: { interval_ms: 150 }, validate_only: true })).toMatchObject(
     { version: 1, validated: true, changed_fields: [] },
@@ -138,6 +144,10 @@ test('procmond as a collector: publishes starts and exits, is configured while i
     version: 2,
     changed_fields: ['interval_ms'],
     restarted: false,
+  });
+  expect((await notices.next()).value).toMatchObject({
+    topic: 'control.collector.config.p',
+    body: { collector_id: 'p', version: 2, changed_fields: ['interval_ms'] },
   });
   const events = await client.subscribe('events.process.lifecycle');
   const child = spawn('sleep', ['60']);

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
-import { NonRetryableError } from '../../collector/define.ts';
+import { NonRetryableError } from '../../collector/error.ts';
 import { type ProcessField, type ProcessRow, processFields, readProcessTable } from './process-table.ts';
 
 const oneOrMore = <T extends z.ZodType>(of: T) => z.union([of, z.array(of).max(1000)]);

@@ -1,12 +1,12 @@
 /** procmond: the processes of this machine. Lists them on request, and publishes starts and exits while it collects. */
 import { z } from 'zod';
-import { type Collector, defineCollector } from '../../collector/define.ts';
+import { type CollectorProgram, defineCollector } from '../../collector/define.ts';
 import { enumerateProcesses } from './enumerate.ts';
 import { type ProcessRow, processTableLimitation, readProcessTable } from './process-table.ts';
 
 const configurationSchema = z.strictObject({ interval_ms: z.number().int().min(100).max(3_600_000).default(30_000) });
 
-export function procmond(): Collector {
+export function procmond(): CollectorProgram {
   let config = configurationSchema.parse({});
   let known: Map<string, ProcessRow> | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -49,6 +49,7 @@ export function procmond(): Collector {
       clearInterval(timer);
       known = undefined;
     },
+    configuration: () => config,
     health: () => ({ metrics: { scans, interval_ms: config.interval_ms, processes: known?.size ?? 0 } }),
     configure: (changes, validateOnly) => {
       const changed = configurationSchema.parse({ ...config, ...changes });
