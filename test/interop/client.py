@@ -45,9 +45,9 @@ class Deye:
             elif frame[0] == GOODBYE:
                 raise ConnectionError(frame[1]["message"])
 
-    def call(self, target, method, params=None, deadline_ms=30000):
+    def call(self, target, method, params=None, timeout_ms=30000):
         self.next_id += 1
-        self.send(REQUEST, self.next_id, target, method, params or {}, deadline_ms)
+        self.send(REQUEST, self.next_id, target, method, params or {}, timeout_ms)
         _, _, status, body = self.until(REPLY)
         if status != 0:
             raise RuntimeError(f"{body['code']}: {body['message']}")

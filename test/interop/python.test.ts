@@ -22,14 +22,14 @@ test.skipIf(missing(python === undefined, 'Python 3 with its msgpack module (pyt
     const { stdout } = await promisify(execFile)(python!, [fileURLToPath(new URL('client.py', import.meta.url))], {
       env: world.env as NodeJS.ProcessEnv,
     });
-    const said = JSON.parse(stdout) as Record<string, unknown> & { pid: number };
-    expect(said).toMatchObject({
+    const report = JSON.parse(stdout) as Record<string, unknown> & { pid: number };
+    expect(report).toMatchObject({
       messages: [['greetings.world', { from: 'python' }]],
       ack: [4, 1, 1],
       health: 'healthy',
       state: 'completed',
       processes: [
-        { pid: said.pid, name: expect.stringMatching(/python/), state: expect.stringMatching(/sleeping|running/) },
+        { pid: report.pid, name: expect.stringMatching(/python/), state: expect.stringMatching(/sleeping|running/) },
       ],
       refused: expect.stringMatching(/^invalid_params: .*operation/),
     });
