@@ -76,6 +76,7 @@ export class Broker implements SessionHost, Surroundings {
   readonly #announcements: Announcements;
   readonly #fatal: (error: Error) => void;
   #stopping = false;
+  #ended = false;
 
   /** Recovers what the store kept, and is ready. Rejects with a StoreError. */
   static async create(options: BrokerOptions): Promise<Broker> {
@@ -167,7 +168,8 @@ export class Broker implements SessionHost, Surroundings {
   closed(session: Session, why: string): void {
     if (!this.sessions.closed(session, why)) return;
     this.calls.disconnect(session.id);
-    this.enqueue({ kind: 'session_closed', session: session.id });
+    // A stop takes nothing from anybody: collectors that come back to the next start reclaim what they hold.
+    if (!this.#ended) this.enqueue({ kind: 'session_closed', session: session.id });
   }
 
   request(session: Session, head: RequestHead, bytes: Buffer, start: number, end: number): void {
@@ -217,6 +219,7 @@ export class Broker implements SessionHost, Surroundings {
       () => this.#core.state.operations.inProgress === 0 || this.now().monotonicMs >= untilMs || this.#turn.broken,
     );
     await this.#until(() => this.#turn.idle);
+    this.#ended = true;
     this.sessions.endAll(fault('shutting_down', 'The broker stopped.', { retry_after_ms: 1000 }));
     this.#loop.pass();
     await this.#until(() => this.#turn.idle);

@@ -123,3 +123,32 @@ test('a wait goes on beyond the longest that the broker allows', async () => {
   await collector;
   await client.close();
 });
+
+test('an attempt that goes on through a restart of the broker is reclaimed, and its result is taken', async () => {
+  const place = { socket: join(directory, 'c', 'b.sock'), stateDir: join(directory, 'cs') };
+  let broker = await startBroker(place);
+  const stop = new AbortController();
+  const result = Promise.withResolvers<string>();
+  const attempts: number[] = [];
+  const collector = defineCollector({
+    type: 't',
+    operations: {
+      long: ({ attempt }) => {
+        attempts.push(attempt);
+        return result.promise;
+      },
+    },
+  }).run({ socket: place.socket, id: 'c', signal: stop.signal, signals: false });
+  const client = await connect({ socket: place.socket });
+  const { id } = await client.submit({ operation: 'long', max_retries: 0 });
+  await until(() => attempts.length === 1, 'it works');
+  await broker.stop('immediate');
+  result.resolve('done'); // while there is no broker
+  broker = await startBroker(place);
+  expect(await client.wait(id)).toMatchObject({ state: 'completed', result: 'done', attempt: 1 });
+  expect(attempts).toEqual([1]);
+  stop.abort();
+  await collector;
+  await client.close();
+  await broker.stop();
+});

@@ -301,6 +301,6 @@ describe('calls', () => {
       Buffer.concat([Buffer.from([0, 0, 0, 5, 0x93, 2, 0xa1, 0x61, 0xc1]), encodeFrame([Kind.publish, 'a', 'true'])]),
     );
     expect((await messages.next()).value?.body).toBe('true');
-    expect(refused).toEqual(['malformed_frame']);
+    expect(refused).toEqual(['malformed_body']);
   });
 });
