@@ -1,8 +1,9 @@
 /**
  * Handing out: the best pending task that somebody can take now, until there is none (invariant I7). Between classes
  * the higher priority goes first, then the older task. Two things make work: tasks that became pending mark their class
- * as ready, and collectors that gained credit bring the class with their best task. A class that nobody can take from
- * is parked with the collectors that fit it.
+ * as ready, and collectors that gained credit bring the class with their best task. A class whose first task nobody
+ * can take now goes behind those that have a better one than its next; a class that nobody can take from is parked with
+ * the collectors that fit it.
  */
 
 import type { Now } from '../time/now.ts';
@@ -15,7 +16,7 @@ import { countTask } from './operation.ts';
 import { placements } from './placement.ts';
 import type { CoreState } from './state.ts';
 import { move, type Task } from './task.ts';
-import { classOf, dequeue, enqueue, type TaskClass } from './task-class.ts';
+import { classOf, dequeue, enqueue, markReady, type TaskClass } from './task-class.ts';
 
 /** Puts a task that has become pending into its queue. */
 export function queueTask(state: CoreState, task: Task): void {
@@ -35,11 +36,11 @@ export function dispatch(state: CoreState, now: Now, out: Output[]): void {
     const cls = ready.first;
     if (cls === undefined) return;
     const next = nextAssignable(state, cls);
-    if (next !== undefined) place(state, next.task, next.candidates, now, out);
-    else {
+    if (next === undefined) {
       ready.pop();
       park(cls);
-    }
+    } else if (next.task.seq === cls.readySeq) place(state, next.task, next.candidates, now, out);
+    else markReady(state.classes, cls, next.task);
   }
 }
 
@@ -47,7 +48,7 @@ export function dispatch(state: CoreState, now: Now, out: Output[]): void {
 function bringWork(state: CoreState, collector: Collector): void {
   const cls = unavailable(collector, state.limits) === undefined ? bestClass(collector) : undefined;
   if (cls === undefined) state.freed.delete(collector);
-  else if (cls.readyIndex === -1) state.classes.ready.set(cls);
+  else if (cls.readyIndex === -1) markReady(state.classes, cls);
 }
 
 function nextAssignable(state: CoreState, cls: TaskClass): { task: Task; candidates: Collector[] } | undefined {

@@ -23,6 +23,9 @@ export interface TaskClass {
   readonly pending: Map<number, Heap<Task>>;
   levels: number[];
   size: number;
+  /** The best that may be handed out here now: a priority and an order of acceptance. Kept only while it is ready. */
+  readyPriority: number;
+  readySeq: number;
   /** Its place among the classes that may have a task to hand out now; -1 when it is not among them. */
   readyIndex: number;
 }
@@ -31,7 +34,7 @@ export interface Classes {
   readonly byKey: Map<string, TaskClass>;
   /** Without pending tasks, the longest empty first. */
   readonly empty: Set<TaskClass>;
-  /** Those that may have a task to hand out now, the one with the best task first. */
+  /** Those that may have a task to hand out now, the one whose task may be the best first. */
   readonly ready: Heap<TaskClass>;
 }
 
@@ -47,10 +50,7 @@ export const newClasses = (): Classes => ({
   byKey: new Map(),
   empty: new Set(),
   ready: new Heap<TaskClass>({
-    before: (a, b) => {
-      const [one, other] = [headOf(a), headOf(b)];
-      return other === undefined || (one !== undefined && taskBefore(one, other));
-    },
+    before: (a, b) => goesBefore(a.readyPriority, a.readySeq, b.readyPriority, b.readySeq),
     indexOf: ({ readyIndex }) => readyIndex,
     setIndex: (cls, index) => {
       cls.readyIndex = index;
@@ -58,8 +58,14 @@ export const newClasses = (): Classes => ({
   }),
 });
 
-const taskBefore = (a: Task, b: Task): boolean => goesBefore(a.spec.priority, a.seq, b.spec.priority, b.seq);
-const headOf = (cls: TaskClass): Task | undefined => cls.pending.get(cls.levels[0]!)?.first;
+const headOf = (cls: TaskClass): Task => cls.pending.get(cls.levels[0]!)!.first!;
+
+/** The class, which is not empty, may have a task to hand out: `best`, or one after it. */
+export function markReady({ ready }: Classes, cls: TaskClass, best = headOf(cls)): void {
+  cls.readyPriority = best.spec.priority;
+  cls.readySeq = best.seq;
+  ready.set(cls);
+}
 
 export function classKey(spec: TaskSpec, excluded: readonly string[]): string {
   const { operation, requires, labels, collectorType, collectorId } = spec;
@@ -107,6 +113,8 @@ export function classOf(
     pending: new Map(),
     levels: [],
     size: 0,
+    readyPriority: 0,
+    readySeq: 0,
     readyIndex: -1,
   };
   classes.byKey.set(key, cls);
@@ -135,7 +143,7 @@ export function enqueue(classes: Classes, cls: TaskClass, task: Task): void {
   }
   heap.set(task);
   if (cls.size++ === 0) classes.empty.delete(cls);
-  classes.ready.set(cls);
+  markReady(classes, cls);
 }
 
 export function dequeue(classes: Classes, task: Task): void {
@@ -150,7 +158,10 @@ export function dequeue(classes: Classes, task: Task): void {
   if (--cls.size === 0) {
     classes.ready.delete(cls);
     classes.empty.add(cls);
-  } else if (cls.readyIndex !== -1) classes.ready.set(cls);
+  } else if (cls.readyIndex !== -1) {
+    const head = headOf(cls);
+    if (goesBefore(cls.readyPriority, cls.readySeq, head.spec.priority, head.seq)) markReady(classes, cls, head);
+  }
 }
 
 /** How many pending tasks of its class go before this one, which must be the latest accepted. */

@@ -5,79 +5,6 @@ import { play } from './transcript.ts';
 const byCollector = (state: CoreState) =>
   Object.fromEntries([...state.collectors.values()].map(({ id, assigned }) => [id, assigned]));
 
-describe('order', () => {
-  test('submit 1, 5, 3, 2, 4, then a collector joins: 5, 4, 3, 2, 1', () => {
-    play(`
-      0s submit p1 scan priority 1
-      → p1 pending at 0, nobody can
-      0s submit p5 scan priority 5
-      → p5 pending at 0, nobody can
-      0s submit p3 scan priority 3
-      → p3 pending at 1, nobody can
-      0s submit p2 scan priority 2
-      → p2 pending at 2, nobody can
-      0s submit p4 scan priority 4
-      → p4 pending at 1, nobody can
-      1s A joins: scan credit 5
-      → A joined
-      → p5 to A (1)
-      → p4 to A (1)
-      → p3 to A (1)
-      → p2 to A (1)
-      → p1 to A (1)
-    `);
-  });
-
-  test('low, critical, normal, high come out as critical, high, normal, low', () => {
-    play(`
-      0s submit l scan priority low
-      → l pending at 0, nobody can
-      0s submit c scan priority critical
-      → c pending at 0, nobody can
-      0s submit n scan priority normal
-      → n pending at 1, nobody can
-      0s submit h scan priority high
-      → h pending at 1, nobody can
-      0s A joins: scan credit 4
-      → A joined
-      → c to A (1)
-      → h to A (1)
-      → n to A (1)
-      → l to A (1)
-    `);
-  });
-
-  test('same priority: oldest first, also after a retry', () => {
-    play(`
-      0s A joins: scan
-      → A joined
-      0s submit t1 scan
-      → t1 to A (1)
-      → t1 in_progress
-      0s submit t2 scan
-      → t2 pending at 0
-      1s A fails t1#1
-      → t1 retrying
-      → t1 to A (2)
-      2s A completes t1#2
-      → t1 completed
-      → t2 to A (1)
-    `);
-  });
-
-  test('one task that nobody can serve does not block another', () => {
-    play(`
-      0s submit t1 dream priority critical
-      → t1 pending at 0, nobody can
-      0s submit t2 scan
-      → t2 pending at 0, nobody can
-      1s A joins: scan
-      → A joined
-      → t2 to A (1)
-    `);
-  });
-});
-
 describe('match', () => {
   test('capabilities, labels, type, pin and priority levels', () => {
     play(`
@@ -102,23 +29,6 @@ describe('match', () => {
       1s B completes t1#1
       → t1 completed
       → t5 to B (1)
-    `);
-  });
-
-  test('healthy before degraded; stopped not at all', () => {
-    play(`
-      0s A joins: scan credit 9 status degraded
-      → A joined
-      0s B joins: scan credit 1
-      → B joined
-      0s C joins: scan credit 9 status stopped
-      → C joined
-      0s submit t1 scan
-      → t1 to B (1)
-      → t1 in_progress
-      0s submit t2 scan
-      → t2 to A (1)
-      → t2 in_progress
     `);
   });
 });
