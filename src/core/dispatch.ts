@@ -74,18 +74,23 @@ function place(state: CoreState, task: Task, candidates: Collector[], now: Now, 
   const strategy = strategyFor(state, task.spec.operation);
   let placed = false;
   for (const planned of placements.get(strategy)!.plan(problem)) {
-    const cls = planned.task.class!;
-    const fits =
-      planned.task.life.state === 'pending' &&
-      refusal(planned.collector, cls, planned.task.spec.priority, state.limits) === undefined;
-    if (fits) assign(state, planned.task, planned.collector, strategy, now, out);
+    const isFit = fits(state, planned.task, planned.collector);
+    if (isFit) assign(state, planned.task, planned.collector, strategy, now, out);
     else state.plansDropped++;
-    placed ||= fits && planned.task === task;
+    placed ||= isFit && planned.task === task;
   }
-  // A plan that leaves the task out must not leave it waiting beside a free collector.
   if (placed) return;
-  assign(state, task, candidates[0]!, strategy, now, out);
+  // A plan that leaves the task out must not leave it waiting beside a collector that is still free.
+  const left = candidates.find((collector) => fits(state, task, collector));
+  if (left !== undefined) assign(state, task, left, strategy, now, out);
 }
+
+/** Whether both are still here, and the collector can take the task now. */
+const fits = (state: CoreState, task: Task, collector: Collector): boolean =>
+  task.life.state === 'pending' &&
+  state.tasks.get(task.spec.id) === task &&
+  state.collectors.get(collector.id) === collector &&
+  refusal(collector, task.class!, task.spec.priority, state.limits) === undefined;
 
 function assign(state: CoreState, task: Task, collector: Collector, strategy: string, now: Now, out: Output[]): void {
   const { leaseMs } = state.limits;

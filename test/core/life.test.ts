@@ -1,9 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { CoreState } from '../../src/core/state.ts';
 import { play } from './transcript.ts';
-
-const byCollector = (state: CoreState) =>
-  Object.fromEntries([...state.collectors.values()].map(({ id, assigned }) => [id, assigned]));
 
 describe('match', () => {
   test('capabilities, labels, type, pin and priority levels', () => {
@@ -30,49 +26,6 @@ describe('match', () => {
       → t1 completed
       → t5 to B (1)
     `);
-  });
-});
-
-describe('strategies', () => {
-  const hundred = (strategy: string) => {
-    const lines = [
-      `0s route ${strategy}`,
-      '0s A joins: scan credit 100',
-      '→ A joined',
-      '0s B joins: scan credit 100',
-      '→ B joined',
-    ];
-    const { state } = play(`${lines.join('\n')}`);
-    return state;
-  };
-  test('round robin gives 100 tasks to two equal collectors as 50 and 50', () => {
-    const lines = [
-      '0s route round_robin',
-      '0s A joins: scan credit 100',
-      '→ A joined',
-      '0s B joins: scan credit 100',
-      '→ B joined',
-    ];
-    for (let at = 0; at < 100; at++)
-      lines.push(`1s submit t${at} scan`, `→ t${at} to ${at % 2 === 0 ? 'A' : 'B'} (1)`, `→ t${at} in_progress`);
-    const { state } = play(lines.join('\n'));
-    expect(byCollector(state)).toEqual({ A: 50, B: 50 });
-    expect(hundred('round_robin').strategy).toBe('round_robin');
-  });
-  test('least loaded gives nine tasks to three collectors as three each', () => {
-    const lines = ['A', 'B', 'C'].flatMap((name) => [`0s ${name} joins: scan credit 9`, `→ ${name} joined`]);
-    for (let at = 0; at < 9; at++)
-      lines.push(`${at + 1}s submit t${at} scan`, `→ t${at} to ${'ABC'[at % 3]} (1)`, `→ t${at} in_progress`);
-    const { state } = play(lines.join('\n'));
-    expect(byCollector(state)).toEqual({ A: 3, B: 3, C: 3 });
-  });
-  test('a strategy of its own for one operation, remembered', () => {
-    const { state, records } = play('0s route round_robin scan');
-    expect(state.strategy).toBe('least_loaded');
-    expect(state.operations.byName.get('scan')?.strategy).toBe('round_robin');
-    expect(records).toEqual([
-      { kind: 'setting', namespace: 'default', key: 'routing.strategy.scan', value: 'round_robin' },
-    ]);
   });
 });
 
