@@ -2,6 +2,7 @@
 import { type Fault, fault, isFault } from '../protocol/fault.ts';
 import type { Submitted } from '../protocol/schema.ts';
 import { isEnded } from '../protocol/state.ts';
+import type { Heap } from '../time/heap.ts';
 import type { Now } from '../time/now.ts';
 import { finish } from './attempt.ts';
 import { dispatch, queueTask } from './dispatch.ts';
@@ -23,7 +24,12 @@ export function submit(
   const accepted = input.specs.map((spec) => (isFault(spec) ? spec : accept(state, spec, now, out, facts)));
   // Hand out first, so that the reply can name the collector.
   dispatch(state, now, out);
-  const outcomes = accepted.map((one) => ('task' in one ? describe(state, one.task, one.before) : one));
+  // From the last to the first: what was accepted later stands behind a task of the same priority.
+  const behind = new Map<Heap<Task>, number>();
+  const outcomes = accepted
+    .toReversed()
+    .map((one) => ('spec' in one ? describe(state, one, behind) : one))
+    .toReversed();
   const first = outcomes[0]!;
   out.push(reply(input.to, input.batch ? { result: { outcomes } } : isFault(first) ? first : { result: first }));
 }
@@ -45,13 +51,7 @@ export function cancel(state: CoreState, input: Extract<Input, { kind: 'cancel' 
   out.push(reply(to, { result: { id, state: 'cancelled' } }));
 }
 
-function accept(
-  state: CoreState,
-  spec: TaskSpec,
-  now: Now,
-  out: Output[],
-  facts: Facts,
-): { task: Task; before: number } | Submitted | Fault {
+function accept(state: CoreState, spec: TaskSpec, now: Now, out: Output[], facts: Facts): Task | Submitted | Fault {
   const { operations, limits } = state;
   const { id } = spec;
   const known = state.tasks.get(id)?.life.state ?? state.ended.states.get(id)?.state ?? facts.ended.get(id);
@@ -83,14 +83,17 @@ function accept(
     { kind: 'record', record: { kind: 'submitted', seq: task.seq, spec, submittedAtMs: task.submittedAtMs } },
     { kind: 'task_moved', spec, state: 'pending', attempt: 0, collectorId: undefined },
   );
-  return { task, before: tasksBefore(task.class!, task) };
+  return task;
 }
 
-function describe(state: CoreState, task: Task, before: number): Submitted {
+function describe(state: CoreState, task: Task, behind: Map<Heap<Task>, number>): Submitted {
   const { id } = task.spec;
   if (task.life.state === 'in_progress')
     return { id, state: 'in_progress', collector_id: task.life.collectorId, duplicate: false };
-  const position = Math.min(before, task.class!.size - 1); // some that went before may have been handed out since
+  const queue = task.class!.pending.get(task.spec.priority)!;
+  const later = behind.get(queue) ?? 0;
+  behind.set(queue, later + 1);
+  const position = tasksBefore(task.class!, task.spec.priority) - 1 - later;
   const warning = whyUnservable(state, task);
   return { id, state: 'pending', position, duplicate: false, ...(warning === undefined ? {} : { warning }) };
 }

@@ -164,9 +164,9 @@ export function dequeue(classes: Classes, task: Task): void {
   }
 }
 
-/** How many pending tasks of its class go before this one, which must be the latest accepted. */
-export function tasksBefore(cls: TaskClass, newest: Task): number {
+/** How many pending tasks go before the next one of this priority. */
+export function tasksBefore(cls: TaskClass, priority: number): number {
   let before = 0;
-  for (const level of cls.levels) if (level >= newest.spec.priority) before += cls.pending.get(level)!.size;
-  return before - 1;
+  for (const level of cls.levels) if (level >= priority) before += cls.pending.get(level)!.size;
+  return before;
 }
