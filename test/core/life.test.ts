@@ -156,33 +156,6 @@ describe('a collector is lost', () => {
     expect(state.totals).toMatchObject({ requeued: 1, completed: 1, assigned: 2 });
   });
 
-  test('it falls silent: degraded after one heartbeat, failing after two, and a late answer is fenced', () => {
-    play(
-      `
-      0s A joins: scan
-      → A joined
-      0s submit t1 scan
-      → t1 to A (1)
-      → t1 in_progress
-      0s B joins: scan
-      → B joined
-      10s B beats
-      16.5s tick
-      → A is degraded
-      20s B beats
-      31.5s tick
-      → A is failing
-      → t1 to B (2)
-      32s A completes t1#1
-      → refused: stale_lease
-      33s A beats t1#1
-      → A is healthy
-      → lost: t1
-    `,
-      { limits: { leaseMs: 60_000 } },
-    );
-  });
-
   test('it beats but forgets a lease: the lease runs out', () => {
     play(`
       0s A joins: scan credit 2
