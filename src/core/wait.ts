@@ -33,9 +33,10 @@ export function wait(state: CoreState, input: Extract<Input, { kind: 'wait' }>, 
     out.push(reply(to, fault('invalid_params', `Request id ${to.id} is in use by a wait.`, { id: to.id })));
     return;
   }
-  if ((own?.size ?? 0) >= limits.waitsMax || waits.count >= limits.waitsTotalMax) {
-    const limit = (own?.size ?? 0) >= limits.waitsMax ? limits.waitsMax : limits.waitsTotalMax;
-    const whose = limit === limits.waitsMax ? 'This session has' : 'All sessions together have';
+  const isOwnLimit = own !== undefined && own.size >= limits.waitsMax;
+  if (isOwnLimit || waits.count >= limits.waitsTotalMax) {
+    const limit = isOwnLimit ? limits.waitsMax : limits.waitsTotalMax;
+    const whose = isOwnLimit ? 'This session has' : 'All sessions together have';
     out.push(
       reply(to, fault('too_many_waits', `${whose} ${limit} waits open, the limit.`, { limit, retry_after_ms: 1000 })),
     );

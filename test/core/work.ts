@@ -1,0 +1,34 @@
+/**
+ * How much the core works, told by the engine itself: how many functions of `src/core` and `src/time` are called. The
+ * count is the same on every machine and in every run, so a test can hold a bound to it, where it could not to a time.
+ */
+import { Session } from 'node:inspector';
+
+interface Coverage {
+  readonly result: readonly {
+    readonly url: string;
+    readonly functions: readonly { readonly ranges: readonly { readonly count: number }[] }[];
+  }[];
+}
+
+export function workOf(run: () => void): number {
+  using session = connected();
+  session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false });
+  run();
+  let calls = 0;
+  session.post('Profiler.takePreciseCoverage', (error: Error | null, { result }: Coverage) => {
+    if (error !== null) throw error;
+    for (const { url, functions } of result)
+      if (/\/src\/(core|time)\/[a-z-]+\.ts/.test(url))
+        for (const { ranges } of functions) for (const { count } of ranges) calls += count;
+  });
+  if (calls === 0) throw new Error('nothing was counted');
+  return calls;
+}
+
+function connected(): Session & Disposable {
+  const session = new Session();
+  session.connect();
+  session.post('Profiler.enable');
+  return Object.assign(session, { [Symbol.dispose]: () => session.disconnect() });
+}
