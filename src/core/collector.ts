@@ -22,6 +22,8 @@ export interface Collector extends Due {
   cpuPercent: number | undefined;
   rssBytes: number | undefined;
   readonly tasks: Map<string, Task>;
+  /** How many it held when it last registered; may be above its limit until it has ended some. */
+  heldAtRegistration: number;
   /** Which assignment of the broker its latest one was: the smallest was idle, or waited, longest. */
   lastAssigned: number;
   assigned: number;
@@ -50,6 +52,7 @@ export function newCollector(registration: RegistrationParsed, session: number, 
     cpuPercent: undefined,
     rssBytes: undefined,
     tasks: new Map(),
+    heldAtRegistration: 0,
     lastAssigned: 0,
     assigned: 0,
     completed: 0,

@@ -31,6 +31,8 @@ function checkTasks(state: CoreState): void {
       const { collector, collectorId } = life;
       const known = collector === undefined || collector.tasks.get(spec.id) === task;
       assert(known, `I4: ${collectorId} does not know that it holds ${spec.id}`);
+      const here = collector === undefined || state.collectors.get(collectorId) === collector;
+      assert(here, `I4: ${spec.id} is held by ${collectorId}, which has gone`);
       continue;
     }
     waiting++;
@@ -89,9 +91,9 @@ function checkCollectors(state: CoreState): void {
       const held = task.life.state === 'in_progress' && task.life.collector === collector;
       assert(held, `I4: ${collector.id} holds ${task.spec.id}, which is ${task.life.state}`);
     }
-    const most = Math.min(collector.registration.max_concurrent_tasks, state.limits.collectorTasksMax);
-    const reclaimed = collector.registration.leases.length;
-    assert(collector.tasks.size <= most + reclaimed, `I6: ${collector.id} holds ${collector.tasks.size} of ${most}`);
+    const limit = Math.min(collector.registration.max_concurrent_tasks, state.limits.collectorTasksMax);
+    const most = Math.max(limit, collector.heldAtRegistration);
+    assert(collector.tasks.size <= most, `I6: ${collector.id} holds ${collector.tasks.size} of ${limit}`);
     assert.equal(state.collectorOfSession.get(collector.session), collector, `I4: the session of ${collector.id}`);
   }
 }

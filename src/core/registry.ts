@@ -38,6 +38,7 @@ export function register(state: CoreState, input: Extract<Input, { kind: 'regist
     for (const cls of state.operations.byName.get(name)?.classes ?? [])
       if (mismatch(collector, cls) === undefined) link(collector, cls);
   const reclaimed = registration.leases.filter((lease) => reclaim(state, collector, lease, now));
+  collector.heldAtRegistration = collector.tasks.size;
   active(state, collector, registration.status, registration.status_reason, now, out);
   out.push({ kind: 'registered', session: to.session, registration });
   if (holder === undefined) changed(collector, collector.status, 'registered', out);
