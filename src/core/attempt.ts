@@ -49,7 +49,6 @@ export function loseAttempt(
   out: Output[],
 ): void {
   endAttempt(state, task, outcome, { code: outcome, message }, now, out);
-  state.totals.requeued++;
   if (outOfRetries(task)) deadLetter(state, task, now, out);
   else requeue(state, task, now, out);
 }
@@ -80,7 +79,7 @@ export function attemptDue(state: CoreState, task: TaskInProgress, now: Now, out
 /** The backoff of a retrying task is over. */
 export function backoffOver(state: CoreState, task: Task, now: Now, out: Output[]): void {
   countTask(state.operations, task, -1);
-  requeue(state, task, now, out);
+  becomePending(state, task, now, out);
 }
 
 /** Ends the life of a task that is counted in no state any more. */
@@ -144,6 +143,11 @@ function deadLetter(state: CoreState, task: Task, now: Now, out: Output[]): void
 }
 
 function requeue(state: CoreState, task: Task, now: Now, out: Output[]): void {
+  state.totals.requeued++;
+  becomePending(state, task, now, out);
+}
+
+function becomePending(state: CoreState, task: Task, now: Now, out: Output[]): void {
   move(task, { state: 'pending' });
   queueTask(state, task);
   record(task, now, { result: undefined, error: task.lastError }, out);

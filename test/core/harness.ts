@@ -198,6 +198,14 @@ export const assigned = (out: readonly Output[]): string[] =>
 export const recordsOf = (out: readonly Output[]): StoreRecord[] =>
   out.flatMap((one) => (one.kind === 'record' ? [one.record] : []));
 
+/** How attempts ended, and with which error. */
+export const attemptsOf = (out: readonly Output[]): string[] =>
+  recordsOf(out).flatMap((one) => (one.kind === 'attempt' ? [`${one.outcome}: ${one.error?.message ?? 'none'}`] : []));
+
+/** What became of collectors, and why. */
+export const changesOf = (out: readonly Output[]): string[] =>
+  out.flatMap((one) => (one.kind === 'collector_changed' ? [`${one.id} ${one.status}: ${one.reason}`] : []));
+
 /** The outcome of the one request that was answered. */
 export function outcomeOf(out: readonly Output[]): Outcome {
   const replies = out.filter((one) => one.kind === 'reply');

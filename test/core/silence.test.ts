@@ -1,11 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Output } from '../../src/core/input.ts';
-import { assigned, recordsOf, specOf, specsOf, TestCore } from './harness.ts';
+import { assigned, changesOf, recordsOf, specOf, specsOf, TestCore } from './harness.ts';
 import { play } from './transcript.ts';
-
-const changes = (out: readonly Output[]): string[] =>
-  out.flatMap((one) => (one.kind === 'collector_changed' ? [`${one.id} ${one.status}: ${one.reason}`] : []));
 
 test('degraded after one heartbeat, failing after two, and a late answer is fenced', () => {
   play(
@@ -38,33 +34,33 @@ test('a heartbeat counts as missed a tenth of the interval late, and not before'
   const core = new TestCore({ heartbeatMs: 1000, leaseMs: 60_000 });
   core.nowMs = 500;
   core.join('A');
-  expect(changes(core.until(1599))).toEqual([]);
-  expect(changes(core.until(1600))).toEqual(['A degraded: one heartbeat missed']);
+  expect(changesOf(core.until(1599))).toEqual([]);
+  expect(changesOf(core.until(1600))).toEqual(['A degraded: one heartbeat missed']);
   expect(core.state.collectors.get('A')?.statusChangedAtMs).toBe(1600);
-  expect(changes(core.until(2599))).toEqual([]);
-  expect(changes(core.until(2600))).toEqual(['A failing: no heartbeat for 2 s']);
+  expect(changesOf(core.until(2599))).toEqual([]);
+  expect(changesOf(core.until(2600))).toEqual(['A failing: no heartbeat for 2 s']);
   expect(core.state.deadlines.nextMs).toBe(Number.POSITIVE_INFINITY);
-  expect(changes(core.until(1_000_000))).toEqual([]);
+  expect(changesOf(core.until(1_000_000))).toEqual([]);
 });
 
 test('a step that comes late finds both missed at once', () => {
   const core = new TestCore({ heartbeatMs: 1000, leaseMs: 60_000 });
   core.join('A');
   core.nowMs = 3700;
-  expect(changes(core.give({ kind: 'tick' }))).toEqual(['A failing: no heartbeat for 4 s']);
+  expect(changesOf(core.give({ kind: 'tick' }))).toEqual(['A failing: no heartbeat for 4 s']);
 });
 
 test('each heartbeat begins the time anew', () => {
   const core = new TestCore({ heartbeatMs: 1000 });
   core.join('A');
   for (let at = 1000; at <= 5000; at += 1000) {
-    expect(changes(core.until(at))).toEqual([]);
+    expect(changesOf(core.until(at))).toEqual([]);
     core.beat('A');
   }
-  expect(changes(core.until(6100))).toEqual(['A degraded: one heartbeat missed']);
+  expect(changesOf(core.until(6100))).toEqual(['A degraded: one heartbeat missed']);
   core.beat('A');
   expect(core.state.collectors.get('A')?.status).toBe('healthy');
-  expect(changes(core.until(7199))).toEqual([]);
+  expect(changesOf(core.until(7199))).toEqual([]);
 });
 
 test('everything that it holds is given to others, as an attempt that was lost', () => {
@@ -90,9 +86,9 @@ describe('the status that the collector reports is kept until it has to be worse
   ] as const)('%s', (status, expected) => {
     const core = new TestCore({ heartbeatMs: 1000 });
     core.join('A', { status, status_reason: 'by itself' });
-    expect(changes(core.until(1100))).toEqual([]);
+    expect(changesOf(core.until(1100))).toEqual([]);
     expect(core.state.collectors.get('A')).toMatchObject({ status, reason: 'by itself' });
-    expect(changes(core.until(9000))).toEqual(expected);
+    expect(changesOf(core.until(9000))).toEqual(expected);
   });
 
   test('draining: stays so, loses its tasks, and is gone', () => {
@@ -100,8 +96,8 @@ describe('the status that the collector reports is kept until it has to be worse
     core.join('A');
     core.submit(specOf('t1'));
     core.leave('A');
-    expect(changes(core.until(2099))).toEqual([]);
-    expect(changes(core.until(2100))).toEqual(['A gone: drained']);
+    expect(changesOf(core.until(2099))).toEqual([]);
+    expect(changesOf(core.until(2100))).toEqual(['A gone: drained']);
     expect(core.task('t1').life.state).toBe('pending');
   });
 });
@@ -115,7 +111,7 @@ test('at any fraction of a millisecond the silence is noticed once, at the momen
         const core = new TestCore({ heartbeatMs });
         core.nowMs = at;
         core.join('A');
-        const said = changes(core.until(at + 3 * heartbeatMs));
+        const said = changesOf(core.until(at + 3 * heartbeatMs));
         expect(said.map((one) => one.split(':')[0])).toEqual(['A degraded', 'A failing']);
       },
     ),
