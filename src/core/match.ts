@@ -77,8 +77,9 @@ export function reasonText(reason: Reason, collector: Collector, demand: Demand,
       return `lacks the capability ${demand.requires.find((need) => !registration.capabilities.includes(need))}`;
     case 'label': {
       const name = Object.keys(demand.labels).find((label) => registration.labels[label] !== demand.labels[label])!;
-      const own = Object.hasOwn(registration.labels, name) ? `has ${name}=${registration.labels[name]}` : 'lacks it';
-      return `needs the label ${name}=${demand.labels[name]} but ${own}`;
+      const wanted = `${name}=${demand.labels[name]}`;
+      const has = Object.hasOwn(registration.labels, name);
+      return has ? `has the label ${name}=${registration.labels[name]}, not ${wanted}` : `lacks the label ${wanted}`;
     }
     case 'excluded':
       return 'asked not to get it again';
@@ -87,7 +88,7 @@ export function reasonText(reason: Reason, collector: Collector, demand: Demand,
     case 'status':
       return `is ${collector.status}${collector.reason === '' ? '' : ` (${collector.reason})`}`;
     case 'credit':
-      return `holds ${collector.tasks.size} tasks, its limit`;
+      return `holds ${collector.tasks.size} ${collector.tasks.size === 1 ? 'task' : 'tasks'}, its limit`;
     case 'unread':
       return 'has not read the tasks that were sent to it';
   }
