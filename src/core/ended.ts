@@ -13,6 +13,12 @@ import { uuidTimeMs } from '../protocol/uuid.ts';
 
 export interface Ended {
   readonly states: Map<string, { readonly state: TaskState; readonly order: number }>;
+  /**
+   * Their ids from `first` on, the oldest first. A map is no queue: whoever begins at its front walks over the places of
+   * all that was deleted there.
+   */
+  readonly ids: string[];
+  first: number;
   /** How many have ended since the start. */
   count: number;
   /** An id whose time is not after this may belong to an ended task that is not in `states`. */
@@ -28,6 +34,8 @@ const aheadMax = 10_000;
 
 export const newEnded = (): Ended => ({
   states: new Map(),
+  ids: [],
+  first: 0,
   count: 0,
   horizonMs: 0,
   ahead: new Set(),
@@ -46,15 +54,22 @@ export function rememberStored(
 }
 
 export function rememberEnded(ended: Ended, id: string, state: TaskState, idsMax: number, wallMs: number): void {
-  ended.states.set(id, { state, order: ++ended.count });
+  const { states, ids } = ended;
+  states.set(id, { state, order: ++ended.count });
+  ids.push(id);
   const [oldest] = ended.lookUps;
-  for (const [old, { order }] of ended.states) {
-    if (ended.states.size <= idsMax || (oldest !== undefined && order > oldest.since)) break;
-    ended.states.delete(old);
+  while (states.size > idsMax) {
+    const old = ids[ended.first]!;
+    if (oldest !== undefined && states.get(old)!.order > oldest.since) break;
+    ended.first++;
+    states.delete(old);
     const timeMs = uuidTimeMs(old);
     if (timeMs > wallMs) moveAhead(ended, old);
     else ended.horizonMs = Math.max(ended.horizonMs, timeMs);
   }
+  if (ended.first <= states.size) return;
+  ids.splice(0, ended.first);
+  ended.first = 0;
 }
 
 function moveAhead(ended: Ended, id: string): void {

@@ -109,6 +109,7 @@ function checkBounds({ classes, operations, ended, waits, limits, ...state }: Co
       liveOf(operation) === 0 && operation.strategy === undefined,
       `I6: ${operation.name} is filed as idle`,
     );
+  assert.equal(ended.ids.length - ended.first, ended.states.size, 'I6: the queue of ended ids');
   assert(ended.lookUps.size > 0 || ended.states.size <= limits.endedIdsMax, 'I6: ended ids');
   let open = 0;
   for (const [session, own] of waits.bySession) {

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { Output } from '../../src/core/input.ts';
 import { noFacts, prefetch } from '../../src/core/prefetch.ts';
 import { newState } from '../../src/core/state.ts';
@@ -65,6 +65,21 @@ test('what ended while a look-up is under way stays in memory until that has bee
   end(uuidv7(nowMs));
   expect(state.ended.states.has(between)).toBe(false);
   expect(state.ended.states.size).toBe(1);
+});
+
+test('as many go as come: nothing is walked through, and the queue of ids does not grow', () => {
+  const { state, end } = ending(100);
+  const walks = (['entries', 'keys', 'values', 'forEach', Symbol.iterator] as const).map((walk) =>
+    vi.spyOn(state.ended.states, walk),
+  );
+  const ids = Array.from({ length: 1000 }, (_, at) => uuidv7(nowMs - 1000 + at));
+  for (const id of ids) {
+    end(id);
+    expect(state.ended.ids.length).toBeLessThanOrEqual(202);
+  }
+  for (const walk of walks) expect(walk).not.toHaveBeenCalled();
+  expect(state.ended.ids.slice(state.ended.first)).toEqual(ids.slice(-100));
+  expect(ids.filter((id) => state.ended.states.has(id))).toEqual(ids.slice(-100));
 });
 
 test('facts from the store answer a repeated submit', () => {

@@ -65,6 +65,7 @@ describe('each invariant trips when it is broken', () => {
     ['I4: the session of B', ({ state }) => state.collectorOfSession.delete(collector(state, 'B').session)],
     ['I6: dream is filed as idle', ({ state }) => state.operations.idle.add(operation(state, 'dream'))],
     ['I6: other is filed as idle', ({ state }) => (operation(state, 'other').strategy = 'random')],
+    ['I6: the queue of ended ids', ({ state }) => state.ended.ids.push('t9')],
     ['I6: session 1000 has 0 waits', ({ state }) => state.waits.bySession.get(1000)!.clear()],
     ['I6: waits for t2, which has ended', ({ state }) => state.waits.byTask.get('t2')!.clear()],
     [
