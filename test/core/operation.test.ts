@@ -174,7 +174,7 @@ describe('pruning', () => {
     core.cancel('t1');
     expect(classes()).toBe('24');
     expect(core.state.collectors.get('A')?.links.size).toBe(1);
-    expect(core.state.operations.byName.get('scan')?.classes.size).toBe(3);
+    expect(core.state.operations.byName.get('scan')?.classes.size).toBe(2);
     core.submit(specOf('again', { labels: { x: '2' } }));
     core.submit(specOf('more', { labels: { x: '9' } }));
     core.cancel('more');
