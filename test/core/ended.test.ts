@@ -3,6 +3,7 @@ import type { Output } from '../../src/core/input.ts';
 import { noFacts, prefetch } from '../../src/core/prefetch.ts';
 import { newState } from '../../src/core/state.ts';
 import { step } from '../../src/core/step.ts';
+import { fault } from '../../src/protocol/fault.ts';
 import { uuidTimeMs, uuidv7 } from '../../src/protocol/uuid.ts';
 import { specOf } from '../conformance/records.ts';
 
@@ -89,6 +90,59 @@ test('facts from the store answer a repeated submit', () => {
   step(state, submitOf(id), now, out, { ...noFacts, ended: new Map([[id, 'completed' as const]]) });
   expect(out).toMatchObject([{ kind: 'reply', outcome: { result: { id, state: 'completed', duplicate: true } } }]);
   expect(state.tasks.size).toBe(0);
+});
+
+test('a look-up is for what a submit brings and memory does not know', () => {
+  const { state, end } = ending(1);
+  const [old, newer] = [uuidv7(nowMs - 9), uuidv7(nowMs - 5)];
+  end(old);
+  end(newer);
+  const waiting = uuidv7(nowMs - 20);
+  step(state, submitOf(waiting), now, []);
+  const other = uuidv7(nowMs - 30);
+  const specs = [old, newer, waiting, uuidv7(nowMs), other].map((id) => specOf(id));
+  expect(state.ended.horizonMs).toBe(nowMs - 9);
+  const lookUp = prefetch(state, { kind: 'submit', to, specs: [fault('invalid_params', ''), ...specs], batch: true });
+  expect(lookUp?.ids).toEqual([old, other]);
+  expect([...state.ended.lookUps]).toEqual([{ since: 2 }]);
+  lookUp?.[Symbol.dispose]();
+  expect(state.ended.lookUps.size).toBe(0);
+  expect(prefetch(state, { kind: 'cancel', to, id: old, reason: '' })).toBeUndefined();
+});
+
+test('the horizon is the latest that left memory, exactly', () => {
+  const { state, end } = ending(0);
+  for (const at of [5, 9, 2]) end(uuidv7(nowMs - at));
+  expect(state.ended.horizonMs).toBe(nowMs - 2);
+  end(uuidv7(nowMs - 7));
+  expect(state.ended.horizonMs).toBe(nowMs - 2);
+  end(uuidv7(nowMs));
+  expect([state.ended.horizonMs, state.ended.ahead.size]).toEqual([nowMs, 0]);
+  end(uuidv7(nowMs + 1));
+  expect([state.ended.horizonMs, state.ended.ahead.size]).toEqual([nowMs, 1]);
+});
+
+test('exactly so many ids from ahead are remembered one by one', () => {
+  const { state, end } = ending(0);
+  for (let at = 1; at <= 10_000; at++) end(uuidv7(nowMs + at));
+  expect([state.ended.ahead.size, state.ended.horizonMs]).toEqual([10_000, 0]);
+  end(uuidv7(nowMs + 5));
+  expect([state.ended.ahead.size, state.ended.horizonMs]).toEqual([0, nowMs + 10_000]);
+});
+
+test('what ended before the oldest look-up began may go; the look-ups end in any order', () => {
+  const { state, end } = ending(1);
+  end(uuidv7(nowMs - 50));
+  end(uuidv7(nowMs - 40));
+  const [one, other] = [prefetch(state, submitOf(uuidv7(nowMs - 60)))!, prefetch(state, submitOf(uuidv7(nowMs - 60)))!];
+  for (let at = 0; at < 3; at++) end(uuidv7(nowMs));
+  expect(state.ended.states.size).toBe(3);
+  one[Symbol.dispose]();
+  end(uuidv7(nowMs));
+  expect(state.ended.states.size).toBe(4);
+  other[Symbol.dispose]();
+  end(uuidv7(nowMs));
+  expect(state.ended.states.size).toBe(1);
 });
 
 test('UUIDv7: valid, in the order of time, with the time in it', () => {
