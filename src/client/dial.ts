@@ -1,13 +1,11 @@
 /** How a client reaches its broker. */
 import type { Duplex } from 'node:stream';
 import type { Role } from '../protocol/schema.ts';
-import { defaultSocket, defaultStateDir } from '../transport/address.ts';
-import { connectSocket } from '../transport/connect.ts';
-import { readPipeIdentity } from '../transport/pipe.ts';
-import { proveAsClient } from '../transport/token.ts';
+import { defaultSocket, parseAddress } from '../transport/address.ts';
+import { dial } from '../transport/registry.ts';
 
 export interface ConnectOptions {
-  /** Path of the broker's socket. Default: where `deye broker start` puts it. */
+  /** Path of the broker's socket, or another address (`unix:PATH`). Default: where `deye broker start` puts it. */
   readonly socket?: string;
   /** How this program is called in logs and in `deye top`. Default: the name of its script. */
   readonly name?: string;
@@ -22,12 +20,8 @@ export interface ConnectOptions {
   readonly timeoutMs?: number;
 }
 
-/** A connected stream, on Windows with the token handshake behind it. Rejects with a TransportError. */
+/** A connected stream, with any handshake of its transport behind it. Rejects with a TransportError. */
 export async function openStream({ transport, socket }: ConnectOptions, timeoutMs: number): Promise<Duplex> {
   if (transport !== undefined) return transport();
-  if (process.platform !== 'win32') return connectSocket(socket ?? defaultSocket());
-  const pipe = readPipeIdentity(defaultStateDir());
-  const stream = await connectSocket(socket ?? pipe.address);
-  await proveAsClient(stream, pipe.secret, timeoutMs);
-  return stream;
+  return dial(parseAddress(socket ?? defaultSocket()), { timeoutMs });
 }

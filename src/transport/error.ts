@@ -2,10 +2,12 @@
 export class TransportError extends Error {
   override readonly name = 'TransportError';
   readonly code:
+    | 'bad_address'
     | 'socket_path_too_long'
     | 'directory_unsafe'
     | 'socket_unsafe'
     | 'socket_in_use'
+    | 'socket_removed'
     | 'broker_not_running'
     | 'permission_denied'
     | 'connection_failed'

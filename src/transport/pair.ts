@@ -1,10 +1,15 @@
-/** The in-process transport: two ends of one stream, for the embedded broker and for tests. */
+/** Two ends of one stream in this process, which behave as the two ends of a socket do. */
 import { type Duplex, duplexPair } from 'node:stream';
 
 export function transportPair(): [Duplex, Duplex] {
-  const [one, other] = duplexPair();
-  // A socket tells its peer when it is destroyed; a pair does so only from Node 24 on.
-  one.once('close', () => other.destroy());
-  other.once('close', () => one.destroy());
+  const [one, other] = duplexPair({ allowHalfOpen: false });
+  for (const [end, peer] of [
+    [one, other],
+    [other, one],
+  ] as const) {
+    // A socket's peer learns of its end when it is destroyed; a pair's only from Node 24 on.
+    end.once('close', () => peer.destroy());
+    end.on('error', () => {}); // whoever destroyed it with an error knows; an unhandled one would end the process
+  }
   return [one, other];
 }

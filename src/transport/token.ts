@@ -17,7 +17,7 @@ const size = 32;
 const proof = (secret: Uint8Array, who: 'broker' | 'client', clientNonce: Buffer, brokerNonce: Buffer): Buffer =>
   createHmac('sha256', secret).update(who).update(clientNonce).update(brokerNonce).digest();
 
-/** The client's half. Rejects when the other side does not know the secret or says nothing in `timeoutMs`. */
+/** The client's half. Rejects when the other side does not know the secret or does not answer in `timeoutMs`. */
 export async function proveAsClient(stream: Duplex, secret: Uint8Array, timeoutMs: number): Promise<void> {
   const clientNonce = randomBytes(size);
   stream.write(clientNonce);
@@ -41,7 +41,7 @@ function wrongToken(stream: Duplex): TransportError {
   stream.destroy();
   return new TransportError(
     'wrong_token',
-    'The other end does not know the token of this user. Nothing was said to it.',
+    'The other end does not know the token of this user. Nothing was sent to it.',
   );
 }
 
@@ -52,23 +52,28 @@ function readExactly(stream: Duplex, bytes: number, timeoutMs: number): Promise<
       stream.off('readable', read);
       stream.off('end', ended);
       stream.off('close', ended);
-      if (Buffer.isBuffer(outcome)) resolve(outcome);
-      else reject(outcome);
+      stream.off('error', ended);
+      if (Buffer.isBuffer(outcome)) return resolve(outcome);
+      stream.on('error', () => {}); // of a stream that is given up; the reason is in the outcome
+      stream.destroy();
+      reject(outcome);
     };
     const read = () => {
       const chunk = stream.read(bytes) as Buffer | null;
       if (chunk === null) return;
       if (chunk.length === bytes) finish(chunk);
-      else finish(new TransportError('wrong_token', 'The other end hung up during the token handshake.'));
+      else finish(new TransportError('wrong_token', 'The other end closed the connection during the token handshake.'));
     };
-    const ended = () => finish(new TransportError('wrong_token', 'The other end hung up during the token handshake.'));
-    const timer = setTimeout(() => {
-      stream.destroy();
-      finish(new TransportError('wrong_token', `The token handshake took longer than ${timeoutMs} ms.`));
-    }, timeoutMs);
+    const ended = () =>
+      finish(new TransportError('wrong_token', 'The other end closed the connection during the token handshake.'));
+    const timer = setTimeout(
+      () => finish(new TransportError('wrong_token', `The token handshake took longer than ${timeoutMs} ms.`)),
+      timeoutMs,
+    );
     stream.on('readable', read);
     stream.on('end', ended);
     stream.on('close', ended);
+    stream.on('error', ended); // a reset is a hang-up, and nobody else listens yet
     read();
   });
 }

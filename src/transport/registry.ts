@@ -1,0 +1,22 @@
+/** The transports there are, by scheme. Callers hand over an address and never ask which system they are on. */
+import type { Duplex } from 'node:stream';
+import { memoryTransport } from './memory.ts';
+import { pipeTransport } from './pipe.ts';
+import type { Address, DialOptions, Listener, ListenHandler, Scheme, Transport } from './port.ts';
+import { unixTransport } from './unix.ts';
+
+const transports: { readonly [S in Scheme]: Transport<S> } = {
+  unix: unixTransport,
+  pipe: pipeTransport,
+  memory: memoryTransport,
+};
+
+export function listen<S extends Scheme>(address: Address<S>, handler: ListenHandler): Promise<Listener> {
+  const transport: Transport<S> = transports[address.scheme];
+  return transport.listen(address, handler);
+}
+
+export function dial<S extends Scheme>(address: Address<S>, options: DialOptions): Promise<Duplex> {
+  const transport: Transport<S> = transports[address.scheme];
+  return transport.dial(address, options);
+}
