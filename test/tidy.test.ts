@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { builtinTypes } from '../src/broker/configuration.ts';
+import { builtinTypes } from '../src/broker/collector-declaration.ts';
 import { builtin } from '../src/collectors/builtin.ts';
 import { generatedPages } from '../src/man/generate.ts';
 import { faultTable } from '../src/protocol/fault.ts';

@@ -1,75 +1,39 @@
 /**
  * The configuration: flags > environment (`DEYE_*`) > project file (`deye.yaml` here) > user file > defaults. Every
  * value knows where it came from. A file is parsed once and refused as a whole when a key is unknown or a value wrong.
+ * A relative path in a file is taken from the directory of that file, so that it means the same from everywhere.
  */
-import { existsSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { defaultLimits, type LimitName, type Limits, limitTable } from '../protocol/limits.ts';
-import { identifierSchema } from '../protocol/schema.ts';
-import { defaultSocket, defaultStateDir } from '../transport/address.ts';
+import type { Limits } from '../protocol/limits.ts';
+import { defaultSocket, defaultStateDir, formatAddress, parseAddress } from '../transport/address.ts';
+import { TransportError } from '../transport/error.ts';
+import { type CollectorDeclaration, declarationSchema } from './collector-declaration.ts';
+import { ConfigurationError } from './configuration-error.ts';
+import { logLevels, type ReadFile, readFiles } from './configuration-file.ts';
+import { limitCandidates, resolveLimits } from './limit-settings.ts';
 
-const id = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, 'must be 1 to 64 of a-z 0-9 _ -');
-const configurableLimits = Object.entries(limitTable).filter(([, { configurable }]) => configurable);
-
-const declaration = z
-  .strictObject({
-    id,
-    type: id,
-    /** A program and its arguments. Without it, the built-in collector of this type runs. */
-    command: z.string().min(1).optional(),
-    args: z.array(z.string()).default([]),
-    env: z.record(z.string(), z.string()).default({}),
-    working_dir: z.string().optional(),
-    enabled: z.boolean().default(true),
-    auto_restart: z.boolean().default(true),
-    max_restarts: z.number().int().min(0).max(100).default(5),
-    restart_window_ms: z.number().int().min(1000).default(60_000),
-    backoff_ms: z.number().int().min(10).default(1000),
-    startup_timeout_ms: z.number().int().min(100).default(60_000),
-  })
-  .refine(({ type, command }) => command !== undefined || builtinTypes.includes(type), {
-    message: 'has no command and is no built-in type',
-    path: ['type'],
-  });
-export type CollectorDeclaration = z.output<typeof declaration>;
-
-/** The collectors that come with deye. */
-export const builtinTypes = ['procmond'];
-
-export const configurationSchema = z.strictObject({
-  socket: z.string().optional(),
-  state_dir: z.string().optional(),
-  log_level: z.enum(['error', 'warn', 'info', 'debug', 'trace']).optional(),
-  routing: z.strictObject({ strategy: identifierSchema }).optional(),
-  limits: z
-    .strictObject(Object.fromEntries(configurableLimits.map(([name]) => [name, z.number().int().min(1).optional()])))
-    .optional(),
-  collectors: z
-    .array(declaration)
-    .refine((all) => new Set(all.map((one) => one.id)).size === all.length, 'two collectors have the same id')
-    .optional(),
-});
-type ConfigurationFile = z.output<typeof configurationSchema>;
+type LogLevel = (typeof logLevels)[number];
 
 export interface Configuration {
+  /** The address of the socket, as text. */
   readonly socket: string;
   readonly stateDir: string;
-  readonly logLevel: 'error' | 'warn' | 'info' | 'debug' | 'trace';
+  /** Where tasks are kept, for `openStore`. */
+  readonly store: string;
+  readonly logLevel: LogLevel;
   readonly strategy: string | undefined;
   readonly limits: Limits;
   readonly collectors: readonly CollectorDeclaration[];
-  /** Where each value came from, by its path. */
+  /** Where each value came from, by its path; under `files`, the files that were read, the one that wins first. */
   readonly origins: ReadonlyMap<string, string>;
+  /** The files that were read, the one that wins first. */
+  readonly files: readonly string[];
 }
 
-export class ConfigurationError extends Error {
-  override readonly name = 'ConfigurationError';
-  readonly code = 'configuration_invalid';
-}
-
-const defaultCollectors: readonly CollectorDeclaration[] = [declaration.parse({ id: 'procmond', type: 'procmond' })];
+const defaultCollectors: readonly CollectorDeclaration[] = [
+  declarationSchema.parse({ id: 'procmond', type: 'procmond' }),
+];
 
 export interface Overrides {
   readonly socket?: string | undefined;
@@ -84,103 +48,84 @@ export async function loadConfiguration(
   flags: Overrides,
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<Configuration> {
+  const files = await readFiles(flags.file, env);
   const origins = new Map<string, string>();
-  const files = [...(await readFiles(flags.file, env))];
+  const paths = files.map(({ path }) => path);
+  origins.set('files', paths.length === 0 ? 'none' : paths.join(', '));
   /** The first candidate that has a value; the last one is the default. */
   const pick = <T>(key: string, ...candidates: [value: T | undefined, origin: string][]): T => {
     const [value, origin] = candidates.find(([candidate]) => candidate !== undefined) ?? candidates.at(-1)!;
     origins.set(key, origin);
     return value as T;
   };
-  const fromFiles = <K extends keyof ConfigurationFile>(key: K): [ConfigurationFile[K], string][] =>
-    files.map(({ path, values }) => [values[key], path]);
-  const limits: Record<string, number> = { ...defaultLimits };
-  for (const [name] of configurableLimits) {
-    const variable = `DEYE_LIMITS_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
-    const given = env[variable];
-    if (given !== undefined && !/^[1-9]\d*$/.test(given))
-      throw new ConfigurationError(`${variable} is ${JSON.stringify(given)}; it must be a positive whole number.`);
-    limits[name] = pick<number>(
-      `limits.${name}`,
-      [given === undefined ? undefined : Number(given), variable],
-      ...files.map(({ path, values }): [number | undefined, string] => [
-        (values.limits as Record<string, number> | undefined)?.[name],
-        path,
-      ]),
-      [defaultLimits[name as LimitName], 'default'],
-    );
-  }
+  /** What each file says of a key, with the file. */
+  const fromFiles = <T>(read: (file: ReadFile) => T | undefined): [T | undefined, string][] =>
+    files.map((file) => [read(file), file.path]);
+  const path = (key: 'state_dir') =>
+    fromFiles(({ values, directory }) => (values[key] === undefined ? undefined : resolve(directory, values[key])));
+
+  const stateDir = resolve(
+    pick(
+      'state_dir',
+      [flags.stateDir, '--state-dir'],
+      [present(env.DEYE_STATE_DIR), 'DEYE_STATE_DIR'],
+      ...path('state_dir'),
+      [defaultStateDir(env), 'default'],
+    ),
+  );
   return {
-    socket: resolve(
-      pick('socket', [flags.socket, '--socket'], [env.DEYE_SOCKET, 'DEYE_SOCKET'], ...fromFiles('socket'), [
-        defaultSocket(env),
-        'default',
-      ]),
+    socket: pick(
+      'socket',
+      [address(flags.socket, '--socket'), '--socket'],
+      [address(present(env.DEYE_SOCKET), 'DEYE_SOCKET'), 'DEYE_SOCKET'],
+      ...fromFiles(({ values, directory, path }) => address(values.socket, path, directory)),
+      [defaultSocket({ ...env, DEYE_SOCKET: undefined, DEYE_STATE_DIR: stateDir }), 'default'],
     ),
-    stateDir: resolve(
-      pick(
-        'state_dir',
-        [flags.stateDir, '--state-dir'],
-        [env.DEYE_STATE_DIR, 'DEYE_STATE_DIR'],
-        ...fromFiles('state_dir'),
-        [defaultStateDir(env), 'default'],
-      ),
-    ),
+    stateDir,
+    store: `sqlite:${join(stateDir, 'deye.db')}`,
     logLevel: logLevel(
       pick(
         'log_level',
         [flags.logLevel, '--log-level'],
-        [env.DEYE_LOG_LEVEL, 'DEYE_LOG_LEVEL'],
-        ...fromFiles('log_level'),
+        [present(env.DEYE_LOG_LEVEL), 'DEYE_LOG_LEVEL'],
+        ...fromFiles(({ values }): string | undefined => values.log_level),
         ['info', 'default'],
       ),
     ),
-    strategy: pick(
-      'routing.strategy',
-      ...files.map(({ path, values }): [Configuration['strategy'], string] => [values.routing?.strategy, path]),
-      [undefined, 'default'],
-    ),
-    limits: limits as unknown as Limits,
-    collectors: pick('collectors', ...fromFiles('collectors'), [[...defaultCollectors], 'default']),
+    strategy: pick('routing.strategy', ...fromFiles(({ values }) => values.routing?.strategy), [undefined, 'default']),
+    limits: resolveLimits(limitCandidates(files, env), origins),
+    collectors: pick('collectors', ...fromFiles(declared), [[...defaultCollectors], 'default']),
     origins,
+    files: paths,
   };
 }
 
-function logLevel(text: string): Configuration['logLevel'] {
-  const parsed = z.enum(['error', 'warn', 'info', 'debug', 'trace']).safeParse(text);
+/** An empty variable is one that is not set. */
+const present = (text: string | undefined): string | undefined => (text === '' ? undefined : text);
+
+function address(text: string | undefined, origin: string, directory?: string): string | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return formatAddress(parseAddress(text, directory));
+  } catch (error) {
+    if (!(error instanceof TransportError)) throw error;
+    throw new ConfigurationError(`${origin}: socket: ${error.message}`, { cause: error });
+  }
+}
+
+/** A collector of the user's own runs where its file lies, unless it says otherwise. */
+const declared = ({ values, directory }: ReadFile): readonly CollectorDeclaration[] | undefined =>
+  values.collectors?.map((one) =>
+    one.command === undefined && one.working_dir === undefined
+      ? one
+      : { ...one, working_dir: resolve(directory, one.working_dir ?? '.') },
+  );
+
+function logLevel(text: string): LogLevel {
+  const parsed = z.enum(logLevels).safeParse(text);
   if (!parsed.success)
     throw new ConfigurationError(
       `The log level is ${JSON.stringify(text)}; it must be error, warn, info, debug or trace.`,
     );
   return parsed.data;
-}
-
-/** The project's file before the user's. */
-async function readFiles(
-  given: string | undefined,
-  env: Readonly<Record<string, string | undefined>>,
-): Promise<{ path: string; values: ConfigurationFile }[]> {
-  const named = given ?? env.DEYE_CONFIG;
-  if (named !== undefined && !existsSync(named))
-    throw new ConfigurationError(`The configuration file ${named} is not there.`);
-  const user = join(env.XDG_CONFIG_HOME ?? join(homedir(), '.config'), 'deye', 'deye.yaml');
-  const paths = [named ?? resolve('deye.yaml'), user].filter((path) => existsSync(path));
-  if (paths.length === 0) return [];
-  const { parse } = await import('yaml');
-  return paths.map((path) => {
-    let content: unknown;
-    try {
-      content = parse(readFileSync(path, 'utf8')) ?? {};
-    } catch (cause) {
-      throw new ConfigurationError(`${path} cannot be read as YAML: ${(cause as Error).message.split('\n')[0]}`, {
-        cause,
-      });
-    }
-    const values = configurationSchema.safeParse(content);
-    if (!values.success) {
-      const { path: key, message } = values.error.issues[0]!;
-      throw new ConfigurationError(`${path}: ${key.map(String).join('.') || 'the file'}: ${message}.`);
-    }
-    return { path, values: values.data };
-  });
 }

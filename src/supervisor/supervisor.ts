@@ -1,117 +1,112 @@
 /**
  * Looks after the collectors that the configuration declares: starts each as a child process, restarts it with
- * backoff, gives up on a crash loop (quarantine) and says who looped, stops by request, then SIGTERM, then SIGKILL.
- * What a child writes goes to the log with its name on it.
+ * backoff, gives up on a crash loop or a program that is not there (quarantine), stops by request, then SIGTERM, then
+ * SIGKILL. What a child writes goes to the log with its name on it.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
+import type { ChildProcess } from 'node:child_process';
 import type { Logger } from 'pino';
 import { type Fault, fault } from '../protocol/fault.ts';
 import type { CollectorView } from '../protocol/schema.ts';
-import { isAlive } from './alive.ts';
-
-export interface Declared {
-  readonly id: string;
-  readonly type: string;
-  readonly command: string;
-  readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  readonly working_dir?: string | undefined;
-  readonly auto_restart: boolean;
-  readonly max_restarts: number;
-  readonly restart_window_ms: number;
-  readonly backoff_ms: number;
-  readonly startup_timeout_ms: number;
-}
+import {
+  type Child,
+  type ChildState,
+  type Declared,
+  explainFailure,
+  newChild,
+  spawnDeclared,
+  viewOf,
+} from './child.ts';
+import { endsWithin, pause, terminate } from './end.ts';
+import { lookFor } from './identity.ts';
+import { ChildRecords } from './records.ts';
 
 export interface SupervisorOptions {
   readonly log: Logger;
   /** Whether `startAll` follows. */
   readonly startsSoon: boolean;
-  /** Whether a collector with this id is registered now, and the pid it gave. */
-  readonly registered: (id: string) => { readonly pid: number } | undefined;
-  /** Asks the collector to shut down; rejects when it cannot be reached. */
-  readonly ask: (id: string, type: 'graceful' | 'immediate') => Promise<unknown>;
-  /** How long a child has after the request, and after SIGTERM, in ms. */
-  readonly requestGraceMs?: number;
+  /** The pid of the collector that is registered under this id now. */
+  readonly registeredPid: (id: string) => number | undefined;
+  /** Requests the collector to shut down; rejects when it cannot be reached. */
+  readonly requestStop: (id: string, type: 'graceful' | 'immediate') => Promise<unknown>;
+  /** Where the running children are written down. Undefined: nowhere. */
+  readonly recordsFile?: string | undefined;
+  readonly lineBytesMax: number;
+  /** How long a process of an earlier broker has to register, in ms. */
+  readonly reclaimMs: number;
+  /** How long a child has after the request to stop gracefully, and after SIGTERM, in ms. */
+  readonly requestGraceMs: number;
   readonly termGraceMs?: number;
 }
 
-type Phase = 'starting' | 'running' | 'restarting' | 'quarantined' | 'stopping' | 'stopped';
-
-interface Child {
-  readonly declared: Declared;
-  phase: Phase;
-  reason: string;
-  sinceAtMs: number;
-  process: ChildProcess | undefined;
-  /** A process that an earlier broker started and that came back to this one. */
-  reclaimedPid: number | undefined;
-  restartsMs: number[];
-  timer: NodeJS.Timeout | undefined;
+/** A declared collector that could not be started. */
+export interface StartFailure {
+  readonly collector_id: string;
+  readonly reason: string;
 }
 
 const backoffCapMs = 60_000;
+const immediateGraceMs = 1000;
+const lookEveryMs = 50;
 
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #children: Map<string, Child>;
+  readonly #records: ChildRecords;
 
   constructor(declared: readonly Declared[], options: SupervisorOptions) {
     this.#options = options;
-    this.#children = new Map(
-      declared.map((one) => [
-        one.id,
-        {
-          declared: one,
-          phase: options.startsSoon ? 'starting' : 'stopped',
-          reason: options.startsSoon ? 'about to be started' : 'not started: the broker was told to start none',
-          sinceAtMs: Date.now(),
-          process: undefined,
-          reclaimedPid: undefined,
-          restartsMs: [],
-          timer: undefined,
-        },
-      ]),
+    this.#records = new ChildRecords(options.recordsFile, (error) =>
+      options.log.warn({ component: 'supervisor', err: error }, 'the running children cannot be written down'),
     );
+    const [state, reason] = options.startsSoon
+      ? (['starting', 'about to be started'] as const)
+      : (['stopped', 'not started: the broker was started without collectors'] as const);
+    this.#children = new Map(declared.map((one) => [one.id, newChild(one, state, reason)]));
   }
 
   has(id: string): boolean {
     return this.#children.has(id);
   }
 
-  /** Starts every declared collector, except those that have come back by themselves. */
-  startAll(): void {
-    for (const child of this.#children.values()) this.#begin(child);
+  /**
+   * Starts every declared collector, except those that have come back by themselves, and ends what an earlier broker
+   * left of collectors that are declared no more. Resolves with those that could not be started.
+   */
+  async startAll(): Promise<StartFailure[]> {
+    for (const id of this.#records.ids()) if (!this.#children.has(id)) void this.#endOrphan(id);
+    await Promise.all([...this.#children.values()].map((child) => this.#begin(child)));
+    return [...this.#children.values()]
+      .filter(({ state }) => state === 'quarantined' || state === 'restarting')
+      .map(({ declared: { id }, reason }) => ({ collector_id: id, reason }));
   }
 
   start(id: string): Fault | undefined {
     const child = this.#children.get(id)!;
-    if (child.phase === 'running' || child.phase === 'starting' || child.phase === 'stopping')
-      return fault('wrong_state', `Collector ${id} is ${child.phase}.`, { collector_id: id, state: child.phase });
+    if (child.state === 'running' || child.state === 'starting' || child.state === 'stopping')
+      return fault('wrong_state', `Collector ${id} is ${child.state}.`, { collector_id: id, state: child.state });
     clearTimeout(child.timer);
     child.restartsMs = [];
-    this.#begin(child);
+    void this.#begin(child);
     return undefined;
   }
 
   stop(id: string): Fault | undefined {
     const child = this.#children.get(id)!;
-    if (child.phase === 'stopped' || child.phase === 'stopping')
-      return fault('wrong_state', `Collector ${id} is ${child.phase} already.`, {
+    if (child.state === 'stopped' || child.state === 'stopping')
+      return fault('wrong_state', `Collector ${id} is ${child.state} already.`, {
         collector_id: id,
-        state: child.phase,
+        state: child.state,
       });
     void this.#end(child, 'stopped by an operator', 'graceful');
     return undefined;
   }
 
-  /** Its session ended. A child of our own is watched as a process; one that was adopted is not. */
+  /** Its session ended. A child of our own is watched as a process; one of an earlier broker is not. */
   gone(id: string): void {
     const child = this.#children.get(id);
-    if (child?.reclaimedPid === undefined) return;
-    child.reclaimedPid = undefined;
-    if (child.phase === 'running') this.#restart(child, 'it went away');
+    if (child?.inheritedPid === undefined || child.state !== 'running') return;
+    child.inheritedPid = undefined;
+    this.#restart(child, 'it went away');
   }
 
   absent(registered: ReadonlySet<string>): CollectorView[] {
@@ -120,57 +115,129 @@ export class Supervisor {
 
   /** Stops every child. Immediate gives a running task no time. */
   async stopAll(type: 'graceful' | 'immediate'): Promise<void> {
-    const running = [...this.#children.values()].filter(({ phase }) => phase !== 'stopped');
+    const running = [...this.#children.values()].filter(({ state }) => state !== 'stopped');
     await Promise.all(running.map((child) => this.#end(child, 'the broker stops', type)));
   }
 
-  #begin(child: Child): void {
-    const { declared } = child;
-    const back = this.#options.registered(declared.id);
-    if (back !== undefined) {
-      child.reclaimedPid = back.pid;
-      this.#set(child, 'running', `pid ${back.pid}, started by an earlier broker`);
-      return;
-    }
+  /** Resolves as soon as its program runs, could not be started, or waits for one of an earlier broker. */
+  async #begin(child: Child): Promise<void> {
+    if (this.#takeBack(child)) return;
     this.#set(child, 'starting', '');
-    const started = spawn(declared.command, declared.args, {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...declared.env },
-      ...(declared.working_dir === undefined ? {} : { cwd: declared.working_dir }),
-    });
+    const old = this.#records.get(child.declared.id);
+    const found = old === undefined ? 'gone' : lookFor(old);
+    if (old === undefined || found === 'gone' || found === 'other') return this.#spawn(child);
+    void this.#waitForOld(child, old.pid, found === 'same');
+  }
+
+  #takeBack(child: Child): boolean {
+    const pid = this.#options.registeredPid(child.declared.id);
+    if (pid === undefined) return false;
+    child.inheritedPid = pid;
+    if (this.#records.get(child.declared.id) === undefined) this.#records.set(child.declared.id, pid);
+    this.#set(child, 'running', `pid ${pid}, started by an earlier broker`);
+    return true;
+  }
+
+  /** A collector of the SDK comes back by itself, with the tasks it holds; any other program is ended. */
+  async #waitForOld(child: Child, pid: number, certain: boolean): Promise<void> {
+    const { log, reclaimMs, termGraceMs = 5000 } = this.#options;
+    const { id } = child.declared;
+    // A pid that may mean another process by now must never be signalled.
+    const inheritedPid = certain ? pid : undefined;
+    child.inheritedPid = inheritedPid;
+    this.#set(child, 'starting', `pid ${pid}, started by an earlier broker, has ${reclaimMs} ms to register`);
+    const waiting = (): boolean => child.state === 'starting' && child.inheritedPid === inheritedPid;
+    const untilMs = performance.now() + reclaimMs;
+    while (waiting() && performance.now() < untilMs && !(await endsWithin(pid, 0))) {
+      if (this.#takeBack(child)) return;
+      await pause(lookEveryMs);
+    }
+    if (!waiting()) return; // stopped meanwhile
+    if (certain) {
+      log.warn(
+        { component: 'supervisor', collector_id: id, pid },
+        `collector ${id} of an earlier broker did not register in ${reclaimMs} ms and is ended before another is started`,
+      );
+      await terminate(pid, termGraceMs);
+      if (!waiting()) return;
+    }
+    child.inheritedPid = undefined;
+    await this.#spawn(child);
+  }
+
+  async #endOrphan(id: string): Promise<void> {
+    const { log, termGraceMs = 5000 } = this.#options;
+    const old = this.#records.get(id);
+    if (old !== undefined && lookFor(old) === 'same') {
+      log.warn(
+        { component: 'supervisor', collector_id: id, pid: old.pid },
+        `collector ${id} of an earlier broker is declared no more and is ended`,
+      );
+      await terminate(old.pid, termGraceMs);
+    }
+    this.#records.delete(id);
+  }
+
+  #spawn(child: Child): Promise<void> {
+    const { log, lineBytesMax } = this.#options;
+    const { declared } = child;
+    const { id } = declared;
+    let started: ChildProcess;
+    try {
+      started = spawnDeclared(declared, lineBytesMax, (text) =>
+        log.info({ component: 'collector', collector_id: id, pid: started.pid }, text),
+      );
+    } catch (error) {
+      this.#notStarted(child, error as Error);
+      return Promise.resolve();
+    }
     child.process = started;
-    for (const stream of [started.stdout, started.stderr])
-      createInterface({ input: stream }).on('line', (line) =>
-        this.#options.log.info(
-          { component: 'collector', collector_id: declared.id, pid: started.pid },
-          line.slice(0, 4096),
-        ),
-      );
-    started.once('spawn', () => this.#set(child, 'running', `pid ${started.pid}`));
-    child.timer = setTimeout(() => {
-      if (child.process !== started || this.#options.registered(declared.id) !== undefined) return;
-      this.#options.log.warn(
-        { component: 'supervisor', collector_id: declared.id, pid: started.pid },
-        `collector ${declared.id} did not register in ${declared.startup_timeout_ms} ms and is killed`,
-      );
-      started.kill('SIGKILL');
-    }, declared.startup_timeout_ms).unref();
-    started.once('error', (error) => {
-      child.process = undefined;
-      this.#restart(child, `it cannot be started: ${error.message}`);
-    });
     started.once('exit', (code, signal) => {
       if (child.process !== started) return;
       child.process = undefined;
       clearTimeout(child.timer);
-      if (child.phase !== 'stopping')
+      this.#records.delete(id);
+      if (child.state !== 'stopping')
         this.#restart(child, signal === null ? `it exited with ${code}` : `it was ended by ${signal}`);
     });
+    return new Promise((resolve) => {
+      started.once('spawn', () => {
+        this.#records.set(id, started.pid!);
+        if (child.process === started && child.state === 'starting') this.#set(child, 'running', `pid ${started.pid}`);
+        child.timer = setTimeout(() => this.#startupOver(child, started), declared.startup_timeout_ms).unref();
+        resolve();
+      });
+      started.on('error', (error) => {
+        if (started.pid !== undefined) return; // a signal that could not be sent; it is watched all the same
+        child.process = undefined;
+        this.#notStarted(child, error);
+        resolve();
+      });
+    });
+  }
+
+  #startupOver(child: Child, started: ChildProcess): void {
+    const { id, startup_timeout_ms } = child.declared;
+    if (child.process !== started || this.#options.registeredPid(id) !== undefined) return;
+    this.#options.log.warn(
+      { component: 'supervisor', collector_id: id, pid: started.pid },
+      `collector ${id} did not register in ${startup_timeout_ms} ms and is killed`,
+    );
+    started.kill('SIGKILL');
+  }
+
+  #notStarted(child: Child, error: Error): void {
+    const { reason, lasting } = explainFailure(child.declared, error);
+    if (!lasting) return this.#restart(child, reason);
+    if (child.state === 'stopping' || child.state === 'stopped') return;
+    const { id } = child.declared;
+    this.#options.log.error({ component: 'supervisor', collector_id: id, why: reason }, `collector ${id} stays down`);
+    this.#set(child, 'quarantined', reason);
   }
 
   #restart(child: Child, why: string): void {
     const { declared } = child;
-    if (child.phase === 'stopping' || child.phase === 'stopped') return;
+    if (child.state === 'stopping' || child.state === 'stopped') return;
     const nowMs = Date.now();
     child.restartsMs = [...child.restartsMs.filter((at) => at > nowMs - declared.restart_window_ms), nowMs];
     if (!declared.auto_restart) return this.#set(child, 'stopped', why);
@@ -191,85 +258,33 @@ export class Supervisor {
       `collector ${declared.id} ended and is started again`,
     );
     this.#set(child, 'restarting', why);
-    child.timer = setTimeout(() => this.#begin(child), waitMs);
+    child.timer = setTimeout(() => void this.#begin(child), waitMs);
   }
 
   async #end(child: Child, why: string, type: 'graceful' | 'immediate'): Promise<void> {
-    const { log, ask, requestGraceMs = type === 'graceful' ? 30_000 : 1000, termGraceMs = 5000 } = this.#options;
+    const { log, requestStop, requestGraceMs, termGraceMs = 5000 } = this.#options;
     const { id } = child.declared;
     clearTimeout(child.timer);
-    const pid = child.process?.pid ?? child.reclaimedPid;
+    const pid = child.process?.pid ?? child.inheritedPid;
     if (pid === undefined) return this.#set(child, 'stopped', why);
     this.#set(child, 'stopping', why);
-    const asked = await ask(id, type).then(
+    const requested = await requestStop(id, type).then(
       () => true,
       () => false, // it is not connected; the signal follows at once
     );
-    log.info({ component: 'supervisor', collector_id: id, pid, asked }, `collector ${id} is asked to stop`);
-    if (!(asked && (await gone(pid, requestGraceMs)))) {
-      signal(pid, 'SIGTERM');
-      if (!(await gone(pid, termGraceMs))) {
-        log.warn({ component: 'supervisor', collector_id: id, pid }, `collector ${id} did not stop and is killed`);
-        signal(pid, 'SIGKILL');
-        await gone(pid, termGraceMs);
-      }
-    }
+    log.info({ component: 'supervisor', collector_id: id, pid, requested }, `collector ${id} is stopped`);
+    const graceMs = type === 'graceful' ? requestGraceMs : Math.min(requestGraceMs, immediateGraceMs);
+    if (!(requested && (await endsWithin(pid, graceMs))) && (await terminate(pid, termGraceMs)))
+      log.warn({ component: 'supervisor', collector_id: id, pid }, `collector ${id} did not stop and was killed`);
     child.process = undefined;
-    child.reclaimedPid = undefined;
+    child.inheritedPid = undefined;
+    this.#records.delete(id);
     this.#set(child, 'stopped', why);
   }
 
-  #set(child: Child, phase: Phase, reason: string): void {
-    child.phase = phase;
+  #set(child: Child, state: ChildState, reason: string): void {
+    child.state = state;
     child.reason = reason;
     child.sinceAtMs = Date.now();
   }
-}
-
-function viewOf({ declared, phase, reason, sinceAtMs, process: running, restartsMs }: Child): CollectorView {
-  const status =
-    phase === 'quarantined'
-      ? 'quarantined'
-      : phase === 'stopped'
-        ? 'stopped'
-        : phase === 'stopping'
-          ? 'draining'
-          : 'starting';
-  return {
-    collector_id: declared.id,
-    collector_type: declared.type,
-    version: '',
-    hostname: '',
-    pid: running?.pid ?? 0,
-    operations: [],
-    capabilities: [],
-    labels: {},
-    metadata: restartsMs.length > 0 ? { restarts: String(restartsMs.length) } : {},
-    status,
-    status_reason: reason,
-    status_changed_at_ms: sinceAtMs,
-    tasks: 0,
-    max_concurrent_tasks: 0,
-    completed: 0,
-    failed: 0,
-    last_heartbeat_at_ms: 0,
-    confidence: 0,
-    supervised: true,
-  };
-}
-
-const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-function signal(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name);
-  } catch {
-    // it is gone already, which is what was wanted
-  }
-}
-
-/** Whether the process ends within `ms`. Looked at every 20 ms, since an adopted one is not our child. */
-async function gone(pid: number, ms: number): Promise<boolean> {
-  for (const untilMs = Date.now() + ms; Date.now() < untilMs; await wait(20)) if (!isAlive(pid)) return true;
-  return !isAlive(pid);
 }

@@ -13,7 +13,6 @@ export async function serve(
   failed: (error: Error) => void,
 ): Promise<Server> {
   const server = createServer(accept);
-  server.on('error', failed);
   const listening = new Promise<void>((resolve, reject) => {
     server.once('listening', resolve);
     server.once('error', reject);
@@ -32,6 +31,7 @@ export async function serve(
       { cause },
     );
   });
+  server.removeAllListeners('error').on('error', failed);
   return server;
 }
 
