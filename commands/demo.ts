@@ -1,5 +1,6 @@
-import { bannerText, bringUp } from '../src/cli/banner.ts';
+import { bannerText, bringUp, troubleText } from '../src/cli/banner.ts';
 import { DeyeCommand, exitCodes } from '../src/cli/command.ts';
+import { progressLines } from '../src/cli/progress.ts';
 import { resultText, submittedText } from '../src/cli/task-print.ts';
 import { showTop } from '../src/cli/top.ts';
 
@@ -19,12 +20,10 @@ export default class Demo extends DeyeCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Demo);
-    const up = await bringUp(
-      { socket: flags.socket, collectors: true },
-      (socket) => this.connect({ socket }, { reconnect: true }),
-      (text) => process.stderr.isTTY && this.note(`${text} …`),
-    );
-    this.log(`${bannerText(up)}\n`);
+    const options = { socket: flags.socket, collectors: true };
+    const up = await bringUp(options, (socket) => this.connect({ socket }, { reconnect: true }), progressLines());
+    this.log(`${bannerText(up, options)}\n`);
+    for (const line of troubleText(up)) this.note(line);
     const client = await this.connect({ socket: up.socket }, { reconnect: true });
     const fields = ['pid', 'user', 'state', 'cpu_percent', 'memory_bytes', 'name', 'command_line'];
     const submitted = await client.submit({

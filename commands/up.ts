@@ -1,6 +1,7 @@
 import { Flags } from '@oclif/core';
-import { bannerText, bringUp } from '../src/cli/banner.ts';
+import { bannerText, bringUp, troubleText } from '../src/cli/banner.ts';
 import { DeyeCommand } from '../src/cli/command.ts';
+import { progressLines } from '../src/cli/progress.ts';
 
 export default class Up extends DeyeCommand {
   static override summary = 'Start what is not running, wait until all of it is healthy, and say where it is.';
@@ -14,13 +15,9 @@ export default class Up extends DeyeCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(Up);
     const options = { socket: flags.socket, stateDir: flags['state-dir'], file: flags.config, collectors: true };
-    let last = '';
-    const progress = (text: string): void => {
-      if (text !== last && process.stderr.isTTY) this.note(`${text} …`);
-      last = text;
-    };
-    const up = await bringUp(options, (socket) => this.connect({ socket }), progress);
+    const up = await bringUp(options, (socket) => this.connect({ socket }), progressLines());
     if (!up.healthy) process.exitCode = 1;
-    await this.print(up, flags, () => bannerText(up));
+    await this.print(up, flags, () => bannerText(up, options));
+    for (const line of troubleText(up)) this.note(line);
   }
 }

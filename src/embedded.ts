@@ -24,7 +24,7 @@ export async function startBroker(options: EmbeddedOptions = {}): Promise<Runnin
   });
   return start({
     configuration: { ...loaded, limits: { ...loaded.limits, ...limits } },
-    store: stateDir === false ? 'memory' : 'sqlite',
+    ...(stateDir === false ? { store: 'memory:', state: false } : {}),
     socket: socket !== false,
     ...(log === undefined ? {} : { log }),
     ...(onFatal === undefined ? {} : { fatal: onFatal }),

@@ -4,6 +4,8 @@ import { followLog } from '../../src/cli/follow.ts';
 
 export default class BrokerLogs extends DeyeCommand {
   static override summary = "Print the broker's log, and what its collectors wrote.";
+  static override description =
+    'The log is rotated when it reaches the limit log_bytes_max; log_files_max files are kept. --follow goes on over a rotation.';
   static override examples = [
     '<%= config.bin %> broker logs -n 50',
     '<%= config.bin %> broker logs --follow',
@@ -12,13 +14,16 @@ export default class BrokerLogs extends DeyeCommand {
   static override flags = {
     lines: Flags.integer({ char: 'n', description: 'how many of the last lines', default: 100, min: 0 }),
     follow: Flags.boolean({ char: 'f', description: 'go on as lines come' }),
+    config: Flags.file({ description: 'configuration file instead of ./deye.yaml', env: 'DEYE_CONFIG' }),
     'state-dir': Flags.directory({ description: 'the state directory of the broker', env: 'DEYE_STATE_DIR' }),
   };
 
   async run(): Promise<void> {
     const { flags } = await this.parse(BrokerLogs);
+    const { loadConfiguration } = await import('../../src/broker/configuration.ts');
+    const { stateDir } = await loadConfiguration({ stateDir: flags['state-dir'], file: flags.config });
     await followLog(
-      flags['state-dir'],
+      stateDir,
       { lines: flags.lines, follow: flags.follow, raw: flags.json || flags.output === 'jsonl' },
       (line) => this.log(line),
     );

@@ -1,12 +1,14 @@
 import { Flags } from '@oclif/core';
 import { DeyeCommand } from '../../src/cli/command.ts';
-import { pairs } from '../../src/cli/table.ts';
+import { progressLines } from '../../src/cli/progress.ts';
 
 export default class BrokerStart extends DeyeCommand {
   static override summary = 'Start the broker, and the collectors that the configuration declares.';
   static override description =
     `Runs in the background by default and returns when the broker is ready. When a broker of this state directory is
-running already, says so and exits with 0. With --foreground it stays, for supervisors such as systemd: logs go to
+running already, says so and exits with 0. A declared collector that cannot be started is named on standard error; the
+broker runs without it. Collectors get the environment of this command, secrets included, unless their declaration says
+otherwise with inherit_env. With --foreground it stays, for supervisors such as systemd: logs go to
 standard error, SIGTERM stops it gracefully.`;
   static override examples = [
     { description: 'Start it in the background', command: '<%= config.bin %> broker start' },
@@ -30,9 +32,10 @@ standard error, SIGTERM stops it gracefully.`;
     })(),
   };
 
+  #foreground = false;
+
   async run(): Promise<void> {
     const { flags } = await this.parse(BrokerStart);
-    const { runInForeground, startInBackground } = await import('../../src/cli/daemon.ts');
     const options = {
       socket: flags.socket,
       stateDir: flags['state-dir'],
@@ -40,19 +43,23 @@ standard error, SIGTERM stops it gracefully.`;
       file: flags.config,
       collectors: flags.collectors,
     };
-    if (flags.foreground) this.exit(await runInForeground(options));
-    const started = await startInBackground(options);
-    await this.print(
-      started,
-      flags,
-      () =>
-        `${started.already_running ? 'A broker is already running.' : 'The broker runs.'}\n${pairs([
-          ['pid', String(started.pid)],
-          ['socket', started.socket],
-          ['store', started.store],
-          ['log', started.log],
-          ['stop with', 'deye broker stop'],
-        ])}`,
-    );
+    if (flags.foreground) {
+      this.#foreground = true;
+      this.exit(await (await import('../../src/cli/foreground.ts')).runInForeground(options));
+    }
+    const [{ startInBackground }, { startedText }] = await Promise.all([
+      import('../../src/cli/daemon.ts'),
+      import('../../src/cli/banner.ts'),
+    ]);
+    const started = await startInBackground(options, { progress: progressLines() });
+    for (const { collector_id, reason } of started.collectors_failed)
+      this.note(`Collector ${collector_id} is down: ${reason}.`);
+    await this.print(started, flags, () => startedText(started, options));
+  }
+
+  /** A broker that did not start is over, whatever is left of it. */
+  override async finally(error: Error | undefined): Promise<void> {
+    await super.finally(error);
+    if (this.#foreground && error !== undefined) process.exit();
   }
 }

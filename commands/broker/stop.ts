@@ -1,18 +1,28 @@
 import { Flags } from '@oclif/core';
-import { stopBroker } from '../../src/cli/broker-process.ts';
 import { DeyeCommand } from '../../src/cli/command.ts';
+import { stopAt } from '../../src/cli/stop.ts';
 
 export default class BrokerStop extends DeyeCommand {
   static override summary = 'Stop the broker and the collectors it started.';
   static override description =
-    'Attempts in progress may finish, for up to 30 seconds; with --immediate they are returned to the queue. Nothing that was accepted is lost either way. Returns when the process is gone.';
+    `Attempts in progress may finish, for as long as the limit stop_grace_ms of the broker says (30 seconds by default);
+with --immediate they are returned to the queue. Nothing that was accepted is lost either way. Returns when the process
+is gone. A broker that cannot be reached, because its socket was removed, is found by its state directory.`;
   static override examples = ['<%= config.bin %> broker stop', '<%= config.bin %> broker stop --immediate'];
-  static override flags = { immediate: Flags.boolean({ description: 'do not wait for attempts in progress' }) };
+  static override flags = {
+    immediate: Flags.boolean({ description: 'do not wait for attempts in progress' }),
+    'state-dir': Flags.directory({ description: 'the state directory of the broker', env: 'DEYE_STATE_DIR' }),
+    config: Flags.file({ description: 'configuration file instead of ./deye.yaml', env: 'DEYE_CONFIG' }),
+  };
 
   async run(): Promise<void> {
     const { flags } = await this.parse(BrokerStop);
-    const client = await this.connect(flags);
-    const pid = await stopBroker(client, flags.immediate ? 'immediate' : 'graceful', (text) => this.note(text));
+    const place = { socket: flags.socket, stateDir: flags['state-dir'], file: flags.config };
+    const type = flags.immediate ? 'immediate' : 'graceful';
+    const pid = await stopAt(place, type, {
+      connect: (socket) => this.connect({ socket }),
+      note: (text) => this.note(text),
+    });
     await this.print({ pid, stopped: true }, flags, () => `The broker (pid ${pid}) stopped.`);
   }
 }

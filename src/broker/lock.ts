@@ -1,20 +1,23 @@
-/**
- * One broker per state directory, by a lock of the kernel: SQLite's own lock on a small file, which is gone the
- * moment the process is, however it died. (Node has no flock; SQLite locks ranges of the file with fcntl, and keeps
- * its own books where two brokers live in one process.)
- */
-
+/** One broker per state directory, by a lock of the kernel on a small file; and what its holder announces beside it. */
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import { z } from 'zod';
+import { identify, lookFor } from '../supervisor/identity.ts';
+import { lockFile } from '../transport/file-lock.ts';
 
-/** What a running broker says about itself in its state directory. */
-export interface BrokerInfo {
-  readonly pid: number;
-  readonly socket: string;
-  readonly version: string;
-  readonly started_at_ms: number;
-}
+const infoSchema = z.object({
+  pid: z.number().int().min(1),
+  /** The start of the process, since a pid is used again. */
+  process_started: z.string().optional(),
+  socket: z.string(),
+  version: z.string(),
+  started_at_ms: z.number(),
+  /** False while it starts: it holds the lock and does not listen yet. */
+  ready: z.boolean().default(true),
+});
+
+/** What a broker writes about itself into its state directory. */
+export type BrokerInfo = z.output<typeof infoSchema>;
 
 export class AlreadyRunningError extends Error {
   override readonly name = 'AlreadyRunningError';
@@ -25,58 +28,46 @@ export class AlreadyRunningError extends Error {
     super(
       info === undefined
         ? `A broker already holds ${stateDir}.`
-        : `A broker is already running: pid ${info.pid}, socket ${info.socket}.`,
+        : `A broker is already ${info.ready ? 'running' : 'starting'}: pid ${info.pid}, socket ${info.socket}.`,
     );
     this.info = info;
   }
 }
 
 export interface Lock extends Disposable {
-  /** Whether the last broker here ended without saying so. */
-  readonly afterCrash: boolean;
-  announce(info: BrokerInfo): void;
+  announce(info: Omit<BrokerInfo, 'pid' | 'process_started'>): void;
 }
 
 /** Takes the lock or throws AlreadyRunningError. */
 export function lockStateDirectory(stateDir: string): Lock {
-  const before = process.umask(0o177);
-  let db: DatabaseSync | undefined;
-  try {
-    db = new DatabaseSync(join(stateDir, 'broker.lock'));
-    db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
-  } catch (cause) {
-    db?.close();
-    const { errcode } = cause as { errcode?: number };
-    if (errcode !== undefined && ((errcode & 0xff) === 5 || (errcode & 0xff) === 6))
-      throw new AlreadyRunningError(stateDir, readBrokerInfo(stateDir));
-    throw cause;
-  } finally {
-    process.umask(before);
-  }
-  const held = db;
+  const held = lockFile(join(stateDir, 'broker.lock'));
+  if (held === undefined) throw new AlreadyRunningError(stateDir, readBrokerInfo(stateDir));
   const file = infoFile(stateDir);
-  const afterCrash = readBrokerInfo(stateDir) !== undefined;
   rmSync(file, { force: true });
+  const { pid, started } = identify(process.pid);
   return {
-    afterCrash,
     announce(info) {
-      writeFileSync(`${file}.new`, `${JSON.stringify(info)}\n`, { mode: 0o600 });
+      const all: BrokerInfo = { pid, process_started: started, ...info };
+      writeFileSync(`${file}.new`, `${JSON.stringify(all)}\n`, { mode: 0o600 });
       renameSync(`${file}.new`, file);
     },
     [Symbol.dispose]() {
       rmSync(file, { force: true });
-      held.close();
+      held[Symbol.dispose]();
     },
   };
 }
 
-/** What the broker of this directory last announced; it may be dead. */
+/** What the broker of this directory announces; undefined when none runs, also when one was killed. */
 export function readBrokerInfo(stateDir: string): BrokerInfo | undefined {
+  let info: BrokerInfo;
   try {
-    return JSON.parse(readFileSync(infoFile(stateDir), 'utf8')) as BrokerInfo;
+    info = infoSchema.parse(JSON.parse(readFileSync(infoFile(stateDir), 'utf8')));
   } catch {
     return undefined; // never started here, stopped cleanly, or not ours to read: in each case nothing is known
   }
+  const found = lookFor({ pid: info.pid, started: info.process_started });
+  return found === 'same' || found === 'unknown' ? info : undefined;
 }
 
 const infoFile = (stateDir: string): string => join(stateDir, 'broker.json');

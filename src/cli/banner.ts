@@ -1,7 +1,8 @@
 /** Everything up: the broker started if it was not running, its collectors settled, and where all of it is. */
+import type { Overrides } from '../broker/configuration.ts';
 import type { Client } from '../client/client.ts';
 import type { CollectorView } from '../protocol/schema.ts';
-import { paint, statusStyle } from '../tui/text.ts';
+import { paint, plain, statusStyle } from '../tui/text.ts';
 import { settledCollectors, startStopped } from './broker-process.ts';
 import { type Started, type StartFlags, startInBackground } from './daemon.ts';
 import { pairs } from './table.ts';
@@ -19,20 +20,19 @@ export async function bringUp(
   progress: (text: string) => void,
 ): Promise<Up> {
   progress('starting the broker');
-  const started = await startInBackground(flags);
+  const started = await startInBackground(flags, { progress: (text) => progress(`the broker: ${text}`) });
   const client = await connect(started.socket);
   if (started.already_running) await startStopped(client);
   const collectors = await settledCollectors(client, settleMs, (starting) =>
     progress(`waiting for ${starting.join(', ')}`),
   );
-  return {
-    ...started,
-    collectors,
-    healthy: collectors.every(({ status }) => status === 'healthy' || status === 'degraded'),
-  };
+  return { ...started, collectors, healthy: collectors.every(isUp) };
 }
 
-export function bannerText(up: Up): string {
+const isUp = ({ status }: CollectorView): boolean => status === 'healthy' || status === 'degraded';
+
+/** `given`: the flags that led to this broker; a hint that leaves them out would stop another one. */
+export function bannerText(up: Up, given: Overrides): string {
   const collectors = up.collectors
     .map(({ collector_id, status }) => `${collector_id} ${paint(statusStyle(status), status)}`)
     .join(', ');
@@ -43,6 +43,28 @@ export function bannerText(up: Up): string {
     ['log', up.log],
     ['pid', String(up.pid)],
     ['collectors', collectors === '' ? 'none' : collectors],
-    ['stop with', 'deye broker stop'],
+    ['stop with', stopHint(up.socket, given)],
   ]);
 }
+
+/** How to stop this broker from the next command line. */
+export function stopHint(socket: string, { socket: flag, file }: Overrides): string {
+  if (flag === undefined && file === undefined) return 'deye broker stop';
+  return `deye broker stop --socket ${/^[\w@%+=:,./-]+$/.test(socket) ? socket : `'${socket.replaceAll("'", `'\\''`)}'`}`;
+}
+
+/** What `deye broker start` says. */
+export const startedText = (started: Started, given: Overrides): string =>
+  `${started.already_running ? 'A broker is already running.' : 'The broker runs.'}\n${pairs([
+    ['pid', String(started.pid)],
+    ['socket', started.socket],
+    ['store', started.store],
+    ['log', started.log],
+    ['stop with', stopHint(started.socket, given)],
+  ])}`;
+
+/** Why a collector is not up, a line each. */
+export const troubleText = (up: Up): string[] =>
+  up.collectors
+    .filter((collector) => !isUp(collector))
+    .map(({ collector_id, status, status_reason }) => `${collector_id} is ${status}: ${plain(status_reason, 500)}`);

@@ -1,21 +1,28 @@
 /**
- * Starting the broker, in the background or the foreground. In the background the child says over its IPC channel
- * when it is ready, or why it is not; only then does the parent return, so that what follows finds a broker.
+ * Starting the broker in the background. The child reports over its IPC channel what it does, and at last that it is
+ * ready or why it is not; only then does this return, so that what follows finds a broker. A child is given up only
+ * when it shows no sign of life for long, and then it is killed: nothing is left behind that was called failed.
  */
-import { spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { pino } from 'pino';
 import { loadConfiguration, type Overrides } from '../broker/configuration.ts';
-import { AlreadyRunningError, type BrokerInfo, readBrokerInfo } from '../broker/lock.ts';
-import { startBroker, version } from '../broker/start.ts';
-import { isAlive } from '../supervisor/alive.ts';
+import { type BrokerInfo, readBrokerInfo } from '../broker/lock.ts';
+import { version } from '../broker/start.ts';
+import type { StartFailure } from '../supervisor/supervisor.ts';
 import { ensurePrivateDirectory } from '../transport/private-directory.ts';
-import { prettyLogLine } from './log-line.ts';
+import { daemonVariable, type StartupEnd, startupReportSchema } from './startup.ts';
 
 export interface StartFlags extends Overrides {
   readonly collectors: boolean;
+}
+
+export interface StartWatch {
+  /** Gets what the start is doing, once it takes a while. */
+  readonly progress?: (text: string) => void;
+  /** How long the child may show no sign of life. */
+  readonly silenceMs?: number;
 }
 
 export interface Started {
@@ -25,12 +32,9 @@ export interface Started {
   readonly log: string;
   readonly version: string;
   readonly already_running: boolean;
+  /** Declared collectors that could not be started, and why. */
+  readonly collectors_failed: readonly StartFailure[];
 }
-
-type FromChild = { ready: { pid: number; socket: string } } | { failed: { code: string; message: string } };
-
-const main = fileURLToPath(new URL('../main.js', import.meta.url));
-const startupMs = 60_000;
 
 /** An error that the child met before it was ready, with its code. */
 class StartError extends Error {
@@ -43,123 +47,166 @@ class StartError extends Error {
   }
 }
 
+const main = fileURLToPath(new URL('../main.js', import.meta.url));
+/** Without a look at the time it has used, a child that loads for long looks as if it hung. */
+const silenceMsDefault = process.platform === 'linux' ? 60_000 : 600_000;
+const lookEveryMs = 100;
+const progressAfterMs = 2000;
+/** So often a start finds the lock held by somebody who does not say who it is. */
+const unannouncedMax = 20;
+/** A child that reported why it failed has nothing left to do. */
+const endMs = 5000;
+
 /** Starts a broker in the background and resolves when it is ready; one that is running already is no error. */
-export async function startInBackground(flags: StartFlags): Promise<Started> {
+export async function startInBackground(flags: StartFlags, watch: StartWatch = {}): Promise<Started> {
   const { stateDir } = await loadConfiguration(flags);
   ensurePrivateDirectory(stateDir);
   const log = join(stateDir, 'broker.log');
-  const describe = (pid: number, socket: string, running: string, already: boolean): Started => ({
+  const describe = (pid: number, socket: string, running: string): Started => ({
     pid,
     socket,
     store: join(stateDir, 'deye.db'),
     log,
     version: running,
-    already_running: already,
+    already_running: true,
+    collectors_failed: [],
   });
+  for (let left = unannouncedMax; ; left--) {
+    const outcome = await attempt(flags, log, watch);
+    if ('ready' in outcome) {
+      const { pid, socket, collectors_failed } = outcome.ready;
+      return { ...describe(pid, socket, version), already_running: false, collectors_failed };
+    }
+    if (outcome.failed.code !== 'already_running') throw new StartError(outcome.failed.code, outcome.failed.message);
+    const info = await announced(stateDir, log, watch);
+    if (info !== undefined) return describe(info.pid, info.socket, info.version);
+    // The one that held the lock has ended before it was ready, or has not announced itself yet.
+    if (left === 0) throw new StartError(outcome.failed.code, outcome.failed.message);
+    await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
+  }
+}
+
+async function attempt(flags: StartFlags, log: string, watch: StartWatch): Promise<StartupEnd> {
   const output = openSync(log, 'a', 0o600);
   const child = spawn(process.execPath, [main, 'broker', 'start', '--foreground', ...argumentsOf(flags)], {
     detached: true,
     stdio: ['ignore', output, output, 'ipc'],
-    env: { ...process.env, DEYE_DAEMON: '1' },
+    env: { ...process.env, [daemonVariable]: '1' },
   });
   closeSync(output);
-  const said = await new Promise<FromChild>((resolve) => {
-    const failed = (code: string, message: string) => resolve({ failed: { code, message } });
-    child.once('message', (message) => resolve(message as FromChild));
-    child.once('error', (error) => failed('start_failed', `The broker could not be started: ${error.message}.`));
-    child.once('exit', (code, signal) =>
-      failed('start_failed', `The broker ended (${signal ?? code}) before it was ready. See ${log}`),
-    );
-    setTimeout(
-      () => failed('start_failed', `The broker was not ready after ${startupMs / 1000} s. See ${log}`),
-      startupMs,
-    ).unref();
-  });
-  child.removeAllListeners();
-  if (child.connected) child.disconnect();
-  child.unref();
-  if ('ready' in said) return describe(said.ready.pid, said.ready.socket, version, false);
-  if (said.failed.code !== 'already_running') throw new StartError(said.failed.code, said.failed.message);
-  const info = await announced(stateDir);
-  return describe(info.pid, info.socket, info.version, true);
-}
-
-/** What the broker that holds the lock says about itself; it may still be starting. */
-async function announced(stateDir: string): Promise<BrokerInfo> {
-  for (
-    const untilMs = Date.now() + startupMs;
-    Date.now() < untilMs;
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  ) {
-    const info = readBrokerInfo(stateDir);
-    if (info !== undefined && isAlive(info.pid)) return info;
-  }
-  throw new StartError(
-    'already_running',
-    `Another broker holds ${stateDir} but has not become ready in ${startupMs / 1000} s. See ${join(stateDir, 'broker.log')}`,
-  );
-}
-
-/** Runs the broker in this process until it is told to stop. Resolves with the exit code. */
-export async function runInForeground(flags: StartFlags): Promise<number> {
-  process.title = 'deye-broker';
-  const daemon = process.env.DEYE_DAEMON === '1';
-  const pretty = !daemon && process.stderr.isTTY;
-  const log = pino(
-    { base: null },
-    pretty
-      ? { write: (line: string) => process.stderr.write(`${prettyLogLine(line)}\n`) }
-      : pino.destination({ fd: 2, sync: true }),
-  );
-  const tell = (message: FromChild): void => {
-    if (process.send === undefined) return;
-    process.send(message, undefined, undefined, () => process.disconnect?.());
-  };
+  const interrupt = (): void => void child.kill('SIGKILL');
+  // Before the command's own, which ends this process.
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.prependListener(name, interrupt);
   try {
-    const configuration = await loadConfiguration(flags);
-    log.level = configuration.logLevel;
-    const running = await startBroker({
-      configuration,
-      collectors: flags.collectors,
-      log,
-      builtin: [process.execPath, main],
-      fatal: (error) => {
-        process.stderr.write(`deye: ${error.message} The broker stops; everything acknowledged is kept.\n`);
-        process.exit(1);
-      },
-    });
-    tell({ ready: { pid: process.pid, socket: running.socket! } });
-    const type = await Promise.race([running.stopAsked, signalled()]);
-    await running.stop(type);
-    return 0;
-  } catch (error) {
-    const { code = 'start_failed', message } = error as Error & { code?: string };
-    tell({ failed: { code, message } });
-    if (daemon) {
-      log.error({ component: 'broker', code }, message);
-      return 1;
-    }
-    if (error instanceof AlreadyRunningError) {
-      process.stderr.write(`${message}\n`);
-      return 0;
-    }
-    throw error;
+    const outcome = await outcomeOf(child, log, watch);
+    if ('failed' in outcome) await ended(child);
+    return outcome;
+  } finally {
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.off(name, interrupt);
+    child.removeAllListeners();
+    if (child.connected) child.disconnect();
+    child.unref();
   }
 }
 
-/** The first SIGTERM or SIGINT stops gracefully, a second one at once. */
-function signalled(): Promise<'graceful'> {
+function outcomeOf(child: ChildProcess, log: string, watch: StartWatch): Promise<StartupEnd> {
   return new Promise((resolve) => {
-    let first = true;
-    for (const name of ['SIGTERM', 'SIGINT'] as const) {
-      process.removeAllListeners(name);
-      process.on(name, () => {
-        if (!first) process.exit(130);
-        first = false;
-        resolve('graceful');
-      });
-    }
-    process.on('SIGHUP', () => {}); // the terminal it was started from is closed
+    const life = new LifeWatch(child.pid, watch);
+    const finish = (outcome: StartupEnd): void => {
+      life.end();
+      resolve(outcome);
+    };
+    const failed = (message: string): void =>
+      finish({ failed: { code: 'start_failed', message: `${message} See ${log}` } });
+    child.on('message', (message) => {
+      const report = startupReportSchema.parse(message);
+      if ('progress' in report) life.stage(report.progress);
+      else finish(report);
+    });
+    child.once('error', (error) => failed(`The broker could not be started: ${error.message}.`));
+    child.once('exit', (code, signal) => failed(`The broker ended (${signal ?? code}) before it was ready.`));
+    life.silent = (stage, ms) => {
+      child.kill('SIGKILL');
+      failed(`The broker (pid ${child.pid}) showed no sign of life for ${ms / 1000} s while ${stage}; it was killed.`);
+    };
+  });
+}
+
+/** Looks whether a process that starts does anything: it reports, or it uses the processor. */
+class LifeWatch {
+  silent: (stage: string, ms: number) => void = () => {};
+  #stage = 'starting';
+  #used: string | undefined;
+  readonly #startMs = performance.now();
+  #lastMs = this.#startMs;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(pid: number | undefined, { progress = () => {}, silenceMs = silenceMsDefault }: StartWatch) {
+    this.#timer = setInterval(() => {
+      const nowMs = performance.now();
+      const used = pid === undefined ? undefined : processorTime(pid);
+      if (used !== this.#used) this.#lastMs = nowMs;
+      this.#used = used;
+      if (nowMs - this.#startMs > progressAfterMs)
+        progress(`${this.#stage} (${Math.floor((nowMs - this.#startMs) / 1000)} s)`);
+      if (nowMs - this.#lastMs > silenceMs) this.silent(this.#stage, silenceMs);
+    }, lookEveryMs);
+  }
+
+  stage(stage: string): void {
+    this.#stage = stage;
+    this.#lastMs = performance.now();
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+  }
+}
+
+/** What the process has used so far; only a change of it means anything. Undefined where the system does not say. */
+function processorTime(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return stat
+      .slice(stat.lastIndexOf(')') + 2)
+      .split(' ')
+      .slice(11, 13)
+      .join('+');
+  } catch {
+    return undefined;
+  }
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const timer = setTimeout(() => child.kill('SIGKILL'), endMs);
+  await new Promise((resolve) => child.once('exit', resolve));
+  clearTimeout(timer);
+}
+
+/** What the broker that holds the lock announces when it is ready; undefined when it has ended before. */
+function announced(stateDir: string, log: string, watch: StartWatch): Promise<BrokerInfo | undefined> {
+  let info = readBrokerInfo(stateDir);
+  if (info === undefined || info.ready) return Promise.resolve(info);
+  const { pid } = info;
+  return new Promise((resolve, reject) => {
+    const life = new LifeWatch(pid, watch);
+    life.stage(`waiting for the broker that another command started (pid ${pid})`);
+    const timer = setInterval(() => {
+      info = readBrokerInfo(stateDir);
+      if (info?.pid === pid && !info.ready) return;
+      finish();
+      resolve(info?.ready === true ? info : undefined);
+    }, 20);
+    const finish = (): void => {
+      life.end();
+      clearInterval(timer);
+    };
+    life.silent = (_, ms) => {
+      finish();
+      const message = `Another broker (pid ${pid}) holds ${stateDir} but showed no sign of life for ${ms / 1000} s. See ${log}`;
+      reject(new StartError('already_running', message));
+    };
   });
 }
 

@@ -1,45 +1,126 @@
-/** The last lines of the broker's log, and those that follow. */
-import { createReadStream, statSync, watchFile } from 'node:fs';
+/** The last lines of the broker's log, and those that follow, also where the log is rotated in between. */
+import { closeSync, createReadStream, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { defaultStateDir } from '../transport/address.ts';
 import { UsageError } from './command.ts';
 import { prettyLogLine } from './log-line.ts';
 
 /** Enough for the last few thousand lines without reading a log of any size. */
 const tailBytes = 4 * 1024 * 1024;
+const lookEveryMs = 200;
 
 export async function followLog(
-  stateDir: string | undefined,
+  stateDir: string,
   { lines, follow, raw }: { lines: number; follow: boolean; raw: boolean },
   print: (line: string) => void,
 ): Promise<void> {
-  const path = join(stateDir ?? defaultStateDir(), 'broker.log');
-  const size = statSync(path, { throwIfNoEntry: false })?.size;
-  if (size === undefined)
+  const path = join(stateDir, 'broker.log');
+  if (sizeOf(path) === undefined)
     throw new UsageError(
       `There is no log at ${path}: no broker was started in the background with this state directory.`,
     );
-  const show = (line: string) => print(raw ? line : prettyLogLine(line));
-  const last: string[] = [];
-  await read(path, Math.max(0, size - tailBytes), (line) => {
-    last.push(line);
-    if (last.length > lines) last.shift();
-  });
-  for (const line of last) show(line);
+  const show = (line: string): void => print(raw ? line : prettyLogLine(line));
+  const position = new Position(path);
+  for (const line of await lastLines(path, lines, position.from)) show(line);
   if (!follow) return;
-  let from = size;
-  await new Promise<never>(() => {
-    watchFile(path, { interval: 200 }, (now) => {
-      if (now.size < from) from = 0; // it was emptied
-      if (now.size === from) return;
-      const start = from;
-      from = now.size;
-      void read(path, start, show);
-    });
-  });
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
+    for (const line of position.advance()) show(line);
+  }
 }
 
-async function read(path: string, start: number, line: (text: string) => void): Promise<void> {
-  for await (const text of createInterface({ input: createReadStream(path, { start }) })) line(text);
+/**
+ * How far the log has been read. A rotation copies the log to `.1` and empties it, so what was not read yet is in the
+ * copy, at the same offset; the copy that was `.1` at the last look tells how many rotations there were since.
+ */
+class Position {
+  from: number;
+  readonly #path: string;
+  #newestCopy: string | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+    this.#newestCopy = identityOf(`${path}.1`);
+    this.from = sizeOf(path) ?? 0;
+  }
+
+  /** The lines that have come since the last look. */
+  advance(): string[] {
+    for (;;) {
+      const newestCopy = identityOf(`${this.#path}.1`);
+      let { from } = this;
+      const parts: Buffer[] = [];
+      for (const file of this.#copiesSince()) {
+        parts.push(readFrom(file, from));
+        from = 0;
+      }
+      if ((sizeOf(this.#path) ?? 0) < from) from = 0; // emptied by somebody else
+      const current = readFrom(this.#path, from);
+      if (identityOf(`${this.#path}.1`) !== newestCopy) continue; // rotated while it was read
+      // A line that is being written comes the next time.
+      const whole = current.subarray(0, current.lastIndexOf(0x0a) + 1);
+      this.#newestCopy = newestCopy;
+      this.from = from + whole.length;
+      const text = Buffer.concat([...parts, whole]).toString();
+      return text === '' ? [] : text.replace(/\n$/, '').split('\n');
+    }
+  }
+
+  /** The oldest first. */
+  #copiesSince(): string[] {
+    const copies: string[] = [];
+    for (let at = 1; ; at++) {
+      const file = `${this.#path}.${at}`;
+      const identity = identityOf(file);
+      if (identity === undefined || identity === this.#newestCopy) return copies;
+      copies.unshift(file);
+    }
+  }
+}
+
+/** Everything from there on; nothing of a file that is gone. */
+function readFrom(path: string, from: number): Buffer {
+  let file: number;
+  try {
+    file = openSync(path, 'r');
+  } catch {
+    return Buffer.alloc(0);
+  }
+  try {
+    const bytes = Buffer.alloc(Math.max(0, fstatSync(file).size - from));
+    return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, from));
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** From the current file up to `to`, and from older ones as far as they are needed. */
+async function lastLines(path: string, most: number, to: number): Promise<string[]> {
+  let found: string[] = [];
+  let file = path;
+  let end = to;
+  for (let at = 1; ; at++) {
+    const last: string[] = [];
+    await read(file, Math.max(0, end - tailBytes), end, (line) => {
+      last.push(line);
+      if (last.length > most - found.length) last.shift();
+    });
+    found = [...last, ...found];
+    file = `${path}.${at}`;
+    const size = sizeOf(file);
+    if (found.length >= most || size === undefined) return found;
+    end = size;
+  }
+}
+
+async function read(path: string, from: number, to: number, line: (text: string) => void): Promise<void> {
+  if (to <= from) return;
+  for await (const text of createInterface({ input: createReadStream(path, { start: from, end: to - 1 }) })) line(text);
+}
+
+const sizeOf = (path: string): number | undefined => statSync(path, { throwIfNoEntry: false })?.size;
+
+function identityOf(path: string): string | undefined {
+  const stat = statSync(path, { throwIfNoEntry: false, bigint: true });
+  return stat === undefined ? undefined : `${stat.dev}:${stat.ino}:${stat.birthtimeNs}`;
 }

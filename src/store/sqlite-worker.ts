@@ -29,5 +29,6 @@ port.on('message', ({ id, method, argument }: WorkerRequest) => {
   } catch (error) {
     const { code, message } = engine === undefined ? (error as StoreError) : engine.explain(error);
     port.postMessage({ id, error: { code, message } } satisfies WorkerAnswer);
+    if (method === 'close') port.close(); // of a file that could not even be opened
   }
 });

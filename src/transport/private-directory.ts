@@ -51,6 +51,21 @@ export function checkPrivateDirectory(path: string): void {
     );
 }
 
+/** `DEYE_SOCKET=/tmp` is a slip for a path in it. */
+export function refuseDirectory(path: string): void {
+  let directory: boolean;
+  try {
+    directory = lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  } catch {
+    return; // something above it is no directory; whoever uses the path says so
+  }
+  if (directory)
+    throw new TransportError(
+      'socket_unsafe',
+      `${path} is a directory. Name a socket in a directory of its own, such as ${path === '/' ? '' : path}/deye/broker.sock.`,
+    );
+}
+
 /** What deye puts into its directories. */
 const ours = /^(token|deye-[0-9a-f]{32}|(broker|deye|children)\..*|.*\.sock(\.lock)?)$/;
 

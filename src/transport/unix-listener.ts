@@ -9,9 +9,8 @@ import { dirname } from 'node:path';
 import { TransportError } from './error.ts';
 import { lockFile } from './file-lock.ts';
 import type { Address, Listener, ListenHandler } from './port.ts';
-import { ensurePrivateDirectory } from './private-directory.ts';
+import { ensurePrivateDirectory, refuseDirectory } from './private-directory.ts';
 import { serve } from './socket.ts';
-import { refuseDirectory } from './unix.ts';
 
 /** The longest path a Unix socket may have, its closing zero not counted. */
 const socketPathMax = process.platform === 'darwin' ? 103 : 107;

@@ -294,6 +294,22 @@ describe('without a broker', () => {
     });
   });
 
+  test('a socket that is a directory of the system: refused, and nobody is told to close it', async () => {
+    await using world = new World();
+    for (const socket of ['/tmp', '/', '/usr/broker.sock'])
+      for (const command of [
+        ['task', 'ls'],
+        ['broker', 'start'],
+        ['broker', 'stop'],
+      ]) {
+        const { code, stderr } = await world.run(command, { env: { DEYE_SOCKET: socket } });
+        expect([code === 0, stderr.includes('chmod')], `${socket} ${command.join(' ')}: ${stderr}`).toEqual([
+          false,
+          false,
+        ]);
+      }
+  });
+
   test('the demo starts all of it, shows real processes, says where to go next, and ends', async () => {
     await using world = new World();
     const { code, stdout, stderr } = await world.run(['demo']);
@@ -305,7 +321,8 @@ describe('without a broker', () => {
     await using world = new World();
     const file = join(world.directory, 'deye.yaml');
     for (const [text, why] of [
-      ['limits: {pendingMax: many}', /pendingMax/],
+      ['limits: {pending_max: many}', /pending_max/],
+      ['limits: {pendingMax: 5}', /did you mean pending_max/],
       ['colectors: []', /colectors/],
       ['collectors: [{id: a, type: nosuch}]', /no command and is no built-in/],
       ['collectors: [{id: a, type: procmond}, {id: a, type: procmond}]', /same id/],
@@ -317,10 +334,16 @@ describe('without a broker', () => {
         stderr: expect.stringMatching(why),
       });
     }
-    expect(await world.run(['broker', 'start'], { env: { DEYE_LIMITS_PENDING_MAX: 'x' } })).toMatchObject({
-      code: 2,
-      stderr: expect.stringMatching(/DEYE_LIMITS_PENDING_MAX/),
-    });
+    for (const [name, value] of [
+      ['DEYE_LIMITS_PENDING_MAX', 'x'],
+      ['DEYE_LIMITS_FOO', '1'],
+      ['DEYE_SOCKET', 'tcp://host:1'],
+      ['DEYE_SOCKET', 'memory:here'],
+    ] as const)
+      expect(await world.run(['broker', 'start'], { env: { [name]: value } }), name).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining(name === 'DEYE_SOCKET' ? value : name),
+      });
   });
 
   test('declared collectors: a program of the user, and one in a crash loop that is quarantined', async () => {
@@ -328,7 +351,7 @@ describe('without a broker', () => {
     const file = join(world.directory, 'deye.yaml');
     writeFileSync(
       file,
-      'limits: {pendingMax: 2}\ncollectors:\n  - {id: bad, type: bad, command: "false", max_restarts: 2, backoff_ms: 10}\n  - {id: second, type: procmond}\n',
+      'limits: {pending_max: 2}\ncollectors:\n  - {id: bad, type: bad, command: "false", max_restarts: 2, backoff_ms: 10}\n  - {id: second, type: procmond}\n',
     );
     const up = await world.run(['up', '--config', file]);
     expect([up.code, up.stdout]).toEqual([1, expect.stringMatching(/bad quarantined, second healthy/)]);

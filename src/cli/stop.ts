@@ -1,0 +1,49 @@
+/** Stopping the broker of this place, also one whose socket is gone: it still holds its state directory. */
+import { loadConfiguration, type Overrides } from '../broker/configuration.ts';
+import { type BrokerInfo, readBrokerInfo } from '../broker/lock.ts';
+import type { Client } from '../client/client.ts';
+import { TransportError } from '../transport/error.ts';
+import { gone, pause, stopBroker, stopWithinMs } from './broker-process.ts';
+
+export interface StopWays {
+  readonly connect: (socket: string) => Promise<Client>;
+  /** Gets what there is to know while it stops. */
+  readonly note: (text: string) => void;
+}
+
+/** A broker makes its socket again within a second. */
+const returnMs = 2000;
+
+/** Resolves with the pid when the process is gone. Rejects with `broker_not_running` when there is none. */
+export async function stopAt(place: Overrides, type: 'graceful' | 'immediate', ways: StopWays): Promise<number> {
+  const { socket, stateDir, limits, origins } = await loadConfiguration(place);
+  try {
+    return await stopBroker(await ways.connect(socket), type, ways.note);
+  } catch (error) {
+    const info = isUnreachable(error) ? readBrokerInfo(stateDir) : undefined;
+    // A socket that was named means the broker behind it, and no other.
+    if (info === undefined || (origins.get('socket') !== 'default' && info.socket !== socket)) throw error;
+    const client = await reach(info, ways);
+    if (client !== undefined) return stopBroker(client, type, ways.note);
+    ways.note(
+      `The broker (pid ${info.pid}) holds ${stateDir} but cannot be reached on ${info.socket}: it gets SIGTERM.`,
+    );
+    process.kill(info.pid, 'SIGTERM');
+    await gone(info.pid, stopWithinMs(limits.stopGraceMs));
+    return info.pid;
+  }
+}
+
+/** Undefined when it does not listen again in time. */
+async function reach({ socket }: BrokerInfo, { connect }: StopWays): Promise<Client | undefined> {
+  for (const untilMs = performance.now() + returnMs; ; await pause(50))
+    try {
+      return await connect(socket);
+    } catch (error) {
+      if (!isUnreachable(error)) throw error;
+      if (performance.now() > untilMs) return undefined;
+    }
+}
+
+/** Nobody answers there, or something is there that is no socket of deye. */
+const isUnreachable = (error: unknown): boolean => error instanceof TransportError && error.code !== 'bad_address';
