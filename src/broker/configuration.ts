@@ -78,7 +78,7 @@ export async function loadConfiguration(
       'socket',
       [address(flags.socket, '--socket'), '--socket'],
       [address(present(env.DEYE_SOCKET), 'DEYE_SOCKET'), 'DEYE_SOCKET'],
-      ...fromFiles(({ values, directory, path }) => address(values.socket, path, directory)),
+      ...fromFiles(({ values, directory, path }) => address(values.socket, `${path}: socket`, directory)),
       [defaultSocket({ ...env, DEYE_SOCKET: undefined, DEYE_STATE_DIR: stateDir }), 'default'],
     ),
     stateDir,
@@ -109,7 +109,7 @@ function address(text: string | undefined, origin: string, directory?: string): 
     return formatAddress(parseAddress(text, directory));
   } catch (error) {
     if (!(error instanceof TransportError)) throw error;
-    throw new ConfigurationError(`${origin}: socket: ${error.message}`, { cause: error });
+    throw new ConfigurationError(`${origin}: ${error.message}`, { cause: error });
   }
 }
 

@@ -37,7 +37,7 @@ export function parseAddress(text: string, directory = process.cwd()): Address {
     case 'memory':
       return { scheme: 'memory', name: rest };
     default:
-      return refuse(`asks for the transport "${scheme}", which there is not (a path with a colon starts with ./)`);
+      return refuse(`names the transport "${scheme}", which does not exist (write ./ before a path with a colon)`);
   }
 }
 

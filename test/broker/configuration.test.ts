@@ -112,7 +112,7 @@ describe('what is wrong is refused, with the place, the key and the rule', () =>
       /payload_bytes_max \(16000000\) must be at least 1 MiB below frame_bytes_max \(16777216\), so at most 15728640/,
     ],
     ['{limits: {frame_bytes_max: 8388608}}', /payload_bytes_max \(10485760\) must be at least 1 MiB below/],
-    ['{socket: "tcp://host:1"}', /socket: The address "tcp:\/\/host:1" asks for the transport "tcp"/],
+    ['{socket: "tcp://host:1"}', /socket: The address "tcp:\/\/host:1" names the transport "tcp"/],
     ['{routing: {strategy: "No Name"}}', /routing\.strategy/],
     ['{routing: {strategies: a}}', /routing: there is no key "strategies"; did you mean strategy/],
     ['{colectors: []}', /there is no key "colectors"; did you mean collectors/],
@@ -134,7 +134,7 @@ describe('what is wrong is refused, with the place, the key and the rule', () =>
     ['DEYE_LIMITS_PENDING_MAX', 'x', /DEYE_LIMITS_PENDING_MAX: is "x"/],
     ['DEYE_LIMITS_PENDING_MAX', '0', /positive whole number/],
     ['DEYE_LIMITS_CONNECTIONS_MAX', '10001', /the most is 10000/],
-    ['DEYE_SOCKET', 'tcp://host:1', /DEYE_SOCKET: socket: .*"tcp"/],
+    ['DEYE_SOCKET', 'tcp://host:1', /^DEYE_SOCKET: The address .*"tcp"/],
     ['DEYE_LOG_LEVEL', 'loud', /log level is "loud"/],
   ])('%s=%s', async (name, value, why) => {
     expect(await refused('', { [name]: value })).toMatch(why);

@@ -136,6 +136,21 @@ test('a program that is no SDK collector and outlives a killed broker is not the
   await until(() => !pids().some(isAlive), 'none is left');
 });
 
+test('an SDK collector that outlives a killed broker is taken back by the next one', async () => {
+  await using world = new World();
+  expect((await world.run(['up'])).code).toBe(0);
+  const pidOf = async (): Promise<number> =>
+    JSON.parse((await world.run(['collectors', 'show', 'procmond', '--json'])).stdout).pid as number;
+  const pid = await pidOf();
+  process.kill((await status(world)).pid, 'SIGKILL');
+  await until(async () => (await world.run(['broker', 'status'])).code === 69, 'the broker is gone');
+  const up = await world.run(['up']);
+  expect([up.code, up.stdout]).toEqual([0, expect.stringMatching(/procmond healthy/)]);
+  expect(await pidOf()).toBe(pid);
+  expect((await world.run(['broker', 'stop'])).code).toBe(0);
+  expect(isAlive(pid)).toBe(false);
+});
+
 test('a child that prints without end and without a newline costs neither memory nor disk', async () => {
   await using world = new World();
   const script = 'head -c 300000000 /dev/zero | tr "\\\\0" x; echo; echo done; exec sleep 600';

@@ -66,7 +66,7 @@ describe('addresses', () => {
   });
 
   test.each([
-    ['tcp://host:1', /"tcp:\/\/host:1" asks for the transport "tcp", which there is not.*unix:PATH.*pipe:.*memory:/],
+    ['tcp://host:1', /"tcp:\/\/host:1" names the transport "tcp", which does not exist.*unix:PATH.*pipe:.*memory:/],
     ['vsock:3', /"vsock"/],
     ['unix:', /is empty/],
     ['', /is empty/],
