@@ -1,6 +1,6 @@
 /** The built program as real processes, each world in a directory of its own. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -117,10 +117,28 @@ export class World implements AsyncDisposable {
     return connect({ socket: this.socket, name: 'test', ...options });
   }
 
+  /** A failed test may leave a broker that cannot be reached any more. */
+  #endBackground(): void {
+    const file = join(this.state, 'broker.json');
+    if (!existsSync(file)) return;
+    const { pid } = JSON.parse(readFileSync(file, 'utf8')) as { pid: number };
+    if (belongsTo(this, pid)) process.kill(pid, 'SIGKILL');
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.run(['broker', 'stop', '--immediate']);
+    this.#endBackground();
     for (const child of this.#children) child.kill('SIGKILL');
     rmSync(this.directory, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** The process of this world, and not another that has its pid by now. */
+function belongsTo(world: World, pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`${world.directory}/`);
+  } catch {
+    return false; // it is gone, or this system does not say
   }
 }
 
