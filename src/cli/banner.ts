@@ -1,7 +1,7 @@
 /** Everything up: the broker started if it was not running, its collectors settled, and where all of it is. */
 import type { Client } from '../client/client.ts';
 import type { CollectorView } from '../protocol/schema.ts';
-import { paint, statusStyle } from '../tui/text.ts';
+import { paint, statusStyle } from '../text/paint.ts';
 import { settledCollectors, startStopped } from './broker-process.ts';
 import { type Started, type StartFlags, startInBackground } from './daemon.ts';
 import { pairs } from './table.ts';

@@ -3,7 +3,7 @@ import { createReadStream, statSync, watchFile } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { defaultStateDir } from '../transport/address.ts';
-import { UsageError } from './command.ts';
+import { UsageError } from './error.ts';
 import { prettyLogLine } from './log-line.ts';
 
 /** Enough for the last few thousand lines without reading a log of any size. */
