@@ -1,6 +1,7 @@
 import { Args, Flags } from '@oclif/core';
 import { DeyeCommand } from '../src/cli/command.ts';
 import { readDuration, readJson } from '../src/cli/input.ts';
+import { jsonText } from '../src/cli/value-print.ts';
 
 export default class Call extends DeyeCommand {
   static override summary = 'Call a method of a collector, or of the broker, and print the answer.';
@@ -20,14 +21,15 @@ export default class Call extends DeyeCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Call);
     const params = await readJson(args.params, 'params');
+    const timeoutMs = readDuration(flags.timeout);
     const client = await this.connect(flags);
-    const show = (answer: unknown) => this.print(answer, flags, () => JSON.stringify(answer, null, 2));
-    const chunks: Promise<void>[] = [];
-    const answer = await client.call(args.target, args.method, params, {
-      timeoutMs: readDuration(flags.timeout),
-      onChunk: (part) => chunks.push(show(part)),
-    });
-    await Promise.all(chunks);
-    if (chunks.length === 0) await show(answer);
+    const print = await this.printer(flags);
+    let chunks = 0;
+    const onChunk = (part: unknown): void => {
+      chunks++;
+      print(part, () => jsonText(part));
+    };
+    const answer = await client.call(args.target, args.method, params, { timeoutMs, onChunk });
+    if (chunks === 0) await this.print(answer, flags, () => jsonText(answer));
   }
 }

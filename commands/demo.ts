@@ -1,8 +1,10 @@
 import { bannerText, bringUp, troubleText } from '../src/cli/banner.ts';
-import { DeyeCommand, exitCodes } from '../src/cli/command.ts';
+import { DeyeCommand } from '../src/cli/command.ts';
+import { exitCodes } from '../src/cli/exit.ts';
 import { progressLines } from '../src/cli/progress.ts';
-import { resultText, submittedText } from '../src/cli/task-print.ts';
+import { submittedText } from '../src/cli/task-print.ts';
 import { showTop } from '../src/cli/top.ts';
+import { valueText } from '../src/cli/value-print.ts';
 
 const whereNext = `
 Where to go next:
@@ -33,8 +35,8 @@ export default class Demo extends DeyeCommand {
     this.log(`enumerate_processes  ${submittedText(submitted)}\n`);
     const ended = await client.wait(submitted.id, { timeoutMs: 30_000 });
     if (ended.state !== 'completed') this.exit(exitCodes.taskFailed);
-    this.log(resultText(ended.result));
+    this.log(valueText(ended.result));
     this.log(whereNext);
-    if (process.stdout.isTTY && process.stdin.isTTY) await showTop(client, (line) => this.log(line));
+    if (process.stdout.isTTY && process.stdin.isTTY) await showTop(client, flags, (line) => this.log(line));
   }
 }

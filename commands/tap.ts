@@ -1,6 +1,8 @@
 import { Args, Flags } from '@oclif/core';
 import { DeyeCommand } from '../src/cli/command.ts';
-import { inline, paint } from '../src/tui/text.ts';
+import { paint } from '../src/text/paint.ts';
+import { inline, plain } from '../src/text/plain.ts';
+import { counted } from '../src/text/quantity.ts';
 
 export default class Tap extends DeyeCommand {
   static override summary = 'Print messages as they come, by pattern.';
@@ -28,20 +30,21 @@ export default class Tap extends DeyeCommand {
   async run(): Promise<void> {
     const { argv, flags } = await this.parse(Tap);
     const client = await this.connect(flags, { role: 'observer', reconnect: true });
-    client.onState((state, why) =>
-      state === 'connected' ? this.note('connected again') : this.note(`${state}: ${why?.message ?? ''}`),
-    );
-    const asJson = flags.json || flags.output === 'json' || flags.output === 'jsonl' || !process.stdout.isTTY;
+    client.onState((state, why) => {
+      if (state === 'connected') this.note('connected again');
+      else if (why !== undefined) this.note(`${state}: ${why.message}`);
+    });
+    // A program that reads gets JSON unless it asks for something else.
+    const piped = flags.output === undefined && !process.stdout.isTTY;
+    const print = await this.printer({ ...flags, json: flags.json || piped });
     let left = flags.count ?? Number.POSITIVE_INFINITY;
     const messages = await client.subscribe(argv as string[], { exclude: flags.exclude ?? [] });
-    this.note(`listening on ${(argv as string[]).join(' ')}`);
+    this.note(`listening on ${counted(argv.length, 'pattern')}: ${argv.map((one) => plain(String(one))).join(' ')}`);
     for await (const { topic, body, headers } of messages) {
       const atMs = Date.now();
-      this.log(
-        asJson
-          ? JSON.stringify({ at_ms: atMs, topic, body, ...(headers === undefined ? {} : { headers }) })
-          : `${paint('gray', new Date(atMs).toISOString().slice(11, 23))} ${paint('cyan', topic)} ${inline(body, 2000)}`,
-      );
+      const people = () =>
+        `${paint('gray', new Date(atMs).toISOString().slice(11, 23))} ${paint('cyan', plain(topic))} ${inline(body, 2000)}`;
+      print({ at_ms: atMs, topic, body, ...(headers === undefined ? {} : { headers }) }, people);
       if (--left === 0) break;
     }
   }

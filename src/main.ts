@@ -24,6 +24,9 @@ if (arguments_.length === 1 && (arguments_[0] === '--version' || arguments_[0] =
   // A cache of the user's own: the default one lies in the shared temporary directory.
   nodeModule.enableCompileCache(join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'deye', 'compile'));
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1)); // the reader, such as head, has enough
-  const { run, flush, handle } = await import('@oclif/core');
-  await run(arguments_, { root: packageRoot }).then(() => flush(), handle);
+  const { run, flush } = await import('@oclif/core');
+  await run(arguments_, { root: packageRoot }).then(
+    () => flush(),
+    async (error: Error) => (await import('./cli/outermost.ts')).end(error, arguments_),
+  );
 }

@@ -1,6 +1,6 @@
 import { DeyeCommand } from '../../src/cli/command.ts';
 import { pairs } from '../../src/cli/table.ts';
-import { bytes, duration } from '../../src/tui/text.ts';
+import { bytes, duration } from '../../src/text/quantity.ts';
 
 export default class BrokerStatus extends DeyeCommand {
   static override summary = 'Say whether the broker runs, where, and how busy it is.';

@@ -9,6 +9,6 @@ export default class CollectorsLs extends DeyeCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(CollectorsLs);
     const { collectors } = await (await this.connect(flags, { role: 'observer' })).request('collector.list', {});
-    await this.print(collectors, flags, () => collectorsTable(collectors));
+    await this.print(collectors, flags, () => collectorsTable(collectors, flags));
   }
 }

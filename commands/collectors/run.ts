@@ -1,5 +1,7 @@
 import { Args, Flags } from '@oclif/core';
-import { DeyeCommand, UsageError } from '../../src/cli/command.ts';
+import { DeyeCommand } from '../../src/cli/command.ts';
+import { UsageError } from '../../src/cli/error.ts';
+import { findBroker } from '../../src/cli/place.ts';
 import { builtin } from '../../src/collectors/builtin.ts';
 
 export default class CollectorsRun extends DeyeCommand {
@@ -22,12 +24,13 @@ export default class CollectorsRun extends DeyeCommand {
       throw new UsageError(
         `There is no built-in collector "${args.type}". There is: ${Object.keys(builtin).join(', ')}.`,
       );
+    const place = await findBroker(flags.socket);
     process.removeAllListeners('SIGINT'); // it means: drain
     process.title = `deye-${args.type}`;
     const collector = await make();
     await collector.run({
       ...(flags.id === undefined ? {} : { id: flags.id }),
-      ...(flags.socket === undefined ? {} : { socket: flags.socket }),
+      ...(place.origin === 'default' ? {} : { socket: place.socket }),
       onReady: (id) => this.note(`${id} is connected and takes tasks.`),
     });
   }

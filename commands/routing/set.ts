@@ -5,24 +5,20 @@ import { routingText } from '../../src/cli/routing-print.ts';
 export default class RoutingSet extends DeyeCommand {
   static override summary = 'Choose how tasks are spread over the collectors that can do them.';
   static override description =
-    'least_loaded gives a task to the collector with the fewest in progress, round_robin to the next in turn. Takes effect at once and is remembered.';
+    'Takes effect at once and is remembered. "deye routing show" lists the strategies and says what each does.';
   static override examples = [
     '<%= config.bin %> routing set round_robin',
     '<%= config.bin %> routing set least_loaded --operation scan',
   ];
   static override args = {
-    strategy: Args.string({
-      required: true,
-      options: ['least_loaded', 'round_robin'] as const,
-      description: 'the strategy',
-    }),
+    strategy: Args.string({ required: true, description: 'its name, as "deye routing show" lists it' }),
   };
   static override flags = { operation: Flags.string({ description: 'for this operation only' }) };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(RoutingSet);
     const params = {
-      strategy: args.strategy as 'least_loaded' | 'round_robin',
+      strategy: args.strategy,
       ...(flags.operation === undefined ? {} : { operation: flags.operation }),
     };
     const routing = await (await this.connect(flags)).request('routing.set', params);

@@ -1,8 +1,11 @@
 import { Args, Flags } from '@oclif/core';
-import { DeyeCommand, exitCodes } from '../../src/cli/command.ts';
+import { DeyeCommand } from '../../src/cli/command.ts';
+import { exitCodes } from '../../src/cli/exit.ts';
 import { readDuration } from '../../src/cli/input.ts';
+import { withBodies } from '../../src/cli/task-bodies.ts';
 import { taskFlags, taskFrom } from '../../src/cli/task-input.ts';
-import { resultText, submittedText, taskText } from '../../src/cli/task-print.ts';
+import { submittedText, taskText } from '../../src/cli/task-print.ts';
+import { valueText } from '../../src/cli/value-print.ts';
 
 export default class TaskSubmitCommand extends DeyeCommand {
   static override summary = 'Submit a task; returns when it is on disk, or, with --wait, when it has ended.';
@@ -39,7 +42,9 @@ export default class TaskSubmitCommand extends DeyeCommand {
     if (!flags.wait) return this.print(submitted, flags, () => submittedText(submitted));
     if (submitted.warning !== undefined || process.stderr.isTTY) this.note(submittedText(submitted));
     const ended = await client.wait(submitted.id, { timeoutMs: readDuration(flags['wait-timeout']) });
-    if (ended.state !== 'completed') process.exitCode = exitCodes.taskFailed;
-    await this.print(ended, flags, () => (ended.state === 'completed' ? resultText(ended.result) : taskText(ended)));
+    if (ended.state === 'completed') return this.print(ended, flags, () => valueText(ended.result));
+    process.exitCode = exitCodes.taskFailed;
+    const failed = await withBodies(client, ended);
+    await this.print(failed, flags, () => taskText(failed, flags));
   }
 }

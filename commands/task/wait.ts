@@ -1,6 +1,8 @@
 import { Args, Flags } from '@oclif/core';
-import { DeyeCommand, exitCodes } from '../../src/cli/command.ts';
+import { DeyeCommand } from '../../src/cli/command.ts';
+import { exitCodes } from '../../src/cli/exit.ts';
 import { readDuration } from '../../src/cli/input.ts';
+import { withBodies } from '../../src/cli/task-bodies.ts';
 import { taskText } from '../../src/cli/task-print.ts';
 
 export default class TaskWait extends DeyeCommand {
@@ -14,8 +16,8 @@ export default class TaskWait extends DeyeCommand {
   async run(): Promise<void> {
     const { args, flags } = await this.parse(TaskWait);
     const client = await this.connect(flags, { role: 'observer', reconnect: true });
-    const task = await client.wait(args.id, { timeoutMs: readDuration(flags.timeout) });
+    const task = await withBodies(client, await client.wait(args.id, { timeoutMs: readDuration(flags.timeout) }));
     if (task.state !== 'completed') process.exitCode = exitCodes.taskFailed;
-    await this.print(task, flags, () => taskText(task));
+    await this.print(task, flags, () => taskText(task, flags));
   }
 }

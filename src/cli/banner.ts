@@ -2,9 +2,11 @@
 import type { Overrides } from '../broker/configuration.ts';
 import type { Client } from '../client/client.ts';
 import type { CollectorView } from '../protocol/schema.ts';
-import { paint, plain, statusStyle } from '../tui/text.ts';
+import { paint, statusStyle } from '../text/paint.ts';
+import { plain } from '../text/plain.ts';
 import { settledCollectors, startStopped } from './broker-process.ts';
 import { type Started, type StartFlags, startInBackground } from './daemon.ts';
+import { hint } from './hint.ts';
 import { pairs } from './table.ts';
 
 const settleMs = 60_000;
@@ -47,11 +49,9 @@ export function bannerText(up: Up, given: Overrides): string {
   ]);
 }
 
-/** How to stop this broker from the next command line. */
-export function stopHint(socket: string, { socket: flag, file }: Overrides): string {
-  if (flag === undefined && file === undefined) return 'deye broker stop';
-  return `deye broker stop --socket ${/^[\w@%+=:,./-]+$/.test(socket) ? socket : `'${socket.replaceAll("'", `'\\''`)}'`}`;
-}
+/** The socket is in the hint when it was given on the command line, or in a file that only this command reads. */
+const stopHint = (socket: string, { socket: flag, file }: Overrides): string =>
+  hint('deye broker stop', { socket: flag === undefined && file === undefined ? undefined : socket });
 
 /** What `deye broker start` says. */
 export const startedText = (started: Started, given: Overrides): string =>

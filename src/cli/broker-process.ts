@@ -2,7 +2,7 @@
 import type { Client } from '../client/client.ts';
 import type { CollectorView } from '../protocol/schema.ts';
 import { isAlive } from '../supervisor/alive.ts';
-import { duration } from '../tui/text.ts';
+import { duration } from '../text/quantity.ts';
 
 /** What a stop takes beside the grace, which its collectors and then the attempts of others may use up. */
 const stopMs = 15_000;

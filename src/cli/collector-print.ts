@@ -1,20 +1,27 @@
 /** Collectors as people read them. */
 import type { Reply } from '../protocol/message.ts';
 import type { CollectorView, Health } from '../protocol/schema.ts';
-import { ago, bytes, inline, paint, plain, statusStyle } from '../tui/text.ts';
+import { paint, statusStyle } from '../text/paint.ts';
+import { inline, plain } from '../text/plain.ts';
+import { ago, bytes } from '../text/quantity.ts';
+import { hint, type Reached } from './hint.ts';
 import { pairs, table } from './table.ts';
 
-export function collectorsTable(collectors: readonly CollectorView[]): string {
-  if (collectors.length === 0) return 'No collectors. Start one with: deye collectors run procmond';
+export function collectorsTable(collectors: readonly CollectorView[], reached: Reached): string {
+  if (collectors.length === 0) return `No collectors. Start one with: ${hint('deye collectors run procmond', reached)}`;
   return table(collectors, [
-    { title: 'ID', value: ({ collector_id }) => plain(collector_id) },
-    { title: 'TYPE', value: ({ collector_type }) => plain(collector_type) },
+    { title: 'ID', value: ({ collector_id }) => plain(collector_id), least: 12 },
+    { title: 'TYPE', value: ({ collector_type }) => plain(collector_type), drop: 4 },
     { title: 'STATUS', value: ({ status }) => paint(statusStyle(status), status) },
-    { title: 'TASKS', value: ({ tasks, max_concurrent_tasks }) => `${tasks}/${max_concurrent_tasks}`, right: true },
-    { title: 'DONE', value: ({ completed }) => String(completed), right: true },
-    { title: 'FAILED', value: ({ failed }) => String(failed), right: true },
+    {
+      title: 'TASKS',
+      value: ({ tasks_in_progress, max_concurrent_tasks }) => `${tasks_in_progress}/${max_concurrent_tasks}`,
+      right: true,
+    },
+    { title: 'DONE', value: ({ completed }) => String(completed), right: true, drop: 2 },
+    { title: 'FAILED', value: ({ failed }) => String(failed), right: true, drop: 1 },
     { title: 'LAST SEEN', value: ({ last_heartbeat_at_ms }) => ago(last_heartbeat_at_ms), right: true },
-    { title: 'PID', value: ({ pid }) => (pid === 0 ? '-' : String(pid)), right: true },
+    { title: 'PID', value: ({ pid }) => (pid === 0 ? '-' : String(pid)), right: true, drop: 3 },
     {
       title: 'OPERATIONS',
       value: ({ operations, status_reason }) => (operations.length > 0 ? operations.join(', ') : plain(status_reason)),
@@ -36,9 +43,9 @@ export function collectorText(collector: Reply<'collector.show'>): string {
     ['capabilities', collector.capabilities.join(', ')],
     [
       'tasks',
-      `${collector.tasks} of ${collector.max_concurrent_tasks}, ${collector.completed} done, ${collector.failed} failed`,
+      `${collector.tasks_in_progress} of ${collector.max_concurrent_tasks}, ${collector.completed} done, ${collector.failed} failed`,
     ],
-    ['heard', `${ago(collector.last_heartbeat_at_ms)} ago`],
+    ['last seen', `${ago(collector.last_heartbeat_at_ms)} ago`],
     ['memory', collector.rss_bytes === undefined ? undefined : bytes(collector.rss_bytes)],
     ['cpu', collector.cpu_percent === undefined ? undefined : `${collector.cpu_percent.toFixed(1)} %`],
     ['confidence', collector.confidence.toFixed(2)],

@@ -2,45 +2,27 @@
 import { Command, Errors, Flags } from '@oclif/core';
 import { type Client, connect } from '../client/client.ts';
 import type { ConnectOptions } from '../client/dial.ts';
-import { faultTable } from '../protocol/fault.ts';
-import { plain } from '../tui/text.ts';
-
-export const exitCodes = {
-  ok: 0,
-  failed: 1,
-  usage: 2,
-  taskFailed: 3,
-  notAllowed: 4,
-  notFound: 5,
-  notRunning: 69,
-  tryLater: 75,
-  waitedTooLong: 124,
-  interrupted: 130,
-} as const;
-
-const operationalExits: Readonly<Record<string, number>> = {
-  broker_not_running: exitCodes.notRunning,
-  permission_denied: exitCodes.notAllowed,
-  directory_unsafe: exitCodes.notAllowed,
-  connection_lost: exitCodes.tryLater,
-  configuration_invalid: exitCodes.usage,
-  usage: exitCodes.usage,
-  waited_too_long: exitCodes.waitedTooLong,
-};
-
-/** A refusal by the command itself. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
-  readonly code = 'usage';
-}
+import { TransportError } from '../transport/error.ts';
+import { commandError, report, wantsJson } from './error.ts';
+import { exitCodes } from './exit.ts';
+import { hint } from './hint.ts';
+import { formatOf, formats, formatted, itemFormatter, type OutputFlags } from './output.ts';
+import { findBroker, namedIn } from './place.ts';
 
 export abstract class DeyeCommand extends Command {
   static override baseFlags = {
-    socket: Flags.string({ description: "path of the broker's socket", env: 'DEYE_SOCKET', helpGroup: 'GLOBAL' }),
-    json: Flags.boolean({ description: 'the same as --output json', helpGroup: 'GLOBAL' }),
+    socket: Flags.string({
+      description: "path of the broker's socket; else DEYE_SOCKET, else socket in deye.yaml",
+      helpGroup: 'GLOBAL',
+    }),
+    json: Flags.boolean({
+      description: 'the same as --output json',
+      exclusive: ['output'],
+      helpGroup: 'GLOBAL',
+    }),
     output: Flags.option({
       char: 'o',
-      options: ['table', 'json', 'jsonl', 'yaml'] as const,
+      options: formats,
       description: 'how to print what was found',
       helpGroup: 'GLOBAL',
     })(),
@@ -50,32 +32,40 @@ export abstract class DeyeCommand extends Command {
 
   /** A connection that is closed when the command ends. */
   protected async connect(
-    flags: { socket?: string | undefined },
+    flags: { readonly socket?: string | undefined },
     options: Pick<ConnectOptions, 'role' | 'reconnect'> = {},
   ): Promise<Client> {
-    const client = await connect({
-      name: `deye ${this.id?.replaceAll(':', ' ') ?? ''}`.trim(),
-      version: this.config.version,
-      reconnect: false,
-      ...options,
-      ...(flags.socket === undefined ? {} : { socket: flags.socket }),
-    });
-    this.#clients.push(client);
-    return client;
+    const place = await findBroker(flags.socket);
+    try {
+      const client = await connect({
+        name: `deye ${this.#words()}`.trim(),
+        version: this.config.version,
+        reconnect: false,
+        ...options,
+        // By default the client finds the socket as the broker does, also where it is a pipe.
+        ...(place.origin === 'default' ? {} : { socket: place.socket }),
+      });
+      this.#clients.push(client);
+      return client;
+    } catch (cause) {
+      if (!(cause instanceof TransportError) || cause.code !== 'broker_not_running') throw cause;
+      throw new TransportError(
+        'broker_not_running',
+        `No broker is running on ${place.socket}${namedIn(place)}. Start one with: ${hint('deye broker start', flags)}`,
+        { cause },
+      );
+    }
   }
 
   /** Prints `data` as asked; `people` is what a person sees by default. */
-  protected async print(
-    data: unknown,
-    flags: { json?: boolean | undefined; output?: 'table' | 'json' | 'jsonl' | 'yaml' | undefined },
-    people: () => string,
-  ): Promise<void> {
-    const format = flags.json === true ? 'json' : (flags.output ?? 'table');
-    if (format === 'table') this.log(people());
-    // One line, so that what `head` lets through is still whole; indented where a person reads it.
-    else if (format === 'json') this.log(JSON.stringify(data, null, process.stdout.isTTY ? 2 : 0));
-    else if (format === 'jsonl') for (const one of Array.isArray(data) ? data : [data]) this.log(JSON.stringify(one));
-    else this.log((await import('yaml')).stringify(data).trimEnd());
+  protected async print(data: unknown, flags: OutputFlags, people: () => string): Promise<void> {
+    this.log(await formatted(data, formatOf(flags), people));
+  }
+
+  /** Prints item after item, for commands that go on; the returned function takes one. */
+  protected async printer(flags: OutputFlags): Promise<(item: unknown, people: () => string) => void> {
+    const format = await itemFormatter(formatOf(flags));
+    return (item, people) => this.log(format(item, people));
   }
 
   /** A line for people beside the data: progress, a hint, a warning. */
@@ -93,24 +83,15 @@ export abstract class DeyeCommand extends Command {
     await super.finally(error);
   }
 
-  override async catch(error: Error & { code?: string; exitCode?: number; oclif?: { exit?: number } }): Promise<void> {
+  override async catch(error: Error & { readonly code?: string }): Promise<void> {
     if (error instanceof Errors.ExitError) throw error;
-    const code = error.code ?? (error.oclif === undefined ? 'internal' : 'usage');
-    const exit =
-      operationalExits[code] ??
-      (faultTable as Record<string, { exit: number }>)[code]?.exit ??
-      error.oclif?.exit ??
-      exitCodes.failed;
-    if (this.argv.includes('--json'))
-      process.stderr.write(`${JSON.stringify({ error: { code, message: error.message } })}\n`);
-    else
-      process.stderr.write(
-        `deye: ${error.message
-          .split('\n')
-          .map((line) => plain(line, 2000))
-          .join('\n')} [${code}]\n`,
-      );
-    if (code === 'internal' && process.env.DEYE_DEBUG !== undefined) process.stderr.write(`${error.stack}\n`);
-    process.exitCode = exit;
+    this.parsed = true; // else oclif warns of a command that was called wrongly, as if it were ours
+    const told = commandError(error, this.#words());
+    report(told, wantsJson(this.argv));
+    if (told.code === 'internal' && process.env.DEYE_DEBUG !== undefined) process.stderr.write(`${error.stack}\n`);
+  }
+
+  #words(): string {
+    return this.id?.replaceAll(':', ' ') ?? '';
   }
 }

@@ -2,7 +2,7 @@
 import { closeSync, createReadStream, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { UsageError } from './command.ts';
+import { UsageError } from './error.ts';
 import { prettyLogLine } from './log-line.ts';
 
 /** Enough for the last few thousand lines without reading a log of any size. */

@@ -1,23 +1,36 @@
-/** Values that people give as arguments: JSON, `-` for standard input, `@file`, `key=value`. */
+/** Values that people give as arguments: JSON, `-` for standard input, `@file`, `key=value`, durations. */
 import { readFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
-import { UsageError } from './command.ts';
+import { UsageError } from './error.ts';
+import { jsonFlaw } from './json-text.ts';
 
 /** Reads JSON from the argument itself, from standard input (`-`) or from a file (`@path`). */
 export async function readJson(argument: string, what: string): Promise<unknown> {
-  const source =
-    argument === '-'
-      ? await text(process.stdin)
-      : argument.startsWith('@')
-        ? readFileSync(argument.slice(1), 'utf8')
-        : argument;
+  const file = argument.startsWith('@') ? argument.slice(1) : undefined;
+  const source = argument === '-' ? await text(process.stdin) : file === undefined ? argument : readText(file, what);
   try {
     return JSON.parse(source);
+  } catch {
+    // The parser's message is not the cause: it quotes what it read.
+    const { line, column } = jsonFlaw(source) ?? { line: 1, column: 1 };
+    const where = `at line ${line}, column ${column}`;
+    if (argument === '-') throw new UsageError(`The ${what} on standard input is not JSON ${where}.`);
+    if (file !== undefined) throw new UsageError(`The ${what} in ${file} is not JSON ${where}.`);
+    throw new UsageError(`The ${what} is not JSON ${where}. A text needs its quotes: '"like this"'.`);
+  }
+}
+
+function readText(path: string, what: string): string {
+  try {
+    return readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new UsageError(
-      `The ${what} is not JSON: ${(cause as Error).message}. A text needs its quotes: '"like this"'.`,
-      { cause },
-    );
+    const { code = '', message } = cause as NodeJS.ErrnoException;
+    const reasons: Readonly<Record<string, string>> = {
+      ENOENT: 'there is no such file',
+      EISDIR: 'it is a directory',
+      EACCES: 'you may not read it',
+    };
+    throw new UsageError(`The ${what} cannot be read from ${path}: ${reasons[code] ?? message}.`, { cause });
   }
 }
 

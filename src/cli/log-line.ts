@@ -1,5 +1,6 @@
 /** A line of the broker's log as a person reads it. */
-import { paint, plain } from '../tui/text.ts';
+import { paint } from '../text/paint.ts';
+import { plain } from '../text/plain.ts';
 
 const levels: Readonly<Record<number, readonly [string, Parameters<typeof paint>[0]]>> = {
   10: ['trace', 'gray'],

@@ -1,7 +1,8 @@
 /** What each pane shows of a row, column by column, and how important each column is. */
 import type { CollectorView, QueueView } from '../protocol/schema.ts';
+import { plain } from '../text/plain.ts';
+import { ago, bytes } from '../text/quantity.ts';
 import type { TopState } from './model.ts';
-import { ago, bytes, plain } from './text.ts';
 
 export interface Span {
   readonly text: string;
@@ -10,7 +11,7 @@ export interface Span {
   readonly dim?: boolean;
   readonly inverse?: boolean;
 }
-export interface Column<Row> {
+export interface PaneColumn<Row> {
   readonly title: string;
   readonly width: number;
   /** The columns of the lowest priority go first when there is no room. */
@@ -23,14 +24,14 @@ export const text = (value: string | number): Span => ({ text: String(value) });
 export const perSecond = (rate: number): string =>
   rate === 0 ? '-' : rate < 10 ? rate.toFixed(1) : String(Math.round(rate));
 
-export function queueColumns(state: TopState, nowMs: number): Column<QueueView>[] {
+export function queueColumns(state: TopState, nowMs: number): PaneColumn<QueueView>[] {
   const number = (
     title: string,
     width: number,
     priority: number,
     of: (row: QueueView) => number,
     color?: Span['color'],
-  ): Column<QueueView> => ({
+  ): PaneColumn<QueueView> => ({
     title,
     width,
     priority,
@@ -68,13 +69,14 @@ export function queueColumns(state: TopState, nowMs: number): Column<QueueView>[
       width: 7,
       priority: 3,
       right: true,
-      cell: ({ oldest_at_ms }) => text(oldest_at_ms === undefined ? '-' : ago(oldest_at_ms, state.latest!.broker.at_ms + age)),
+      cell: ({ oldest_at_ms }) =>
+        text(oldest_at_ms === undefined ? '-' : ago(oldest_at_ms, state.latest!.broker.at_ms + age)),
     },
     { title: 'NOTE', width: 20, priority: 1, cell: ({ warning }) => ({ text: warning ?? '', color: 'red' }) },
   ];
 }
 
-export function collectorColumns(state: TopState, nowMs: number): Column<CollectorView>[] {
+export function collectorColumns(state: TopState, nowMs: number): PaneColumn<CollectorView>[] {
   const age = nowMs - state.receivedAtMs;
   const colors: Readonly<Record<string, Span['color']>> = {
     healthy: 'green',
@@ -97,14 +99,17 @@ export function collectorColumns(state: TopState, nowMs: number): Column<Collect
       title: 'LOAD',
       width: 10,
       priority: 5,
-      cell: ({ tasks, max_concurrent_tasks }) => ({ text: bar(tasks, max_concurrent_tasks, 10), color: 'cyan' }),
+      cell: ({ tasks_in_progress, max_concurrent_tasks }) => ({
+        text: bar(tasks_in_progress, max_concurrent_tasks, 10),
+        color: 'cyan',
+      }),
     },
     {
       title: 'TASKS',
       width: 7,
       priority: 7,
       right: true,
-      cell: ({ tasks, max_concurrent_tasks }) => text(`${tasks}/${max_concurrent_tasks}`),
+      cell: ({ tasks_in_progress, max_concurrent_tasks }) => text(`${tasks_in_progress}/${max_concurrent_tasks}`),
     },
     {
       title: 'DONE/S',
@@ -136,7 +141,7 @@ export function collectorColumns(state: TopState, nowMs: number): Column<Collect
     },
     {
       title: 'LAST SEEN',
-      width: 7,
+      width: 9,
       priority: 5,
       right: true,
       cell: ({ last_heartbeat_at_ms }) => text(ago(last_heartbeat_at_ms, state.latest!.broker.at_ms + age)),
@@ -164,7 +169,7 @@ export function routingRows(state: TopState): RoutingRow[] {
   }));
 }
 
-export function routingColumns(): Column<RoutingRow>[] {
+export function routingColumns(): PaneColumn<RoutingRow>[] {
   return [
     { title: 'TO COLLECTOR', width: 20, priority: 9, cell: ({ id }) => text(plain(id, 20)) },
     { title: 'DECISIONS', width: 10, priority: 8, right: true, cell: ({ given }) => text(given) },

@@ -4,8 +4,12 @@ import { type Snapshot, statusTopic } from '../protocol/schema.ts';
 import { initialState, reduce, type TopEvent, type TopState } from './model.ts';
 
 export class TopFeed {
-  #state: TopState = initialState;
+  #state: TopState;
   readonly #listeners = new Set<() => void>();
+
+  constructor(socketFlag = '') {
+    this.#state = { ...initialState, socketFlag };
+  }
 
   readonly current = (): TopState => this.#state;
 

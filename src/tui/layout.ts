@@ -1,8 +1,11 @@
 /** From the state to the lines of a screen of given size: pure text with styles, so that a test can read a frame. */
-import type { QueueView } from '../protocol/schema.ts';
+import type { Snapshot } from '../protocol/schema.ts';
+import { plain } from '../text/plain.ts';
+import { bytes, counted, duration } from '../text/quantity.ts';
+import { cut, place } from '../text/width.ts';
 import {
-  type Column,
   collectorColumns,
+  type PaneColumn,
   perSecond,
   queueColumns,
   routingColumns,
@@ -12,7 +15,6 @@ import {
   text,
 } from './columns.ts';
 import { keyMap, type PaneName, type TopState } from './model.ts';
-import { bytes, duration, plain } from './text.ts';
 
 export type Line = readonly Span[];
 
@@ -48,7 +50,7 @@ export function layout(state: TopState, columns: number, rows: number, nowMs: nu
       heights[0]!,
       state.latest.queues,
       queueColumns(state, nowMs),
-      'no task has been submitted yet: deye task submit enumerate_processes',
+      `no task has been submitted yet: deye task submit enumerate_processes${state.socketFlag}`,
     ),
     ...pane(
       state,
@@ -57,7 +59,7 @@ export function layout(state: TopState, columns: number, rows: number, nowMs: nu
       heights[1]!,
       state.latest.collectors,
       collectorColumns(state, nowMs),
-      'none: deye collectors run procmond',
+      `none: deye collectors run procmond${state.socketFlag}`,
     ),
     ...pane(state, 'routing', columns, heights[2]!, routingRows(state), routingColumns(), ''),
   ];
@@ -73,9 +75,7 @@ export function layout(state: TopState, columns: number, rows: number, nowMs: nu
 }
 
 function headerLines(state: TopState, columns: number, nowMs: number): Line[] {
-  const { broker, totals, relay } = state.latest!;
-  const waiting = state.latest!.queues.reduce((sum, { pending, retrying }) => sum + pending + retrying, 0);
-  const running = state.latest!.queues.reduce((sum, { in_progress }) => sum + in_progress, 0);
+  const { broker, totals, relay, waiting, in_progress } = state.latest!;
   const connection: Span =
     state.connection === 'connected'
       ? state.paused
@@ -91,7 +91,7 @@ function headerLines(state: TopState, columns: number, nowMs: number): Line[] {
     [
       {
         text: cut(
-          `${plain(broker.socket)}  ${broker.sessions} sessions  ${bytes(broker.rss_bytes)}  commit ${broker.commit_us.toFixed(1)} ms`,
+          `${plain(broker.socket)}  ${counted(broker.sessions, 'session')}  ${bytes(broker.rss_bytes)}  commit ${(broker.commit_us / 1000).toFixed(1)} ms`,
           columns,
         ),
         dim: true,
@@ -104,12 +104,12 @@ function headerLines(state: TopState, columns: number, nowMs: number): Line[] {
       { text: `${perSecond(state.rates.completed)}/s`, bold: true, color: 'green' },
       text(` ${sparkline(state.history, Math.max(0, Math.min(30, columns - 60)))}  waiting `),
       { text: String(waiting), bold: true },
-      text(`  running ${running}  dead ${totals.dead_lettered}`),
+      text(`  running ${in_progress}  dead ${totals.dead_lettered}`),
     ],
     [
       {
         text: cut(
-          `messages ${perSecond(state.rates.published)}/s  delivered ${relay.delivered}  dropped ${relay.dropped}  calls ${relay.calls}  subscriptions ${relay.subscriptions}`,
+          `messages ${perSecond(state.rates.published)}/s  delivered ${relay.delivered}  dropped ${relay.dropped}  stalls ${relay.stalls}  calls ${relay.calls}  subscriptions ${relay.subscriptions}`,
           columns,
         ),
         dim: true,
@@ -124,12 +124,12 @@ function pane<Row>(
   width: number,
   height: number,
   rows: readonly Row[],
-  all: readonly Column<Row>[],
+  all: readonly PaneColumn<Row>[],
   empty: string,
 ): Line[] {
   const focused = state.focus === name;
   const offset = Math.min(state.offset[name], Math.max(0, rows.length - (height - 2)));
-  const extra = name === 'routing' ? `  strategy ${state.latest!.routing.strategy}` : `  ${rows.length}`;
+  const extra = paneNote(state.latest!, name, rows.length);
   const title: Line = [
     { text: ` ${name} `, bold: true, inverse: focused },
     { text: extra, dim: true },
@@ -150,10 +150,15 @@ function pane<Row>(
   return [title, head, ...body];
 }
 
+function paneNote({ routing, operations }: Snapshot, name: PaneName, rows: number): string {
+  if (name === 'routing') return `  strategy ${routing.strategy}`;
+  return name === 'queues' && operations > rows ? `  the busiest ${rows} of ${operations}` : `  ${rows}`;
+}
+
 /** The columns that fit, by priority, in their order. */
-function fit<Row>(columns: readonly Column<Row>[], width: number): Column<Row>[] {
+function fit<Row>(columns: readonly PaneColumn<Row>[], width: number): PaneColumn<Row>[] {
   let left = width;
-  const kept = new Set<Column<Row>>();
+  const kept = new Set<PaneColumn<Row>>();
   for (const column of columns.toSorted((a, b) => b.priority - a.priority)) {
     if (column.width + 1 > left) continue;
     kept.add(column);
@@ -169,11 +174,6 @@ function share(room: number, needs: readonly number[]): number[] {
   return total <= room ? wanted : wanted.map((one) => Math.max(3, Math.floor((one / total) * room)));
 }
 
-const cut = (value: string, width: number): string =>
-  value.length <= width ? value : `${value.slice(0, Math.max(0, width - 1))}…`;
-const place = (value: string, width: number, right = false): string =>
-  right ? cut(value, width).padStart(width) : cut(value, width).padEnd(width);
-
 function helpLines(): Line[] {
   return [
     [{ text: ' deye top ', bold: true, inverse: true }, text('  keys')],
@@ -188,8 +188,7 @@ function helpLines(): Line[] {
 export function rollingLine(state: TopState): string {
   if (state.latest === undefined || state.connection !== 'connected')
     return `${new Date().toISOString()} broker ${state.connection}${state.why === '' ? '' : `: ${plain(state.why)}`}`;
-  const { queues, collectors, totals, broker } = state.latest;
-  const sum = (of: (queue: QueueView) => number) => queues.reduce((total, queue) => total + of(queue), 0);
+  const { collectors, totals, broker, waiting, in_progress } = state.latest;
   const healthy = collectors.filter(({ status }) => status === 'healthy').length;
-  return `${new Date(broker.at_ms).toISOString()} submit ${perSecond(state.rates.submitted)}/s done ${perSecond(state.rates.completed)}/s waiting ${sum(({ pending, retrying }) => pending + retrying)} running ${sum(({ in_progress }) => in_progress)} dead ${totals.dead_lettered} collectors ${healthy}/${collectors.length} messages ${perSecond(state.rates.published)}/s`;
+  return `${new Date(broker.at_ms).toISOString()} submit ${perSecond(state.rates.submitted)}/s done ${perSecond(state.rates.completed)}/s waiting ${waiting} running ${in_progress} dead ${totals.dead_lettered} collectors ${healthy}/${collectors.length} messages ${perSecond(state.rates.published)}/s`;
 }

@@ -17,6 +17,8 @@ export interface TopState {
   readonly help: boolean;
   readonly focus: PaneName;
   readonly offset: Readonly<Record<PaneName, number>>;
+  /** What a command to type next needs to reach this broker: ` --socket PATH`, or nothing. */
+  readonly socketFlag: string;
 }
 
 export interface Rates {
@@ -59,6 +61,7 @@ export const initialState: TopState = {
   help: false,
   focus: 'queues',
   offset: { queues: 0, collectors: 0, routing: 0 },
+  socketFlag: '',
 };
 
 export function reduce(state: TopState, event: TopEvent): TopState {
@@ -112,13 +115,17 @@ export function ratesBetween(before: Snapshot | undefined, now: Snapshot): Rates
   if (seconds <= 0) return noRates;
   const rate = (a: number, b: number): number => Math.max(0, b - a) / seconds;
   const queuesBefore = new Map(before.queues.map((queue) => [queue.operation, queue.completed]));
+  const allBefore = before.operations <= before.queues.length; // else one that is new in the list is not new
   const collectorsBefore = new Map(before.collectors.map((one) => [one.collector_id, one.completed]));
   return {
     submitted: rate(before.totals.submitted, now.totals.submitted),
     completed: rate(before.totals.completed, now.totals.completed),
     published: rate(before.relay.published, now.relay.published),
     byOperation: Object.fromEntries(
-      now.queues.map(({ operation, completed }) => [operation, rate(queuesBefore.get(operation) ?? 0, completed)]),
+      now.queues.map(({ operation, completed }) => [
+        operation,
+        rate(queuesBefore.get(operation) ?? (allBefore ? 0 : completed), completed),
+      ]),
     ),
     byCollector: Object.fromEntries(
       now.collectors.map(({ collector_id, completed }) => [

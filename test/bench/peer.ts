@@ -121,7 +121,13 @@ export async function startDeye(): Promise<Peer & { readonly socket: string }> {
     async subscribe(socket, topic) {
       const params = Buffer.concat([Buffer.from([0x81]), str('patterns'), Buffer.from([0x91]), str(topic)]);
       socket.write(
-        frame([Buffer.from([0x96, 5, 0xce, 0, 1, 0, 0]), str('broker'), str('topic.subscribe'), params, Buffer.from([0])]),
+        frame([
+          Buffer.from([0x96, 5, 0xce, 0, 1, 0, 0]),
+          str('broker'),
+          str('topic.subscribe'),
+          params,
+          Buffer.from([0]),
+        ]),
       );
     },
     publish: (topic, body) => frame([Buffer.from([0x93, 2]), str(topic), bin(body)]),

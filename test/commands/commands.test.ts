@@ -76,9 +76,22 @@ describe('with a broker and procmond', () => {
     const { tasks } = await json<{ tasks: { id: string }[] }>('task', 'ls', '--operation', 'dream');
     const show = await world.run(['task', 'show', tasks[0]!.id]);
     expect(show.stdout).toContain('of \\x1b[31msheep'); // escaped: a payload cannot colour the screen
+    expect(show.stdout).toMatch(/^waits for +no_capable_collector: .*dream/m);
+    expect((await world.run(['task', 'ls', '--operation', 'dream'])).stdout).toMatch(/WHY\n.*no_capable_collector: /);
+    expect(await json<TaskDetail>('task', 'show', tasks[0]!.id)).toMatchObject({
+      waits_for: { code: 'no_capable_collector', message: expect.stringMatching(/dream/) },
+    });
     expect((await json<Submitted>('task', 'cancel', tasks[0]!.id)).state).toBe('cancelled');
     expect((await world.run(['task', 'cancel', tasks[0]!.id])).code).toBe(1);
     expect((await world.run(['task', 'wait', tasks[0]!.id])).code).toBe(3);
+  });
+
+  test('a label that no collector has is named, at submit and as long as the task waits', async () => {
+    const submit = await world.run(['task', 'submit', 'enumerate_processes', '--label', 'zone=moon']);
+    expect(submit.stdout).toMatch(/no_capable_collector: .*zone=moon/);
+    const [id = ''] = submit.stdout.split(' ');
+    expect((await world.run(['task', 'show', id])).stdout).toMatch(/^waits for +no_capable_collector: .*zone=moon/m);
+    await world.run(['task', 'cancel', id]);
   });
 
   test('a task that fails ends with 3, a wait that is too long with 124', async () => {
@@ -94,10 +107,10 @@ describe('with a broker and procmond', () => {
     const refused: [string[], number, RegExp][] = [
       [['task', 'submit', 'enumerate_processes', '-p', '{oops'], 2, /payload is not JSON/],
       [['task', 'submit', 'Bad Operation'], 2, /operation/],
-      [['task', 'submit', 'a', '--priority', 'urgent'], 2, /priority/],
+      [['task', 'submit', 'a', '--priority', 'urgent'], 2, /priority.*critical, high, normal, low/],
       [['task', 'submit', 'a', '--label', 'novalue'], 2, /key=value/],
       [['task', 'submit', 'a', '--timeout', 'soon'], 2, /duration/],
-      [['task', 'submit'], 2, /operation/],
+      [['task', 'submit'], 2, /OPERATION/],
       [['task', 'ls', '--state', 'odd'], 2, /Expected --state/],
       [['task', 'show', 'x'], 2, /UUIDv7/],
       [['task', 'show', '0197a8e2-5c1e-7d43-9b1f-2f6f6d1c9a10'], 5, /no task/],
@@ -107,11 +120,16 @@ describe('with a broker and procmond', () => {
       [['call', 'nobody', 'start_collection'], 5, /no collector/],
       [['call', 'procmond', 'no_such'], 2, /no method/],
       [['call', 'any:dream', 'x'], 75, /No healthy collector/],
+      [
+        ['call', 'procmond', 'update_config', '{"changes":{"interval_ms":"x"}}'],
+        2,
+        /^deye: [^[\n]*interval_ms[^[\n]* \[\w+\]\n$/,
+      ],
       [['collectors', 'show', 'nobody'], 5, /no collector/],
       [['collectors', 'run', 'nosuch'], 2, /procmond/],
-      [['routing', 'set', 'best'], 2, /Expected best to be one of/],
-      [['no', 'such'], 2, /not found/],
-      [['task', 'ls', '--nope'], 2, /Nonexistent flag/],
+      [['routing', 'set', 'best'], 2, /best[\s\S]*least_loaded[\s\S]*round_robin/],
+      [['no', 'such'], 2, /no command "no such"/],
+      [['task', 'ls', '--nope'], 2, /Unknown flag: --nope/],
     ];
     for (const [args, code, why] of refused)
       expect(await world.run(args), args.join(' ')).toMatchObject({
@@ -149,13 +167,13 @@ describe('with a broker and procmond', () => {
     );
   });
 
-  test('tap shows routing and process events; pub says who heard it', async () => {
+  test('tap shows routing and process events; pub prints how many subscribers got it', async () => {
     const tap = world.spawn('tap', 'control.tasks.#', 'events.process.lifecycle', 'mine.*', '--json');
     let seen = '';
     tap.stdout!.on('data', (chunk) => (seen += chunk));
     await until(
       async () => (await json<{ subscribers: number }>('topic', 'pub', 'mine.now', '{"a":1}')).subscribers === 1,
-      'the tap listens',
+      'the tap has subscribed',
     );
     await world.run(['task', 'submit', 'enumerate_processes', '--wait']);
     await until(
@@ -164,15 +182,17 @@ describe('with a broker and procmond', () => {
     );
     // One that lives across several looks of procmond.
     const child = spawn('sleep', ['60']);
-    const told = (event: string) =>
+    const reported = (event: string) =>
       seen.split('\n').some((line) => line.includes(`"event":"${event}"`) && line.includes(`"pid":${child.pid},`));
-    await until(() => told('start'), 'the start of a real process');
+    await until(() => reported('start'), 'the start of a real process');
     child.kill();
-    await until(() => told('exit'), 'its exit');
+    await until(() => reported('exit'), 'its exit');
     tap.kill('SIGINT');
     await ended(tap);
     expect(tap.exitCode).toBe(130);
-    expect((await world.run(['topic', 'pub', 'nobody.here', '-'], { input: '[1]' })).stdout).toMatch(/Nobody listens/);
+    expect((await world.run(['topic', 'pub', 'nobody.here', '-'], { input: '[1]' })).stdout).toMatch(
+      /Nobody subscribes/,
+    );
   });
 
   test('routing is shown, changed and remembered', async () => {

@@ -1,6 +1,7 @@
 import { render } from 'ink-testing-library';
 import { describe, expect, test } from 'vitest';
 import type { Snapshot } from '../../src/index.ts';
+import { columnsOf } from '../../src/text/width.ts';
 import { sparkline } from '../../src/tui/columns.ts';
 import { TopFeed } from '../../src/tui/feed.ts';
 import { layout, rollingLine } from '../../src/tui/layout.ts';
@@ -25,7 +26,8 @@ function snapshot(second: number, changes: { completed?: number; started?: numbe
     status,
     status_reason: status === 'failing' ? 'no heartbeat for 32 s' : '',
     status_changed_at_ms: startedAtMs,
-    tasks: 2,
+    weight: 1,
+    tasks_in_progress: 2,
     max_concurrent_tasks: 4,
     completed: done,
     failed: 0,
@@ -45,7 +47,8 @@ function snapshot(second: number, changes: { completed?: number; started?: numbe
       at_ms: startedAtMs + second * 1000,
       sessions: 3,
       rss_bytes: 90_000_000,
-      commit_us: 1.25,
+      commit_us: 1250,
+      stop_grace_ms: 30_000,
     },
     totals: {
       submitted: 12 * second,
@@ -57,6 +60,9 @@ function snapshot(second: number, changes: { completed?: number; started?: numbe
       dead_lettered: 2,
       cancelled: 0,
     },
+    waiting: 8,
+    in_progress: 2,
+    operations: 2,
     queues: [
       {
         operation: changes.name ?? 'enumerate_processes',
@@ -90,16 +96,19 @@ function snapshot(second: number, changes: { completed?: number; started?: numbe
     routing: {
       strategy: 'least_loaded',
       per_operation: {},
+      strategies: { least_loaded: 'the fewest tasks in progress' },
       decisions: { least_loaded: completed },
       by_collector: { procmond: completed * 3, 'procmond-2': completed },
+      plans_dropped: 0,
     },
-    relay: { published: 100 * second, delivered: 100, dropped: 0, calls: 4, subscriptions: 6 },
+    relay: { published: 100 * second, delivered: 100, dropped: 0, stalls: 3, calls: 4, subscriptions: 6 },
   };
 }
 
 const after = (...seconds: number[]): TopState =>
   seconds.reduce(
-    (state, second) => reduce(state, { kind: 'snapshot', snapshot: snapshot(second), atMs: startedAtMs + second * 1000 }),
+    (state, second) =>
+      reduce(state, { kind: 'snapshot', snapshot: snapshot(second), atMs: startedAtMs + second * 1000 }),
     initialState,
   );
 const textOf = (state: TopState, columns: number, rows: number, nowMs = startedAtMs + 3000) =>
@@ -179,6 +188,48 @@ describe('the layout', () => {
     expect(lines.join('')).not.toContain('\u001b');
     for (const line of lines) expect(line.length).toBeLessThanOrEqual(81);
   });
+  test('columns stand under each other, whatever script a name is in', () => {
+    const state = reduce(initialState, {
+      kind: 'snapshot',
+      snapshot: snapshot(1, { name: '日本語のスキャン🦊' }),
+      atMs: startedAtMs,
+    });
+    for (const width of [60, 80, 200]) {
+      const lines = textOf(state, width, 24);
+      for (const line of lines) expect(columnsOf(line)).toBeLessThanOrEqual(width + 1);
+      const [head = '', first = '', second = ''] = lines.slice(lines.findIndex((line) => /OPERATION/.test(line)));
+      const end = columnsOf(head.slice(0, head.indexOf('WAIT') + 4));
+      for (const [line, count] of [
+        [first, '5'],
+        [second, '1'],
+      ] as const)
+        expect(columnsOf(line.slice(0, line.indexOf(` ${count} `) + 2))).toBe(end);
+    }
+  });
+  test('totals are of all operations, also of those that the snapshot leaves out', () => {
+    const capped = { ...snapshot(1), operations: 12_345, waiting: 99_999, in_progress: 77 };
+    const state = reduce(initialState, { kind: 'snapshot', snapshot: capped, atMs: startedAtMs });
+    const screen = textOf(state, 120, 24).join('\n');
+    expect(screen).toMatch(/waiting 99999 {2}running 77/);
+    expect(screen).toMatch(/the busiest 2 of 12345/);
+    expect(screen).toMatch(/commit 1\.3 ms/);
+    expect(screen).toMatch(/dropped 0 {2}stalls 3/);
+    expect(rollingLine(state)).toMatch(/waiting 99999 running 77/);
+  });
+  test('an operation that enters a capped list has no rate yet', () => {
+    const before = { ...snapshot(1), operations: 500, queues: [] };
+    expect(ratesBetween(before, { ...snapshot(2), operations: 500 }).byOperation.enumerate_processes).toBe(0);
+    expect(ratesBetween({ ...before, operations: 0 }, snapshot(2)).byOperation.enumerate_processes).toBe(20);
+  });
+  test('commands to type next reach the same broker', () => {
+    const feed = new TopFeed(' --socket /x.sock');
+    feed.send({ kind: 'snapshot', snapshot: { ...snapshot(1), queues: [], collectors: [] }, atMs: startedAtMs });
+    const screen = textOf(feed.current(), 120, 24).join('\n');
+    expect(screen).toContain('deye task submit enumerate_processes --socket /x.sock');
+    expect(screen).toContain('deye collectors run procmond --socket /x.sock');
+  });
+  test('LAST SEEN is a title, not a piece of one', () =>
+    expect(textOf(after(1), 160, 40).join('\n')).toMatch(/LAST SEEN/));
   test('help is made from the keys', () => {
     const help = textOf(reduce(after(1), { kind: 'key', name: 'help' }), 80, 24).join('\n');
     for (const { help: text } of keyMap) expect(help).toContain(text);

@@ -1,4 +1,6 @@
 /** deye.1 and a page for every command, from the manifest that oclif makes of the code. */
+import { exitTable } from '../../src/cli/exit.ts';
+import { configurationSections } from './configuration.ts';
 import { example, header, heading, page, paragraph, term } from './roff.ts';
 
 interface ManifestFlag {
@@ -113,20 +115,6 @@ function flagText({ description = '', options, default: value, multiple, env }: 
   return [description, ...extra].join('; ');
 }
 
-/** Exit codes as `src/cli/command.ts` gives them. */
-const exits: readonly (readonly [string, string])[] = [
-  ['0', 'It worked.'],
-  ['1', 'It failed.'],
-  ['2', 'It was called wrongly.'],
-  ['3', 'The task that was waited for did not complete.'],
-  ['4', 'Not allowed: a role, or a directory that is not private.'],
-  ['5', 'There is no such task or collector.'],
-  ['69', 'No broker is running.'],
-  ['75', 'Not now; try again later.'],
-  ['124', 'Waited too long.'],
-  ['130', 'Interrupted.'],
-];
-
 function overview(commands: readonly ManifestCommand[], version: string): string {
   return page(
     header('deye', 1, 'deye manual', version),
@@ -141,24 +129,8 @@ function overview(commands: readonly ManifestCommand[], version: string): string
     heading('commands'),
     ...commands.map(({ id, summary = '' }) => term(`deye ${words(id)}`, `${summary} See ${pageName(id)}(1).`)),
     heading('exit status'),
-    ...exits.map(([code, text]) => term(code, text)),
-    heading('environment'),
-    term(
-      'DEYE_SOCKET',
-      "path of the broker's socket; default $XDG_RUNTIME_DIR/deye/broker.sock, else a directory of the user's own under the temporary one",
-    ),
-    term('DEYE_STATE_DIR', 'where tasks are kept; default $XDG_STATE_HOME/deye, else ~/.local/state/deye'),
-    term('DEYE_CONFIG', 'a configuration file instead of ./deye.yaml'),
-    term('DEYE_LOG_LEVEL', 'error, warn, info, debug or trace'),
-    term('DEYE_LIMITS_…', 'a limit of deye-protocol(7), its name in capitals: DEYE_LIMITS_PENDING_MAX'),
-    term('NO_COLOR', 'no colours'),
-    heading('files'),
-    term(
-      'deye.yaml, ~/.config/deye/deye.yaml',
-      'configuration: socket, state_dir, log_level, routing.strategy, limits, collectors (id, type, command, args, env, working_dir, enabled, auto_restart, max_restarts, restart_window_ms, backoff_ms, startup_timeout_ms)',
-    ),
-    term('deye.db', 'the store, an SQLite file in the state directory'),
-    term('broker.log', 'the log of the broker and of what its collectors print'),
+    ...Object.values(exitTable).map(({ code, summary }) => term(String(code), summary)),
+    ...configurationSections,
     heading('see also'),
     paragraph('deye-protocol(7), deye-tasks(7), deye-design(7)'),
   );

@@ -1,5 +1,6 @@
 /** A zod schema in a few words, by way of its JSON schema. */
 import { z } from 'zod';
+import { identifierSchema, taskIdSchema } from '../../src/protocol/schema.ts';
 
 interface JsonSchema {
   readonly type?: string;
@@ -16,17 +17,31 @@ interface JsonSchema {
   readonly minimum?: number;
   readonly maximum?: number;
   readonly pattern?: string;
+  readonly maxLength?: number;
+  readonly maxItems?: number;
   readonly format?: string;
 }
 
 /** The fields of a map, one by one: name (with ? when optional) and what it holds. */
 export function fieldsOf(schema: z.ZodType, io: 'input' | 'output'): [name: string, text: string][] {
-  const { properties = {}, required = [] } = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as JsonSchema;
+  const { properties = {}, required = [] } = jsonSchemaOf(schema, io);
   return Object.entries(properties).map(([name, field]) => {
     const value = field.default === undefined ? '' : `; default ${JSON.stringify(field.default)}`;
     return [`${name}${required.includes(name) ? '' : '?'}`, words(field) + value];
   });
 }
+
+/** Strings with a grammar of their own, by its pattern; names.ts says which. */
+const named = new Map(
+  [identifierSchema, taskIdSchema].map((schema, at) => [jsonSchemaOf(schema).pattern, ['identifier', 'UUIDv7'][at]!]),
+);
+
+function jsonSchemaOf(schema: z.ZodType, io: 'input' | 'output' = 'input'): JsonSchema {
+  return z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as JsonSchema;
+}
+
+const atMost = (most: number | undefined, unit = ''): string =>
+  most === undefined ? '' : ` of at most ${most}${unit}`;
 
 function words(schema: JsonSchema): string {
   if (schema.const !== undefined) return JSON.stringify(schema.const);
@@ -38,12 +53,12 @@ function words(schema: JsonSchema): string {
     case 'object':
       return objectWords(schema);
     case 'array':
-      return `[${schema.items === undefined || schema.items === false ? 'any' : words(schema.items)} …]`;
+      return `[${schema.items === undefined || schema.items === false ? 'any' : words(schema.items)} …]${atMost(schema.maxItems)}`;
     case 'integer':
     case 'number':
       return `${schema.type}${range(schema)}`;
     case 'string':
-      return schema.pattern?.includes('-7[') === true ? 'UUIDv7' : 'string';
+      return named.get(schema.pattern) ?? `string${atMost(schema.maxLength, ' bytes')}`;
     case undefined:
       return 'any';
     default:

@@ -1,0 +1,54 @@
+/** deye-tasks.7: the life of a task, its states and edges printed from the table that the core moves along. */
+import { defaultPlacement, placements } from '../../src/core/placement.ts';
+import { limitKey, limitTable } from '../../src/protocol/limits.ts';
+import { priorityNames } from '../../src/protocol/schema.ts';
+import { stateTable } from '../../src/protocol/state.ts';
+import { example, header, heading, page, paragraph, term } from './roff.ts';
+
+const { heartbeatMs, leaseMs, cancelGraceMs, backoffBaseMs, backoffCapMs, retriesMax, reclaimGraceMs } = limitTable;
+const key = (name: keyof typeof limitTable): string => limitKey(name);
+
+export function tasksPage(version: string): string {
+  return page(
+    header('deye-tasks', 7, 'deye manual', version),
+    heading('name'),
+    'deye\\-tasks \\- the life of a task',
+    heading('states'),
+    ...Object.entries(stateTable).map(([state, { summary, next }]) =>
+      term(state, `${summary} ${next.length === 0 ? 'Ends here.' : `Then ${next.join(', ')}.`}`),
+    ),
+    heading('diagram'),
+    example(
+      Object.entries(stateTable)
+        .flatMap(([from, { next }]) => next.map((to) => `${from.padEnd(12)} --> ${to}`))
+        .join('\n'),
+    ),
+    heading('order'),
+    paragraph(
+      `Higher priority first (0 to 255; ${Object.entries(priorityNames)
+        .map(([name, value]) => `${name} is ${value}`)
+        .join(
+          ', ',
+        )}), then the older task, also when it comes back from a retry. A task that nobody can serve never stands in front of one that somebody can.`,
+    ),
+    heading('match'),
+    paragraph(
+      'A collector can serve a task when it offers the operation, accepts the priority, has every required capability and label, is of the type and has the id that the task asks for, if it asks, and has not asked to be left out. It is given the task when it is healthy or degraded, has credit, and reads what is sent to it. Healthy ones go before degraded ones. When no registered collector could ever serve it, the reply to the submit, deye task submit, deye task show and deye top say no_capable_collector. While a task is pending, waits_for (deye task ls, deye task show) says why: no_capable_collector, no_healthy_collector, no_credit or stopping, and which collectors do not fit for which reason.',
+    ),
+    heading('routing'),
+    paragraph(
+      `A strategy chooses among the collectors that can take a task. The default is ${defaultPlacement}. deye routing set changes it at once, for the broker or for one operation, and it is remembered; deye routing show lists the strategies.`,
+    ),
+    ...[...placements].map(([name, { summary }]) => term(name, `${summary}.`)),
+    heading('attempts'),
+    paragraph(
+      `Attempts count from 1. Each has a token, which fences it: tokens are never used again, also not after a restart or a restore, and the token is on disk before the task leaves. An answer with another token is refused with stale_lease and changes nothing. An attempt ends with its answer; when its connection closes, at once; when its collector misses two heartbeats (${key('heartbeatMs')}, ${heartbeatMs.value} ms); when its lease (${key('leaseMs')}, ${leaseMs.value} ms) is not renewed; or when it is over its timeout and does not stop within ${key('cancelGraceMs')} (${cancelGraceMs.value} ms) after its cancel was sent. A lost attempt is pending again at once, a failed one after a random part of min(base · 2^(n−1), cap), by default base ${backoffBaseMs.value} ms and cap ${backoffCapMs.value} ms. Each counts: after ${retriesMax.value} retries, by default, the task is a dead letter.`,
+    ),
+    heading('durability'),
+    paragraph(
+      `A submit, a completion, a failure, a cancel and a change of routing are answered after they are on disk (SQLite, WAL, synchronous=FULL). After a restart of the broker tasks in progress wait ${key('reclaimGraceMs')} (${reclaimGraceMs.value} ms) for their collectors to reclaim them, and are pending again otherwise, their attempts counted. When a commit fails the broker stops, and acknowledges nothing that came after. Submitting an id again adds nothing and says duplicate.`,
+    ),
+    heading('see also'),
+    paragraph('deye-task-submit(1), deye-routing-show(1), deye-protocol(7), deye-design(7)'),
+  );
+}

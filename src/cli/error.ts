@@ -1,0 +1,74 @@
+/** Errors as a command ends with them: one line for people, an object for programs, and the exit code. */
+import { Errors } from '@oclif/core';
+import { plainLines } from '../text/plain.ts';
+import { exitCodes, exitOf } from './exit.ts';
+
+/** A refusal by the command itself. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+  readonly code = 'usage';
+}
+
+export interface CommandError {
+  readonly code: string;
+  readonly message: string;
+  readonly exit: number;
+}
+
+/** `command` is what the user typed after `deye`, for the pointer to its help. */
+export function commandError(error: Error & { readonly code?: string }, command: string): CommandError {
+  if (error instanceof Errors.CLIError)
+    return {
+      code: 'usage',
+      message: `${parseErrorText(error)} See: deye ${command === '' ? '' : `${command} `}--help`,
+      exit: error.oclif.exit ?? exitCodes.usage,
+    };
+  const code = error.code ?? 'internal';
+  return { code, message: error.message, exit: exitOf(code) };
+}
+
+/** oclif explains over several lines, with tabs and lists; this is the same in one sentence. */
+function parseErrorText(error: Error): string {
+  const { message } = error;
+  if (message.startsWith('Missing') && 'args' in error && Array.isArray(error.args)) {
+    const missing = error.args.map(
+      ({ name, description }: { readonly name: string; readonly description?: string }) =>
+        `${name.toUpperCase()}${description === undefined ? '' : ` (${description})`}`,
+    );
+    return `Missing ${missing.length === 1 ? 'argument' : 'arguments'} ${missing.join(', ')}.`;
+  }
+  const line = message
+    .replace(/\n?See more help with --help$/, '')
+    .replace(/^Parsing (--\S+)\s+/, '$1: ')
+    .replace(/^Nonexistent flag/, 'Unknown flag')
+    .replace(/^The following errors? occurred:/, '')
+    .replace(/\s+/g, ' ')
+    .trim();
+  return /[.?!]$/.test(line) ? line : `${line}.`;
+}
+
+/** Writes to standard error, and sets the exit code. */
+export function report(
+  { code, message, exit }: CommandError,
+  asJson: boolean,
+  more: Record<string, unknown> = {},
+): void {
+  process.stderr.write(
+    asJson
+      ? `${JSON.stringify({ error: { code, message, ...more } })}\n`
+      : `deye: ${plainLines(message, 2000)} [${code}]\n`,
+  );
+  process.exitCode = exit;
+}
+
+/** Whether the words typed ask for JSON. The errors of parsing come before any flag is parsed. */
+export function wantsJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--');
+  const flags = end === -1 ? argv : argv.slice(0, end);
+  return flags.some(
+    (word, at) =>
+      word === '--json' ||
+      /^(--output=|-o=?)jsonl?$/.test(word) ||
+      (/^(--output|-o)$/.test(word) && /^jsonl?$/.test(flags[at + 1] ?? '')),
+  );
+}

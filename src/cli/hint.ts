@@ -1,0 +1,18 @@
+/** Commands to type next, complete: they reach the same broker as the command that prints them. */
+
+/** How the command that prints was told where its broker is. */
+export interface Reached {
+  /** Of `--socket`; undefined when the next command finds the same socket by itself. */
+  readonly socket?: string | undefined;
+}
+
+/** `deye broker stop`, with the `--socket` that it needs. A command that was given `--config` passes the socket found there. */
+export const hint = (command: string, reached: Reached): string => `${command}${socketFlag(reached)}`;
+
+/** The flag with a space before it, or nothing. */
+export const socketFlag = ({ socket }: Reached): string =>
+  socket === undefined ? '' : ` --socket ${shellQuoted(socket)}`;
+
+/** As one word of a POSIX shell. */
+export const shellQuoted = (text: string): string =>
+  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;

@@ -1,0 +1,12 @@
+/** Errors that no command caught: of the help, of what is loaded before a command runs. */
+import { Errors, handle } from '@oclif/core';
+import { commandError, report, wantsJson } from './error.ts';
+import { commandNotFound } from './not-found.ts';
+
+export async function end(error: Error, argv: readonly string[]): Promise<void> {
+  if (error instanceof Errors.ExitError) return handle(error);
+  const missing = /^Command (\S+) not found/i.exec(error.message)?.[1];
+  const told = missing === undefined ? commandError(error, '') : commandNotFound(missing);
+  report(told, wantsJson(argv));
+  if (told.code === 'internal' && process.env.DEYE_DEBUG !== undefined) process.stderr.write(`${error.stack}\n`);
+}

@@ -1,0 +1,89 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { loadConfiguration } from '../../src/broker/configuration.ts';
+import { findBroker, namedIn } from '../../src/cli/place.ts';
+
+let directory: string;
+const before = process.cwd();
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'deye-place-'));
+  process.chdir(directory);
+});
+afterEach(() => {
+  process.chdir(before);
+  rmSync(directory, { recursive: true });
+});
+
+/** Every combination of the places where a socket can be named. */
+const combinations = Array.from({ length: 32 }, (_, bits) => ({
+  flag: (bits & 1) !== 0,
+  variable: (bits & 2) !== 0,
+  project: (bits & 4) !== 0,
+  named: (bits & 8) !== 0,
+  user: (bits & 16) !== 0,
+}));
+
+test.each(combinations)('commands find the socket as the broker does: %o', async (given) => {
+  const yaml = (path: string, socket: string) => {
+    mkdirSync(join(path, '..'), { recursive: true });
+    writeFileSync(path, `socket: ${join(directory, socket)}\n`);
+  };
+  if (given.project) yaml(join(directory, 'deye.yaml'), 'project.sock');
+  if (given.named) yaml(join(directory, 'named.yaml'), 'named.sock');
+  if (given.user) yaml(join(directory, 'config', 'deye', 'deye.yaml'), 'user.sock');
+  const env = {
+    XDG_CONFIG_HOME: join(directory, 'config'),
+    XDG_RUNTIME_DIR: join(directory, 'run'),
+    ...(given.variable ? { DEYE_SOCKET: join(directory, 'variable.sock') } : {}),
+    ...(given.named ? { DEYE_CONFIG: join(directory, 'named.yaml') } : {}),
+  };
+  const flag = given.flag ? join(directory, 'flag.sock') : undefined;
+  const place = await findBroker(flag, env);
+  const { socket, origins } = await loadConfiguration({ socket: flag }, env);
+  expect(place).toEqual({ socket, origin: origins.get('socket') });
+  if (given.project && !given.flag && !given.variable && !given.named) {
+    expect(place.socket).toBe(join(directory, 'project.sock'));
+    expect(namedIn(place)).toBe(` (socket of ${join(process.cwd(), 'deye.yaml')})`);
+  }
+});
+
+test('a named file that is not there, or not YAML, stops a command', async () => {
+  await expect(findBroker(undefined, { DEYE_CONFIG: 'nope.yaml' })).rejects.toMatchObject({
+    code: 'configuration_invalid',
+    message: expect.stringMatching(/nope\.yaml/),
+  });
+  for (const text of ['socket: [', 'socket: 7', 'socket:', '- socket'])
+    await expect(
+      (async () => {
+        writeFileSync('deye.yaml', text);
+        return findBroker(undefined, { XDG_CONFIG_HOME: directory });
+      })(),
+    ).rejects.toMatchObject({ code: 'configuration_invalid', message: expect.stringMatching(/deye\.yaml/) });
+});
+
+test('a socket in a deeper place is none', async () => {
+  writeFileSync('deye.yaml', 'collectors:\n  - {id: a, type: a, command: x, args: [--socket]}\n');
+  const env = { XDG_CONFIG_HOME: directory, XDG_RUNTIME_DIR: directory };
+  expect(await findBroker(undefined, env)).toEqual({
+    socket: join(directory, 'deye', 'broker.sock'),
+    origin: 'default',
+  });
+});
+
+test('a file that is wrong stops a command as it stops the broker', async () => {
+  writeFileSync('deye.yaml', 'sockett: x\n');
+  await expect(findBroker(undefined, { XDG_CONFIG_HOME: directory })).rejects.toMatchObject({
+    code: 'configuration_invalid',
+    message: expect.stringMatching(/deye\.yaml.*sockett/),
+  });
+});
+
+test('a relative path means the same from everywhere', async () => {
+  expect((await findBroker('run/broker.sock', {})).socket).toBe(join(process.cwd(), 'run/broker.sock'));
+  mkdirSync('below');
+  writeFileSync('below/deye.yaml', 'socket: run/broker.sock\n');
+  const place = await findBroker(undefined, { DEYE_CONFIG: 'below/deye.yaml' });
+  expect(place.socket).toBe(join(process.cwd(), 'below', 'run', 'broker.sock'));
+});

@@ -1,0 +1,156 @@
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { formats } from '../../src/cli/output.ts';
+import type { Submitted } from '../../src/index.ts';
+import { until } from '../broker/harness.ts';
+import { World } from '../process/daemon.ts';
+
+type Format = (typeof formats)[number];
+
+interface Case {
+  /** What follows the words of the command. */
+  readonly args?: readonly string[] | (() => Promise<readonly string[]>);
+  readonly before?: () => Promise<unknown>;
+  /** While the command runs. */
+  readonly during?: () => Promise<unknown>;
+  /** What a person sees. */
+  readonly people: RegExp;
+  /** Those that the command has, when not all. */
+  readonly formats?: readonly Format[];
+}
+
+let world: World;
+beforeAll(async () => {
+  world = new World();
+  const up = await world.run(['up']);
+  expect(up.code, up.stderr).toBe(0);
+});
+afterAll(() => world[Symbol.asyncDispose]());
+
+const json = async <T>(...args: string[]): Promise<T> => JSON.parse((await world.run([...args, '--json'])).stdout) as T;
+const waiting = async () => [(await json<Submitted>('task', 'submit', 'dream')).id];
+const done = async () => [(await json<Submitted>('task', 'submit', 'enumerate_processes', '--wait')).id];
+const status = async (wanted: string) =>
+  until(async () => (await json<{ status: string }>('collectors', 'show', 'procmond')).status === wanted, wanted);
+
+/** A way to run every command of the manifest but those that print no data. */
+const cases: Readonly<Record<string, Case>> = {
+  'broker:logs': { people: /info +broker/, formats: ['table', 'jsonl'], args: ['-n', '3'] },
+  'broker:start': { people: /already running/ },
+  'broker:status': { people: /^status +running/ },
+  'broker:stop': { people: /stopped/, before: () => world.run(['up']) },
+  call: { args: ['procmond', 'get_capabilities'], people: /"operations"/ },
+  'collectors:health': { args: ['procmond'], people: /^collector +procmond/ },
+  'collectors:ls': { people: /^ID +TYPE/ },
+  'collectors:show': { args: ['procmond'], people: /^id +procmond/ },
+  'collectors:start': {
+    args: ['procmond'],
+    before: () => world.run(['collectors', 'stop', 'procmond']).then(() => status('stopped')),
+    people: /^procmond/,
+  },
+  'collectors:stop': {
+    args: ['procmond'],
+    before: () => world.run(['collectors', 'start', 'procmond']).then(() => status('healthy')),
+    people: /^procmond/,
+  },
+  demo: { people: /Where to go next/, formats: ['table'] },
+  'routing:set': { args: ['round_robin'], people: /^strategy +round_robin/ },
+  'routing:show': { people: /^strategy[\s\S]*STRATEGY +DECISIONS +WHAT IT DOES/ },
+  tap: { args: ['walk.#', '-n', '2'], during: () => publish('walk.on'), people: /walk\.on/ },
+  'task:cancel': { args: waiting, people: /cancelled/ },
+  'task:ls': { before: waiting, people: /^ID +OPERATION[\s\S]*no_capable_collector/ },
+  'task:show': { args: waiting, people: /^id[\s\S]*waits for +no_capable_collector/ },
+  'task:submit': { args: ['dream'], people: /waits/ },
+  'task:wait': { args: done, people: /^id[\s\S]*completed/ },
+  top: { args: ['--once'], people: /queues[\s\S]*collectors/ },
+  'topic:pub': { args: ['a.b', '1'], people: /Nobody subscribes/ },
+  up: { people: /socket/ },
+};
+const noData = ['collectors:run'];
+
+/** Publishes until somebody has got it twice. */
+async function publish(topic: string): Promise<void> {
+  const got = async () => (await json<{ subscribers: number }>('topic', 'pub', topic, '{"a":1}')).subscribers === 1;
+  for (let times = 0; times < 2; times++) await until(got, 'somebody subscribes');
+}
+
+const isData = (value: unknown): boolean => typeof value === 'object' && value !== null;
+const lines = (stdout: string): string[] => stdout.trimEnd().split('\n');
+const reads: Readonly<Record<Exclude<Format, 'table'>, (stdout: string, goesOn: boolean) => void>> = {
+  json: (stdout, goesOn) => {
+    // One value; of a command that goes on, one after another.
+    const values = goesOn ? lines(stdout).map((line) => JSON.parse(line) as unknown) : [JSON.parse(stdout) as unknown];
+    expect(values.every(isData)).toBe(true);
+  },
+  jsonl: (stdout) => expect(lines(stdout).every((line) => isData(JSON.parse(line)))).toBe(true),
+  yaml: (stdout) => {
+    const documents = parseAllDocuments(stdout);
+    expect(documents.length).toBeGreaterThan(0);
+    for (const document of documents) {
+      expect(document.errors).toEqual([]);
+      expect(isData(document.toJS())).toBe(true);
+    }
+  },
+};
+
+const manifest = JSON.parse(readFileSync(new URL('../../oclif.manifest.json', import.meta.url), 'utf8')) as {
+  commands: Record<string, unknown>;
+};
+
+test('every command is tried', () => {
+  expect(Object.keys(manifest.commands).sort()).toEqual([...Object.keys(cases), ...noData].sort());
+});
+
+// The command that stops all comes last.
+const ids = Object.keys(cases).toSorted((a, b) => Number(a === 'broker:stop') - Number(b === 'broker:stop'));
+describe.each(ids)('%s', (id) => {
+  const { args = [], before, during, people, formats: own = formats } = cases[id]!;
+  test.each(own)('-o %s', async (format) => {
+    await before?.();
+    const rest = typeof args === 'function' ? await args() : args;
+    const running = world.run([...id.split(':'), ...rest, '-o', format]);
+    await during?.();
+    const { code, stdout, stderr } = await running;
+    expect(code, stderr).toBe(0);
+    if (format === 'table') expect(stdout).toMatch(people);
+    else reads[format](stdout, during !== undefined || id === 'broker:logs');
+  });
+});
+
+describe('beside the data', () => {
+  beforeAll(() => world.run(['up']));
+  test('--json and another format contradict each other, and nothing is done', async () => {
+    const { code, stdout, stderr } = await world.run(['task', 'submit', 'contradiction', '--json', '-o', 'yaml']);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'usage', message: expect.stringMatching(/--output/) } });
+    expect(await json('task', 'ls', '--operation', 'contradiction')).toMatchObject({ tasks: [] });
+  });
+  test('a realtime publish says that it was sent, or why it was refused', async () => {
+    expect(await json('topic', 'pub', 'a.b', '1', '--realtime')).toEqual({ sent: true });
+    expect(await world.run(['topic', 'pub', 'system.x', '1', '--realtime', '--json'])).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringMatching(/"bad_topic"/),
+    });
+  });
+  test('top goes on with snapshots for a program', async () => {
+    const top = world.spawn('top', '-o', 'jsonl');
+    let printed = '';
+    top.stdout!.on('data', (chunk) => (printed += chunk));
+    await until(() => printed.split('\n').length > 3, 'three snapshots');
+    for (const line of printed.split('\n').slice(0, 3)) expect(JSON.parse(line)).toHaveProperty('broker.pid');
+    top.kill('SIGINT');
+  });
+  test('counts agree in number', async () => {
+    const tap = world.spawn('tap', 'count.#');
+    await until(
+      async () => (await world.run(['topic', 'pub', 'count.a', '1'])).stdout === 'Delivered to 1 subscriber.\n',
+      'one subscriber',
+    );
+    tap.kill('SIGINT');
+    await world.run(['task', 'submit', 'twice']);
+    expect((await world.run(['task', 'submit', 'twice'])).stdout).toMatch(/waits behind 1 other\n/);
+    expect((await world.run(['task', 'submit', 'twice'])).stdout).toMatch(/waits behind 2 others\n/);
+  });
+});
