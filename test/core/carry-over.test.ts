@@ -4,7 +4,7 @@ import type { StoredTask } from '../../src/core/record.ts';
 import { recover } from '../../src/core/recover.ts';
 import { assigned, registrationOf, resultOf, specOf, specsOf, storedOf, TestCore } from './harness.ts';
 
-/** A core that is folded again from what the store has of this one, and given what its sessions told it. */
+/** A core that is folded again from what the store has of this one, and given its sessions' inputs. */
 function replaced(old: TestCore): { core: TestCore; out: ReturnType<TestCore['give']> } {
   const core = new TestCore({ epoch: 2 });
   core.nowMs = old.nowMs;

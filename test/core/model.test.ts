@@ -1,7 +1,7 @@
 /**
  * Random sequences of inputs against a small model of the core: who gets which task, in which order, and what each
  * reply is. A failure prints its seed and the shortest sequence that fast-check finds; DEYE_SEED repeats
- * one, DEYE_SEQUENCES says how many.
+ * one, DEYE_SEQUENCES sets how many.
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
