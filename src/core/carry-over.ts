@@ -6,12 +6,15 @@ import type { CoreState } from './state.ts';
 /** The id of a request that nobody made: its reply goes nowhere. */
 export const noRequest = 0;
 
-/** Collectors register again with the leases they hold, and open waits go on. */
+/**
+ * Collectors register again with the leases they hold, and open waits go on. One that was given no tasks is given none
+ * here either: it counts as stopped until it reports again.
+ */
 export function carryOver(old: CoreState, now: Now): Input[] {
-  const inputs: Input[] = [];
+  const inputs: Input[] = old.stopping ? [{ kind: 'stop' }] : [];
   for (const { registration, session, tasks, status, reason } of old.collectors.values()) {
     const leases = [...tasks.values()].map(({ spec, token }) => ({ task_id: spec.id, token }));
-    const reported = status === 'degraded' || status === 'stopped' ? status : 'healthy';
+    const reported = status === 'healthy' || status === 'degraded' ? status : 'stopped';
     const kept = { ...registration, leases, status: reported, status_reason: reason } as const;
     inputs.push({ kind: 'register', to: { session, id: noRequest }, registration: kept });
   }
@@ -20,6 +23,5 @@ export function carryOver(old: CoreState, now: Now): Input[] {
   for (const waits of old.waits.bySession.values())
     for (const { to, taskId, include, dueMs } of waits.values())
       inputs.push({ kind: 'wait', to, id: taskId, include, timeoutMs: Math.max(1, dueMs - now.monotonicMs) });
-  if (old.stopping) inputs.push({ kind: 'stop' });
   return inputs;
 }

@@ -63,7 +63,7 @@ describe('an attempt ends', () => {
     );
   });
 
-  test('a handler can give up, or ask for another collector', () => {
+  test('a handler can give up, or want another collector', () => {
     play(`
       0s A joins: scan
       → A joined
@@ -82,7 +82,7 @@ describe('an attempt ends', () => {
     `);
   });
 
-  test('over its time: told to stop, and failed after the grace', () => {
+  test('over its time: cancelled, and failed after the grace', () => {
     play(`
       0s A joins: scan
       → A joined
@@ -90,7 +90,7 @@ describe('an attempt ends', () => {
       → t1 to A (1)
       → t1 in_progress
       3s tick
-      → A is told to drop t1#1
+      → cancel t1#1 at A
       7.9s tick
       8s tick
       → t1 dead_letter
@@ -108,7 +108,7 @@ describe('a collector is lost', () => {
       → t1 in_progress
       0s B joins: scan
       → B joined
-      2s A hangs up
+      2s A disconnects
       → A is gone
       → t1 to B (2)
       3s B completes t1#2
@@ -128,7 +128,7 @@ describe('a collector is lost', () => {
       15s A beats t1#1
       29s A beats t1#1
       31s tick
-      → A is told to drop t2#1
+      → cancel t2#1 at A
       → t2 dead_letter
     `);
   });
@@ -140,7 +140,7 @@ describe('a collector is lost', () => {
         `${at}s C${at} joins: scan`,
         `→ C${at} joined`,
         `→ t1 to C${at} (${at})`,
-        `${at}.5s C${at} hangs up`,
+        `${at}.5s C${at} disconnects`,
         ...(at === 3 ? ['→ t1 dead_letter'] : []),
         `→ C${at} is gone`,
       );
@@ -246,7 +246,7 @@ describe('what is counted, kept and answered', () => {
     expect(core.state.tasks.size).toBe(0);
   });
 
-  test('a lease that is over says why', () => {
+  test('a lease that is over is refused with the reason', () => {
     const core = new TestCore();
     core.join('A');
     core.submit(...specsOf(['t1', 't2']));

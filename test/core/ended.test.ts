@@ -92,7 +92,7 @@ test('facts from the store answer a repeated submit', () => {
   expect(state.tasks.size).toBe(0);
 });
 
-test('a look-up is for what a submit brings and memory does not know', () => {
+test('a look-up is for what a submit brings and memory does not hold', () => {
   const { state, end } = ending(1);
   const [old, newer] = [uuidv7(nowMs - 9), uuidv7(nowMs - 5)];
   end(old);

@@ -66,7 +66,7 @@ describe('nobody could ever do it', () => {
     );
   });
 
-  test('it asked everybody not to get it again', () => {
+  test('every collector is excluded', () => {
     const core = new TestCore();
     core.join('A');
     core.submit(specOf('t1'));

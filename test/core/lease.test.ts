@@ -29,7 +29,7 @@ describe('tokens', () => {
 });
 
 describe('a heartbeat', () => {
-  test('renews the leases that it names, and says which are lost', () => {
+  test('renews the leases that it names; the reply lists those that are lost', () => {
     const core = new TestCore({ leaseMs: 1000 });
     core.join('A', { max_concurrent_tasks: 2 });
     core.join('B');

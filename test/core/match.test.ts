@@ -119,11 +119,11 @@ const table: readonly {
 
 describe('each reason, and its words', () => {
   test.each(table)('$reason: $text', ({ reason, collector = collectorOf(), demand, priority = 10, text }) => {
-    const asked = demandOf(demand);
-    expect(refusal(collector, asked, priority, limits)).toBe(reason);
-    expect(reasonText(reason, collector, asked, priority)).toBe(text);
+    const wanted = demandOf(demand);
+    expect(refusal(collector, wanted, priority, limits)).toBe(reason);
+    expect(reasonText(reason, collector, wanted, priority)).toBe(text);
     // Only what time cannot lift stands in the way of serving it ever.
-    expect(couldServe(collector, asked, priority)).toBe(reasons[reason] === 'passing');
+    expect(couldServe(collector, wanted, priority)).toBe(reasons[reason] === 'passing');
   });
 
   test('none when all fits, exactly at every limit', () => {

@@ -1,6 +1,7 @@
 /**
  * Random sequences of inputs against a small model of the core: who gets which task, in which order, and what each
- * reply is. A failure prints its seed and the shortest sequence that fast-check finds; DEYE_SEED repeats one.
+ * reply is. A failure prints its seed and the shortest sequence that fast-check finds; DEYE_SEED repeats
+ * one, DEYE_SEQUENCES sets how many.
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -169,7 +170,9 @@ function resultWord(input: Input, result: unknown): string {
   }
 }
 
-test('2,000 sequences', () => {
+const sequences = Number(process.env.DEYE_SEQUENCES ?? 2000);
+
+test('each gives what the model gives', () => {
   const totals = { assigned: 0, completed: 0, requeued: 0, retried: 0, deadLetters: 0 };
   fc.assert(
     fc.property(commands, (sequence) => {
@@ -184,8 +187,8 @@ test('2,000 sequences', () => {
       totals.retried += state.totals.retried;
       totals.deadLetters += state.totals.dead_lettered;
     }),
-    { numRuns: Number(process.env.DEYE_SEQUENCES ?? 2000), seed: Number(process.env.DEYE_SEED ?? 1) },
+    { numRuns: sequences, seed: Number(process.env.DEYE_SEED ?? 1) },
   );
   // The sequences go everywhere.
-  for (const count of Object.values(totals)) expect(count).toBeGreaterThan(500);
+  for (const count of Object.values(totals)) expect(count).toBeGreaterThan(sequences / 4);
 });

@@ -219,7 +219,7 @@ describe('a plan that does not fit', () => {
   });
 });
 
-test('a placement sees the candidates of the task and is told how each attempt ended, and how long it ran', () => {
+test('a placement sees the candidates of the task and learns how each attempt ended, and how long it ran', () => {
   const seen: AttemptResult[] = [];
   const problems: string[][] = [];
   const plan: Placement['plan'] = ({ tasks, memory }) => {

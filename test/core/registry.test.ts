@@ -193,14 +193,14 @@ describe('leaving', () => {
       1s A leaves
       → A is draining
       3s tick
-      → A is told to drop t1#1
+      → cancel t1#1 at A
       8s tick
       → t1 dead_letter
       → A is gone
     `);
   });
 
-  test('drained: nothing new, gone when the last task has ended, however it asks meanwhile', () => {
+  test('drained: nothing new, gone when the last task has ended, whatever it sends meanwhile', () => {
     const core = new TestCore();
     core.join('A', { max_concurrent_tasks: 3 });
     core.submit(...specsOf(['t1', 't2']));

@@ -111,8 +111,8 @@ test('at any fraction of a millisecond the silence is noticed once, at the momen
         const core = new TestCore({ heartbeatMs });
         core.nowMs = at;
         core.join('A');
-        const said = changesOf(core.until(at + 3 * heartbeatMs));
-        expect(said.map((one) => one.split(':')[0])).toEqual(['A degraded', 'A failing']);
+        const changes = changesOf(core.until(at + 3 * heartbeatMs));
+        expect(changes.map((one) => one.split(':')[0])).toEqual(['A degraded', 'A failing']);
       },
     ),
     { numRuns: 2000 },

@@ -147,7 +147,7 @@ describe('the reply', () => {
     expect(faultOf(give([bad], false))).toBe(bad);
   });
 
-  test('an id that only the store knows is a duplicate', () => {
+  test('an id that only the store holds is a duplicate', () => {
     const core = new TestCore();
     const facts = { ...noFacts, ended: new Map([['t1', 'dead_letter' as const]]) };
     const out = core.give({ kind: 'submit', to: caller, specs: [specOf('t1')], batch: false }, facts);

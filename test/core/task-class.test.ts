@@ -8,7 +8,7 @@ describe('classKey', () => {
   const keyOf = (changes: Partial<TaskSpec>, excluded: readonly string[] = []) =>
     classKey(specOf('t', changes), excluded);
 
-  test('the same for what the same collectors can serve, in whatever order it is said', () => {
+  test('the same for what the same collectors can serve, in whatever order it is written', () => {
     expect(keyOf({})).toBe('scan');
     expect(keyOf({ priority: 7, timeoutMs: 1, metadata: { a: 'b' } })).toBe('scan');
     expect(keyOf({ requires: ['b', 'a'] })).toBe(keyOf({ requires: ['a', 'b'] }));

@@ -1,6 +1,6 @@
 /**
- * Core tests as transcripts. A line without an arrow is something said to the core at a moment; the lines with an
- * arrow after it are all that the core says to it, in order (records left out). Times are absolute: `2s`, `1.5s`.
+ * Core tests as transcripts. A line without an arrow is an input at a moment; the lines with an
+ * arrow after it are all that follows from it, in order (records left out). Times are absolute: `2s`, `1.5s`.
  *
  *     0s    submit t1 scan
  *     → t1 pending, nobody can
@@ -175,7 +175,7 @@ function inputOf(
         ...(option('after') === undefined ? {} : { retry_after_ms: Number(option('after')!.slice(0, -1)) * 1000 }),
       },
     };
-  if (second === 'hangs') return { kind: 'session_closed', session: sessionOf(first) };
+  if (second === 'disconnects') return { kind: 'session_closed', session: sessionOf(first) };
   if (second === 'leaves') return { kind: 'deregister', to: to(first), force: third === 'now', reason: '' };
   throw new Error(`what does ${JSON.stringify(words)} mean?`);
 }
@@ -212,7 +212,7 @@ function wordsOf(
     case 'assign':
       return `${output.spec.id} to ${nameOf(output.session)} (${output.attempt})`;
     case 'cancel_attempt':
-      return `${nameOf(output.session)} is told to drop ${output.id}#${attemptOf(output.token)}`;
+      return `cancel ${output.id}#${attemptOf(output.token)} at ${nameOf(output.session)}`;
     case 'ended':
       return `${nameOf(output.to.session)} is answered: ${output.id} ended`;
     case 'task_moved':

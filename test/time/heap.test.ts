@@ -31,7 +31,7 @@ const drained = (heap: Heap<Item>): number[] => {
   for (let item = heap.pop(); item !== undefined; item = heap.pop()) keys.push(item.key);
   return keys;
 };
-/** Every item knows its place, and none goes before the one above it. */
+/** Every item carries its place, and none goes before the one above it. */
 function checkHeap(heap: Heap<Item>): void {
   const items = [...heap];
   expect(items.map(({ index }) => index)).toEqual(items.map((_, at) => at));
