@@ -15,6 +15,7 @@ import type { Store } from '../../src/store/port.ts';
 import { type Clock, realClock } from '../../src/time/clock.ts';
 import { transportPair } from '../../src/transport/pair.ts';
 import { Raw } from './raw.ts';
+import { VirtualClock } from './virtual-clock.ts';
 
 export { Raw } from './raw.ts';
 
@@ -88,7 +89,7 @@ export async function harness(
     },
     async [Symbol.asyncDispose]() {
       for (const client of clients) await client.close();
-      await stop('immediate');
+      await Promise.all([stop('immediate'), clock instanceof VirtualClock ? clock.advance(1000) : undefined]);
       own?.[Symbol.dispose]();
       for (const step of undo.reverse()) step();
     },
