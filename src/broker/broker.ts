@@ -186,7 +186,7 @@ export class Broker implements SessionHost, Surroundings {
     if (head.target === 'broker') return handleRequest(this, session, head, bytes);
     const answer = this.#targets.forward(session, head, bytes, start, end);
     if (answer === undefined) this.#clock.stayAwake();
-    else session.reply(head.id, answer);
+    else session.reply({ session: session.id, id: head.id }, answer);
   }
 
   answer(session: Session, bytes: Buffer, start: number, end: number, last: boolean): void {

@@ -35,7 +35,7 @@ export class Deliver {
       case 'record':
         return; // the turn has committed it
       case 'reply':
-        return sessions.get(output.to.session)?.reply(output.to.id, output.outcome);
+        return sessions.get(output.to.session)?.reply(output.to, output.outcome);
       case 'publish':
         return relay.publish(output.topic, encodePublish(output.topic, output.body));
       case 'ended':

@@ -59,7 +59,8 @@ const unknownMethodFaults: readonly string[] = ['unsupported_operation'];
 
 export class Conversation {
   readonly #options: ConversationOptions;
-  readonly #open = new Map<unknown, Request[]>();
+  /** By id. An id that is used again before its answer came has several requests, and answers in any order. */
+  readonly #open = new Map<unknown, { readonly requests: Request[]; answers: number }>();
   /** Of the request that is being looked at. */
   readonly #verdicts: Verdict[] = [];
   #role: unknown = 'operator';
@@ -77,8 +78,8 @@ export class Conversation {
     else if (kind === Kind.request) {
       const request = { target: String(frame[2]), method: String(frame[3]), params: frame[4] };
       const same = this.#open.get(id);
-      if (same === undefined) this.#open.set(id, [request]);
-      else same.push(request);
+      if (same === undefined) this.#open.set(id, { requests: [request], answers: 0 });
+      else same.requests.push(request);
     }
   }
 
@@ -110,16 +111,11 @@ export class Conversation {
   #reply(id: unknown, status: unknown, body: unknown): void {
     const same = this.#open.get(id);
     if (same === undefined) return this.#violation(`a reply to ${id}, which is not open`);
-    // Where an id is used twice at once, the answer is that of a request which it fits.
-    const verdicts = same.map((request) => this.#verdict(request, status, body));
-    const at = Math.max(
-      0,
-      verdicts.findIndex(({ violations }) => violations.length === 0),
-    );
-    same.splice(at, 1);
-    if (same.length === 0) this.#open.delete(id);
-    for (const text of verdicts[at]!.violations) this.#options.violation(text);
-    for (const item of verdicts[at]!.spoken) this.#options.spoken(item);
+    const verdicts = same.requests.map((request) => this.#verdict(request, status, body));
+    if (++same.answers === same.requests.length) this.#open.delete(id);
+    const { violations, spoken } = verdicts.find((verdict) => verdict.violations.length === 0) ?? verdicts[0]!;
+    for (const text of violations) this.#options.violation(text);
+    for (const item of spoken) this.#options.spoken(item);
   }
 
   #verdict(request: Request, status: unknown, body: unknown): Verdict {
