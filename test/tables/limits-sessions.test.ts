@@ -84,6 +84,27 @@ test('slowGraceMs', async () => {
   speak('slowGraceMs');
 });
 
+test('slowGraceMs: one that is full again and again, and reads every time, stays', async () => {
+  const { broker, clock } = await inVirtualTime({ outboundBytesMax: 100_000, slowGraceMs: 10_000, pingMs: 60_000 });
+  await using _ = broker;
+  const slow = await deaf(broker);
+  const publisher = await broker.session();
+  const { holds } = broker.running.broker.relay;
+  let sequence = 0;
+  for (let round = 0; round < 5; round++) {
+    expect(broker.running.broker.sessions.size).toBe(2);
+    while (!holds.isHolding(sessionOf(broker, 0).peer)) {
+      publisher.send(Kind.publishConfirmed, ++sequence, 'a', 'x'.repeat(20_000));
+      await settle();
+    }
+    await clock.advance(6000);
+    slow.stream.resume();
+    await settle();
+    slow.stream.pause();
+  }
+  expect(broker.running.broker.sessions.size).toBe(2);
+});
+
 /** Publishes until a message does not fit any more, `afterMs` after the subscriber last took something. */
 async function overflow(limits: Parameters<typeof harness>[0], afterMs: number) {
   const { broker, clock } = await inVirtualTime({ outboundBytesMax: 100_000, ...limits });
