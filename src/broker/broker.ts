@@ -5,8 +5,7 @@
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import type { Input } from '../core/input.ts';
-import { recover } from '../core/recover.ts';
-import { type CoreState, newState } from '../core/state.ts';
+import type { CoreState } from '../core/state.ts';
 import type { step } from '../core/step.ts';
 import { type Fault, fault } from '../protocol/fault.ts';
 import { encodePublish } from '../protocol/frame.ts';
@@ -23,6 +22,7 @@ import { type ClockJump, ClockWatch } from './clock-watch.ts';
 import { Deliver } from './deliver.ts';
 import { InternalCalls } from './internal-calls.ts';
 import { Loop } from './loop.ts';
+import { recoveredState } from './recovered-state.ts';
 import { handleRequest } from './requests.ts';
 import { startRetention } from './retention.ts';
 import type { Session, SessionHost } from './session.ts';
@@ -77,6 +77,7 @@ export class Broker implements SessionHost, Surroundings {
   readonly #clockWatch: ClockWatch;
   readonly #fatal: (error: Error) => void;
   #stopping = false;
+  #failed = false;
 
   /** Recovers what the store kept, and is ready. Rejects with a StoreError. */
   static async create(options: BrokerOptions): Promise<Broker> {
@@ -95,7 +96,7 @@ export class Broker implements SessionHost, Surroundings {
     this.#fatal = options.fatal;
     const start = clock.now();
     this.startedAtMs = start.wallMs;
-    this.#state = this.#recover(options, loaded, start);
+    this.#state = recoveredState(options, loaded, start);
     this.#clockWatch = new ClockWatch(start, (jump) => this.#clockJumped(jump));
     this.calls = new Calls(limits);
     this.#loop = new Loop(clock, {
@@ -236,15 +237,6 @@ export class Broker implements SessionHost, Surroundings {
     await this.#store.close();
   }
 
-  #recover(options: BrokerOptions, loaded: Loaded, start: Now): CoreState {
-    const { limits, seed = Math.floor(Math.random() * 2 ** 31), strategy } = options;
-    const state = newState({ seed, limits, epoch: loaded.epoch });
-    if (strategy !== undefined) state.strategy = strategy;
-    recover(state, loaded, start);
-    options.log.info({ component: 'store', tasks: state.tasks.size, epoch: loaded.epoch }, 'store recovered');
-    return state;
-  }
-
   #makeTurn(options: BrokerOptions): Turn {
     const { sessions, relay, reads, log } = this;
     const deliver = new Deliver({ sessions, relay, reads, log, collectorGone: (id) => this.supervisor?.gone(id) });
@@ -298,9 +290,13 @@ export class Broker implements SessionHost, Surroundings {
   }
 
   #storeFailed(error: Error): void {
+    if (this.#failed) return; // what else fails now fails for the same reason
+    this.#failed = true;
     const code = error instanceof StoreError ? error.code : 'store_failed';
     this.log.error({ component: 'store', code, reason: error.message }, 'commit failed; the broker stops');
-    this.sessions.endAll(fault('store_unwritable', `The broker stops: ${error.message}`, { cause: code }));
+    const reason = fault('store_unwritable', `The broker stops: ${error.message}`, { cause: code });
+    this.sessions.close(reason);
+    this.sessions.endAll(reason);
     this.#fatal(error);
   }
 }
