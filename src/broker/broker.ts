@@ -6,8 +6,6 @@ import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { carryOver } from '../core/carry-over.ts';
 import type { Input } from '../core/input.ts';
-import { recover } from '../core/recover.ts';
-import { type CoreState, newState } from '../core/state.ts';
 import type { step } from '../core/step.ts';
 import { fault } from '../protocol/fault.ts';
 import type { Limits } from '../protocol/limits.ts';
@@ -22,6 +20,7 @@ import { CallTargets } from './call-targets.ts';
 import { Deliver } from './deliver.ts';
 import { InternalCalls } from './internal-calls.ts';
 import { Loop } from './loop.ts';
+import { recoveredState } from './recovered-state.ts';
 import { handleRequest } from './requests.ts';
 import { startRetention } from './retention.ts';
 import type { Session, SessionHost } from './session.ts';
@@ -77,6 +76,7 @@ export class Broker implements SessionHost, Surroundings {
   readonly #fatal: (error: Error) => void;
   #stopping = false;
   #ended = false;
+  #failed = false;
 
   /** Recovers what the store kept, and is ready. Rejects with a StoreError. */
   static async create(options: BrokerOptions): Promise<Broker> {
@@ -96,7 +96,7 @@ export class Broker implements SessionHost, Surroundings {
     const start = clock.now();
     this.startedAtMs = start.wallMs;
     this.#options = options;
-    this.#core = { state: this.#recover(loaded, start) };
+    this.#core = { state: recoveredState(options, loaded, start) };
     this.calls = new Calls(limits);
     this.#loop = new Loop(clock, {
       pass: () => {
@@ -176,7 +176,7 @@ export class Broker implements SessionHost, Surroundings {
     if (head.target === 'broker') return handleRequest(this, session, head, bytes);
     const answer = this.#targets.forward(session, head, bytes, start, end);
     if (answer === undefined) this.#clock.stayAwake();
-    else session.reply(head.id, answer);
+    else session.reply({ session: session.id, id: head.id }, answer);
   }
 
   answer(session: Session, bytes: Buffer, start: number, end: number, last: boolean): void {
@@ -238,17 +238,8 @@ export class Broker implements SessionHost, Surroundings {
       const old = this.#core.state;
       const loaded = await this.#store.load(this.now().wallMs);
       const now = this.now();
-      return { state: this.#recover(loaded, now), first: carryOver(old, now) };
+      return { state: recoveredState(this.#options, loaded, now), first: carryOver(old, now) };
     });
-  }
-
-  #recover(loaded: Loaded, start: Now): CoreState {
-    const { limits, log, seed = Math.floor(Math.random() * 2 ** 31), strategy } = this.#options;
-    const state = newState({ seed, limits, epoch: loaded.epoch });
-    if (strategy !== undefined) state.strategy = strategy;
-    recover(state, loaded, start);
-    log.info({ component: 'store', tasks: state.tasks.size, epoch: loaded.epoch }, 'store recovered');
-    return state;
   }
 
   #makeTurn(options: BrokerOptions): Turn {
@@ -292,9 +283,13 @@ export class Broker implements SessionHost, Surroundings {
   }
 
   #storeFailed(error: Error): void {
+    if (this.#failed) return; // what else fails now fails for the same reason
+    this.#failed = true;
     const code = error instanceof StoreError ? error.code : 'store_failed';
     this.log.error({ component: 'store', code, reason: error.message }, 'commit failed; the broker stops');
-    this.sessions.endAll(fault('store_unwritable', `The broker stops: ${error.message}`, { cause: code }));
+    const reason = fault('store_unwritable', `The broker stops: ${error.message}`, { cause: code });
+    this.sessions.close(reason);
+    this.sessions.endAll(reason);
     this.#fatal(error);
   }
 }

@@ -36,7 +36,7 @@ export class Deliver {
       case 'record':
         return; // the turn has committed it
       case 'reply':
-        if (output.to.id !== noRequest) sessions.get(output.to.session)?.reply(output.to.id, output.outcome);
+        if (output.to.id !== noRequest) sessions.get(output.to.session)?.reply(output.to, output.outcome);
         return;
       case 'publish':
         return relay.publish(output.topic, encodePublish(output.topic, output.body));
@@ -100,11 +100,20 @@ export class Deliver {
   #collectorChanged({ id, type, status, reason }: Of<'collector_changed'>): void {
     const { log, relay } = this.#options;
     log.info({ component: 'collector', collector_id: id, status, reason }, `collector ${id} is ${status}`);
-    if (status === 'gone') this.#options.collectorGone(id);
+    if (status === 'gone') this.#gone(id);
     const topic =
       status === 'gone' || reason === 'registered' ? 'control.collector.registration' : 'control.collector.status';
     if (!relay.hasSubscribers(topic)) return;
     relay.publish(topic, encodePublish(topic, { collector_id: id, collector_type: type, status, reason }));
+  }
+
+  /** Its session may live on, as nobody in particular. */
+  #gone(id: string): void {
+    const { sessions, collectorGone } = this.#options;
+    for (const session of sessions)
+      if (session.principal.collectorId === id)
+        session.principal = { ...session.principal, collectorId: undefined, eventDomains: new Set() };
+    collectorGone(id);
   }
 
   /** The collector itself gets the frame without having subscribed; anybody else with interest sees routing happen. */

@@ -2,12 +2,13 @@
  * Answers that may be large: a session's reads run one after the other, and the next one begins when most of the last
  * answer has been taken. So a client that asks for much and reads nothing costs one answer, not all of them.
  */
+import type { ReplyTo } from '../core/input.ts';
 import type { Limits } from '../protocol/limits.ts';
 import type { Outbound } from '../relay/peer.ts';
 
 interface Read {
-  /** Of the request that it answers. */
-  readonly id: number;
+  /** The request that it answers: this very one, since a client may use an id twice. */
+  readonly to: ReplyTo;
   readonly begin: () => void;
 }
 
@@ -46,15 +47,15 @@ export class ReadQueue {
   }
 
   /** `begin` leads, sooner or later, to an answer to the request. */
-  add(id: number, begin: () => void): void {
+  add(to: ReplyTo, begin: () => void): void {
     if (this.#closed) return;
-    this.#queue.push({ id, begin });
+    this.#queue.push({ to, begin });
     this.next();
   }
 
   /** A request was answered. */
-  answered(id: number): void {
-    if (this.#current?.id !== id) return;
+  answered(to: ReplyTo): void {
+    if (this.#current?.to !== to) return;
     this.#current = undefined;
     this.next();
   }

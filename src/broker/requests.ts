@@ -1,5 +1,6 @@
 /** One request that is addressed to the broker: known, allowed, well-formed, then handled. */
 import { z } from 'zod';
+import type { ReplyTo } from '../core/input.ts';
 import { authorise } from '../protocol/access.ts';
 import { type Fault, fault, isFault } from '../protocol/fault.ts';
 import { type Method, methodTable } from '../protocol/message.ts';
@@ -16,14 +17,16 @@ const validators = Object.fromEntries(
 const isMethod = (name: string): name is Method => Object.hasOwn(methodTable, name);
 
 export function handleRequest(broker: Surroundings, session: Session, head: RequestHead, bytes: Buffer): void {
-  const outcome = answerTo(broker, session, head, bytes);
-  if (outcome !== undefined) session.reply(head.id, outcome);
+  const to = { session: session.id, id: head.id };
+  const outcome = answerTo(broker, session, to, head, bytes);
+  if (outcome !== undefined) session.reply(to, outcome);
 }
 
 /** Undefined when the answer comes later. */
 function answerTo(
   broker: Surroundings,
   session: Session,
+  to: ReplyTo,
   head: RequestHead,
   bytes: Buffer,
 ): Fault | { readonly result: unknown } | undefined {
@@ -38,7 +41,7 @@ function answerTo(
     broker,
     session,
     principal,
-    to: { session: session.id, id: head.id },
+    to,
     params: params.data,
     raw: bytes.subarray(head.paramsStart, head.paramsEnd),
     timeoutMs: head.timeoutMs || broker.limits.callMsDefault,

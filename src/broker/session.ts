@@ -8,7 +8,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import type { Outcome } from '../core/input.ts';
+import type { Outcome, ReplyTo } from '../core/input.ts';
 import type { Principal } from '../protocol/access.ts';
 import { type ClosingCode, type Fault, fault } from '../protocol/fault.ts';
 import {
@@ -96,8 +96,9 @@ export class Session implements FrameSink, Publisher {
   }
 
   /** Answers a request; an answer that no frame can hold is refused instead. */
-  reply(id: number, outcome: Outcome): void {
+  reply(to: ReplyTo, outcome: Outcome): void {
     if (this.state === 'closed') return;
+    const { id } = to;
     const frame =
       'encoded' in outcome ? encodeFrameWith([Kind.reply, id, 0], outcome.encoded) : encodeReply(id, outcome);
     const size = frame.length - 4;
@@ -107,7 +108,7 @@ export class Session implements FrameSink, Publisher {
       const message = `The answer has ${size} bytes; a frame holds ${frameBytesMax}. Ask for less at once.`;
       this.send(encodeReply(id, fault('reply_too_large', message, { limit: frameBytesMax })));
     }
-    this.reads.answered(id);
+    this.reads.answered(to);
   }
 
   /** Ends the session with a goodbye. The stream is given the time to take it. */

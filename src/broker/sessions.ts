@@ -91,9 +91,10 @@ export class Sessions {
   /** The peer is over its limit: it is ended by name when it still is after the grace. */
   watchSlow(peer: Peer): void {
     const { slowGraceMs, outboundBytesMax } = this.#limits;
+    const isStillHolding = this.#relay.holds.since(peer);
     this.#loop.after(slowGraceMs, () => {
       const session = this.#open.get(peer.session);
-      if (session === undefined || !this.#relay.holds.isHolding(peer)) return;
+      if (session === undefined || !isStillHolding()) return;
       if (peer.link.queuedBytes <= outboundBytesMax / 2) return this.#relay.holds.release(peer);
       this.#endSlow(session);
     });

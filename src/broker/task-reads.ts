@@ -73,14 +73,15 @@ export class TaskReads {
     this.#options.enqueue({ kind: 'read', to, read });
   }
 
-  #add({ session, id }: ReplyTo, begin: () => void | Promise<void>): void {
+  #add(to: ReplyTo, begin: () => void | Promise<void>): void {
     const { sessions, log } = this.#options;
+    const { session } = to;
     const failed = (error: Error): void => {
       this.failures++;
       log.error({ component: 'store', err: error }, 'tasks could not be read');
-      sessions.get(session)?.reply(id, fault('store_failed', `The store could not be read: ${error.message}`));
+      sessions.get(session)?.reply(to, fault('store_failed', `The store could not be read: ${error.message}`));
     };
-    sessions.get(session)?.reads.add(id, () => void (async () => begin())().catch(failed));
+    sessions.get(session)?.reads.add(to, () => void (async () => begin())().catch(failed));
   }
 }
 

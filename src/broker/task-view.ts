@@ -38,10 +38,10 @@ export function specOf(
     labels: params.labels,
     collectorType: params.collector_type,
     collectorId: params.collector_id,
-    timeoutMs: params.timeout_ms,
-    maxRetries: params.max_retries,
-    backoffBaseMs: backoff.base_ms,
-    backoffCapMs: backoff.cap_ms,
+    timeoutMs: params.timeout_ms ?? limits.taskTimeoutMs,
+    maxRetries: params.max_retries ?? limits.retriesMax,
+    backoffBaseMs: backoff.base_ms ?? limits.backoffBaseMs,
+    backoffCapMs: backoff.cap_ms ?? limits.backoffCapMs,
     metadata: params.metadata,
     correlation:
       correlation === undefined

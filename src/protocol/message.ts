@@ -151,9 +151,9 @@ export const methodTable = {
     summary: 'Accepts up to 1,000 tasks in one commit, with one outcome each, in their order.',
     roles: ['operator', 'collector'],
     durable: true,
-    faults: ['broker_stopping'],
+    faults: [],
     params: z.strictObject({
-      /** Each a map as for task.submit; one that does not fit is refused by itself. */
+      /** Each a map as for task.submit; one that is refused has its fault as its outcome. */
       tasks: z.array(z.unknown()).min(1).max(limitTable.batchMax.value),
     }),
     reply: z.object({ outcomes: z.array(z.union([submittedSchema, faultSchema])) }),
@@ -203,7 +203,7 @@ export const methodTable = {
     summary: 'The collector that holds this attempt hands in its result.',
     roles: ['collector'],
     durable: true,
-    faults: ['stale_lease', 'payload_too_large', 'not_registered'],
+    faults: ['stale_lease', 'payload_too_large'],
     params: leaseSchema.extend({ result: z.unknown().optional() }),
     reply: done,
   }),
@@ -212,7 +212,7 @@ export const methodTable = {
       'The collector that holds this attempt could not do it. `next`: retry (with backoff), give_up, or elsewhere (not me again).',
     roles: ['collector'],
     durable: true,
-    faults: ['stale_lease', 'not_registered'],
+    faults: ['stale_lease'],
     params: failureSchema,
     reply: z.object({ state: stateSchema }),
   }),
@@ -296,7 +296,7 @@ export const methodTable = {
       'Changes the strategy, for the broker or for one operation, and remembers it. routing.show lists the strategies.',
     roles: ['operator'],
     durable: true,
-    faults: [],
+    faults: ['too_many_operations'],
     params: z.strictObject({ strategy: identifierSchema, operation: operationNameSchema.optional() }),
     reply: routingViewSchema,
   }),

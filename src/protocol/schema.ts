@@ -3,7 +3,6 @@
  * are on the wire, everywhere. Spans end in `_ms`, instants (ms since the epoch, whole) in `_at_ms`.
  */
 import { z } from 'zod';
-import { defaultLimits } from './limits.ts';
 import { stateFilters, taskStates } from './state.ts';
 
 export const roles = ['operator', 'collector', 'observer'] as const;
@@ -76,14 +75,10 @@ export const taskSubmitSchema = z.strictObject({
   labels: textMapSchema.default({}),
   collector_type: identifierSchema.optional(),
   collector_id: identifierSchema.optional(),
-  timeout_ms: spanMsSchema.min(1).default(defaultLimits.taskTimeoutMs),
-  max_retries: z.number().int().min(0).max(100).default(defaultLimits.retriesMax),
-  backoff: z
-    .strictObject({
-      base_ms: spanMsSchema.default(defaultLimits.backoffBaseMs),
-      cap_ms: spanMsSchema.default(defaultLimits.backoffCapMs),
-    })
-    .default({ base_ms: defaultLimits.backoffBaseMs, cap_ms: defaultLimits.backoffCapMs }),
+  /** What is left out here is as the broker is configured: taskTimeoutMs, retriesMax, backoffBaseMs, backoffCapMs. */
+  timeout_ms: spanMsSchema.min(1).optional(),
+  max_retries: z.number().int().min(0).max(100).optional(),
+  backoff: z.strictObject({ base_ms: spanMsSchema.optional(), cap_ms: spanMsSchema.optional() }).default({}),
   metadata: textMapSchema.default({}),
   correlation: correlationSchema.optional(),
 });

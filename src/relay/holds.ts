@@ -14,6 +14,7 @@ export class Holds {
   readonly #limits: Limits;
   /** The peer holds somebody up, where it held nobody. */
   readonly #began: (peer: Peer) => void;
+  /** One set for as long as somebody waits without a break. */
   readonly #waiting = new Map<Peer, Set<Holdable>>();
   readonly #waitsFor = new Map<Holdable, Set<Peer>>();
 
@@ -42,6 +43,12 @@ export class Holds {
 
   isHolding(peer: Peer): boolean {
     return this.#waiting.has(peer);
+  }
+
+  /** Whether it still holds up what it held up when this was made, without a break in between. */
+  since(peer: Peer): () => boolean {
+    const waiting = this.#waiting.get(peer);
+    return () => waiting !== undefined && this.#waiting.get(peer) === waiting;
   }
 
   isHeld(held: Holdable): boolean {

@@ -71,8 +71,8 @@ export class Relay {
       const refusal = refusePattern(pattern);
       if (refusal !== undefined) return refusal;
     }
-    const added = new Set(patterns.filter((pattern) => !peer.patterns.has(pattern)));
-    const excluded = new Set(exclude.filter((pattern) => !peer.excluded.has(pattern)));
+    const added = new Set(patterns.map(canonical).filter((pattern) => !peer.patterns.has(pattern)));
+    const excluded = new Set(exclude.map(canonical).filter((pattern) => !peer.excluded.has(pattern)));
     const { subscriptionsMax: max, subscriptionsTotalMax: totalMax } = this.limits;
     const wanted = Math.max(peer.patterns.size + added.size, peer.excluded.size + excluded.size);
     if (wanted > max)
@@ -96,7 +96,8 @@ export class Relay {
   }
 
   unsubscribe(peer: Peer, patterns: Iterable<string>): void {
-    for (const pattern of patterns) {
+    for (const given of patterns) {
+      const pattern = canonical(given);
       if (peer.excluded.delete(pattern)) this.#excluded.delete(pattern, peer);
       if (peer.patterns.delete(pattern)) this.#trie.delete(pattern, peer);
     }
@@ -188,6 +189,9 @@ export class Relay {
     this.#dirty.push(dirty);
   }
 }
+
+/** A session holds a pattern once, whichever name of the wildcard it uses. */
+const canonical = (pattern: string): string => pattern.replaceAll('+', '*');
 
 /** Whether the caller has not taken what is kept for it. */
 export const isFull = ({ link }: Caller, limits: Limits): boolean => link.queuedBytes > limits.outboundBytesMax;

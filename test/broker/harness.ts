@@ -1,111 +1,120 @@
 /** A broker in this process and raw or whole clients of it; everything is taken down with `using`. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createConnection, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import type { RunningBroker } from '../../src/index.ts';
-import { type Client, connect, startBroker } from '../../src/index.ts';
-import { encodeFrame, FrameReader, Kind } from '../../src/protocol/frame.ts';
-import type { LimitName } from '../../src/protocol/limits.ts';
-import { decodeValue } from '../../src/protocol/msgpack.ts';
+import { type Logger, pino } from 'pino';
+import { Broker } from '../../src/broker/broker.ts';
+import type { CoreState } from '../../src/core/state.ts';
+import { step } from '../../src/core/step.ts';
+import { type Client, connect } from '../../src/index.ts';
+import { defaultLimits, type LimitName } from '../../src/protocol/limits.ts';
+import { MemoryStore } from '../../src/store/memory.ts';
+import type { Store } from '../../src/store/port.ts';
+import { type Clock, realClock } from '../../src/time/clock.ts';
+import { transportPair } from '../../src/transport/pair.ts';
+import { Raw } from './raw.ts';
+import { VirtualClock } from './virtual-clock.ts';
+
+export { Raw } from './raw.ts';
+
+type Role = 'operator' | 'collector' | 'observer';
 
 export interface Harness extends AsyncDisposable {
-  readonly running: RunningBroker;
-  client(name: string, role?: 'operator' | 'collector' | 'observer'): Promise<Client>;
+  readonly running: {
+    readonly broker: Broker;
+    open(): Duplex;
+    stop(type?: 'graceful' | 'immediate'): Promise<void>;
+  };
+  /** The core's own state, to look at. */
+  readonly state: CoreState;
+  client(name: string, role?: Role): Promise<Client>;
   raw(): Raw;
+  /** A session that has been welcomed. */
+  session(role?: Role): Promise<Raw>;
 }
 
-export async function harness(limits: Partial<Record<LimitName, number>> = {}): Promise<Harness> {
-  const running = await startBroker({ socket: false, stateDir: false, limits });
+export interface HarnessOptions {
+  readonly store?: Store;
+  /** Connections go over a Unix socket instead of a pair of streams in memory. */
+  readonly socket?: boolean;
+  readonly clock?: Clock;
+  readonly log?: Logger;
+  readonly fatal?: (error: Error) => void;
+}
+
+export async function harness(
+  limits: Partial<Record<LimitName, number>> = {},
+  { store = new MemoryStore(), socket = false, clock, log = pino({ level: 'silent' }), fatal }: HarnessOptions = {},
+): Promise<Harness> {
+  const undo: (() => unknown)[] = [];
+  const own = clock === undefined ? realClock() : undefined;
+  let state: CoreState | undefined;
+  const broker = await Broker.create({
+    limits: { ...defaultLimits, ...limits },
+    store,
+    clock: clock ?? own!,
+    log,
+    version: '0.0.0-test',
+    place: { socket: 'none', store: 'memory' },
+    fatal: fatal ?? ((error) => Promise.reject(error)),
+    step: (core, ...rest) => {
+      state = core;
+      step(core, ...rest);
+    },
+  });
+  const open = socket ? await listen(broker, undo) : () => openPair(broker);
   const clients: Client[] = [];
+  let stopped: Promise<void> | undefined;
+  const stop = (type: 'graceful' | 'immediate' = 'graceful') => {
+    stopped ??= broker.stop(type);
+    return stopped;
+  };
   return {
-    running,
+    running: { broker, open, stop },
+    get state() {
+      return state!;
+    },
     async client(name, role = 'operator') {
-      const client = await connect({ transport: () => running.open(), name, role, reconnect: false });
+      const client = await connect({ transport: () => open(), name, role, reconnect: false });
       clients.push(client);
       return client;
     },
-    raw: () => new Raw(running.open()),
+    raw: () => new Raw(open()),
+    async session(role = 'operator') {
+      const raw = new Raw(open()).hello(role);
+      await raw.welcome();
+      return raw;
+    },
     async [Symbol.asyncDispose]() {
       for (const client of clients) await client.close();
-      await running.stop('immediate');
+      await Promise.all([stop('immediate'), clock instanceof VirtualClock ? clock.advance(1000) : undefined]);
+      own?.[Symbol.dispose]();
+      for (const step of undo.reverse()) step();
     },
   };
 }
 
-/** Frames in and out, without a client in between. */
-export class Raw {
-  readonly stream: Duplex;
-  readonly frames: unknown[][] = [];
-  closed = false;
-  #wake: (() => void)[] = [];
-
-  constructor(stream: Duplex) {
-    this.stream = stream;
-    const reader = new FrameReader(1 << 24);
-    stream.on('data', (chunk: Buffer) => {
-      reader.feed(chunk, {
-        frame: (bytes, start, end) => {
-          this.frames.push(decoded(bytes.subarray(start + 4, end)));
-          return true;
-        },
-      });
-      this.#changed();
-    });
-    stream.on('error', () => this.#end());
-    stream.on('close', () => this.#end());
-    stream.on('end', () => this.#end());
-  }
-
-  send(...elements: unknown[]): this {
-    this.stream.write(encodeFrame(elements));
-    return this;
-  }
-
-  write(bytes: Buffer): this {
-    this.stream.write(bytes);
-    return this;
-  }
-
-  hello(role = 'operator'): this {
-    return this.send(Kind.hello, { protocol: '1.0', name: 'raw', role });
-  }
-
-  /** Waits for a frame that fits and has not been taken yet. */
-  async next(fits: (frame: unknown[]) => boolean = () => true): Promise<unknown[]> {
-    for (;;) {
-      const at = this.frames.findIndex(fits);
-      if (at >= 0) return this.frames.splice(at, 1)[0]!;
-      if (this.closed) throw new Error(`closed without the frame; left: ${JSON.stringify(this.frames)}`);
-      await new Promise<void>((resolve) => this.#wake.push(resolve));
-    }
-  }
-
-  kind(kind: number): Promise<unknown[]> {
-    return this.next(([first]) => first === kind);
-  }
-
-  async ended(): Promise<void> {
-    while (!this.closed) await new Promise<void>((resolve) => this.#wake.push(resolve));
-  }
-
-  #end(): void {
-    this.closed = true;
-    this.#changed();
-  }
-
-  #changed(): void {
-    for (const wake of this.#wake.splice(0)) wake();
-  }
+function openPair(broker: Broker): Duplex {
+  const [mine, theirs] = transportPair();
+  broker.accept(theirs);
+  return mine;
 }
 
-/** Bodies are forwarded unseen, so one that was mutated may be no value. */
-function decoded(bytes: Buffer): unknown[] {
-  try {
-    return decodeValue(bytes) as unknown[];
-  } catch {
-    return ['undecodable'];
-  }
+async function listen(broker: Broker, undo: (() => unknown)[]): Promise<() => Duplex> {
+  const directory = mkdtempSync(join(tmpdir(), 'deye-test-'));
+  const path = join(directory, 'broker.sock');
+  const server = createServer((stream) => broker.accept(stream));
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  undo.push(
+    () => rmSync(directory, { recursive: true, force: true }),
+    () => server.close(),
+  );
+  return () => createConnection(path);
 }
 
-/** Waits for a condition, looking at it after every turn of the loop. */
+/** Waits for a condition, looking at it every few milliseconds. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what: string,

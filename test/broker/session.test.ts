@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { encodeFrame, Kind } from '../../src/protocol/frame.ts';
+import { speakFault } from '../tables/spoken.ts';
 import { harness, until } from './harness.ts';
 
 const goodbye = async (raw: Awaited<ReturnType<typeof harness>>['raw'] extends () => infer R ? R : never) => {
@@ -269,4 +270,5 @@ test('a collector whose answer is no value does not leave the broker waiting', a
   reply[reply.length - 2] = 0xc1;
   raw.write(reply);
   await expect(call).rejects.toMatchObject({ code: 'malformed_body' });
+  speakFault('malformed_body');
 });

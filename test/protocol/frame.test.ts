@@ -23,7 +23,7 @@ import {
   MalformedError,
   skipValue,
 } from '../../src/protocol/msgpack.ts';
-import { readRequest } from '../../src/relay/calls.ts';
+import { readRequest } from '../../src/protocol/request.ts';
 
 const plainValue = fc.letrec((tie) => ({
   value: fc.oneof(
@@ -202,7 +202,7 @@ test('ids keep their place and are rewritten there', () => {
   rewriteId(frame, 0, 4_000_000_000);
   expect(decodeValue(frame, 4)).toEqual([Kind.request, 4_000_000_000, 'c1', 'health_check', {}, 5]);
   expect(() => readId(encodeFrame([Kind.reply, 7, 0, null]), 0, 12)).toThrow(MalformedError);
-  expect(readRequest(frame, 0, frame.length)).toMatchObject({ target: 'c1', method: 'health_check', deadlineMs: 5 });
+  expect(readRequest(frame, 0, frame.length)).toMatchObject({ target: 'c1', method: 'health_check', timeoutMs: 5 });
 });
 
 test('raw fields travel byte for byte', () => {

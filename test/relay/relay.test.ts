@@ -59,6 +59,19 @@ describe('publish', () => {
     expect(broker.running.broker.relay.subscriptions).toBe(0);
   });
 
+  test('* and + are one pattern: what is taken back under one name is held under neither', async () => {
+    await using broker = await harness();
+    const raw = await broker.session();
+    expect(await raw.request('topic.subscribe', { patterns: ['a.*', 'a.+'] })).toEqual({ subscriptions: 1 });
+    expect(await raw.request('topic.subscribe', { patterns: ['a.+'], exclude: ['a.+.x'] })).toEqual({
+      subscriptions: 1,
+    });
+    const publisher = await broker.client('p');
+    expect(await publisher.publish('a.b', 1, { confirm: true })).toEqual({ subscribers: 1 });
+    expect(await raw.request('topic.unsubscribe', { patterns: ['a.+', 'a.*.x'] })).toEqual({ subscriptions: 0 });
+    expect(await publisher.publish('a.b', 1, { confirm: true })).toEqual({ subscribers: 0 });
+  });
+
   test('refused ones are said, once per ack or as sequence 0, and the session goes on', async () => {
     await using broker = await harness();
     const observer = broker.raw().hello('observer');

@@ -1,0 +1,24 @@
+/** The core's state at the start: as the store kept it, under the broker's limits. */
+import type { Logger } from 'pino';
+import { recover } from '../core/recover.ts';
+import { type CoreState, newState } from '../core/state.ts';
+import type { Limits } from '../protocol/limits.ts';
+import type { Loaded } from '../store/port.ts';
+import type { Now } from '../time/now.ts';
+
+export interface RecoveredStateOptions {
+  readonly limits: Limits;
+  readonly log: Logger;
+  /** Until one is set by a request. */
+  readonly strategy?: string;
+  readonly seed?: number;
+}
+
+export function recoveredState(options: RecoveredStateOptions, loaded: Loaded, start: Now): CoreState {
+  const { limits, log, seed = Math.floor(Math.random() * 2 ** 31), strategy } = options;
+  const state = newState({ seed, limits, epoch: loaded.epoch });
+  if (strategy !== undefined) state.strategy = strategy;
+  recover(state, loaded, start);
+  log.info({ component: 'store', tasks: state.tasks.size, epoch: loaded.epoch }, 'store recovered');
+  return state;
+}
