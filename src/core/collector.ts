@@ -3,7 +3,7 @@ import type { collectorStatuses, RegistrationParsed } from '../protocol/schema.t
 import type { Due } from '../time/deadlines.ts';
 import { Heap } from '../time/heap.ts';
 import type { Now } from '../time/now.ts';
-import { type Link, linkOrder } from './link.ts';
+import { type ClassLink, linkOrder } from './link.ts';
 import type { Task } from './task.ts';
 
 export type CollectorStatus = (typeof collectorStatuses)[number];
@@ -32,9 +32,9 @@ export interface Collector extends Due {
   /** Bytes of payloads on their way to it that its session has not taken yet. */
   unreadBytes: number;
   /** Derived: the classes it fits. */
-  readonly links: Set<Link>;
+  readonly links: Set<ClassLink>;
   /** Derived: those with tasks for it, by the best of them. */
-  readonly work: Heap<Link>;
+  readonly work: Heap<ClassLink>;
 }
 
 export function newCollector(registration: RegistrationParsed, session: number, now: Now): Collector {

@@ -9,7 +9,7 @@
  * What ended while a look-up was under way stays until that look-up has been stepped, so nothing falls between.
  */
 import type { TaskState } from '../protocol/state.ts';
-import { uuidTimeMs } from '../protocol/uuid.ts';
+import { uuidTimeMs } from '../protocol/uuid-time.ts';
 
 export interface Ended {
   readonly states: Map<string, { readonly state: TaskState; readonly order: number }>;

@@ -9,7 +9,7 @@ import { acceptsPriority } from './match.ts';
 import type { Task } from './task.ts';
 import type { TaskClass } from './task-class.ts';
 
-export interface Link {
+export interface ClassLink {
   readonly collector: Collector;
   readonly class: TaskClass;
   /** The best that the collector may find here: a priority and an order of acceptance. */
@@ -22,7 +22,7 @@ export interface Link {
 export const goesBefore = (priority: number, seq: number, otherPriority: number, otherSeq: number): boolean =>
   priority > otherPriority || (priority === otherPriority && seq < otherSeq);
 
-export const linkOrder: HeapOrder<Link> = {
+export const linkOrder: HeapOrder<ClassLink> = {
   before: (a, b) => goesBefore(a.priority, a.seq, b.priority, b.seq),
   indexOf: ({ index }) => index,
   setIndex: (link, index) => {
@@ -37,7 +37,7 @@ export function bestFor(collector: Collector, cls: TaskClass): Task | undefined 
 }
 
 export function link(collector: Collector, cls: TaskClass): void {
-  const made: Link = { collector, class: cls, priority: -1, seq: 0, index: -1 };
+  const made: ClassLink = { collector, class: cls, priority: -1, seq: 0, index: -1 };
   const at = cls.links.findIndex(({ collector: other }) => other.id > collector.id);
   if (at === -1) cls.links.push(made);
   else cls.links.splice(at, 0, made);
@@ -54,7 +54,7 @@ export function unlink(collector: Collector): void {
 }
 
 /** Gives a link at least the key of the best task behind it. */
-function offerBest(each: Link): void {
+function offerBest(each: ClassLink): void {
   const best = bestFor(each.collector, each.class);
   if (best === undefined) return;
   const { priority } = best.spec;

@@ -4,7 +4,7 @@
  */
 import { Heap, type HeapOrder } from '../time/heap.ts';
 import type { Collector } from './collector.ts';
-import { goesBefore, type Link, link, unlinkClass } from './link.ts';
+import { type ClassLink, goesBefore, link, unlinkClass } from './link.ts';
 import { mismatch } from './match.ts';
 import { type Operation, type Operations, operationOf } from './operation.ts';
 import type { Task, TaskSpec } from './task.ts';
@@ -18,7 +18,7 @@ export interface TaskClass {
   readonly collectorId: string | undefined;
   readonly excluded: readonly string[];
   /** Derived: the registered collectors that fit, in the stable order of their ids. */
-  links: Link[];
+  links: ClassLink[];
   /** Pending tasks by priority; `levels` lists the priorities that have any, highest first. */
   readonly pending: Map<number, Heap<Task>>;
   levels: number[];

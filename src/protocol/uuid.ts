@@ -17,12 +17,3 @@ export function uuidv7(nowMs = Date.now()): string {
   const tail = random.toString('hex');
   return `${time.slice(0, 8)}-${time.slice(8)}-${tail.slice(0, 4)}-${tail.slice(4, 8)}-${tail.slice(8)}`;
 }
-
-/** When the id says it was made, in ms since the epoch. The id must be a UUIDv7. */
-export const uuidTimeMs = (id: string): number => Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
-
-/** The least id of that millisecond: every id with an earlier time sorts before it. */
-export function uuidFirst(wallMs: number): string {
-  const time = Math.floor(wallMs).toString(16).padStart(12, '0');
-  return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-000000000000`;
-}

@@ -1,7 +1,7 @@
 /** The in-memory twin of the store: for the embedded broker that need not remember, for tests and for the simulator. */
 import type { AttemptRecord, StoredTask, StoreRecord } from '../core/record.ts';
 import { isEnded, type TaskState } from '../protocol/state.ts';
-import { uuidTimeMs } from '../protocol/uuid.ts';
+import { uuidTimeMs } from '../protocol/uuid-time.ts';
 import type { Loaded, PurgeOptions, Store, StoredDetail, TaskFilter } from './port.ts';
 
 type Row = StoredTask & { readonly attempts: readonly AttemptRecord[]; readonly result: Uint8Array | undefined };

@@ -10,7 +10,7 @@ import { crc32 } from 'node:zlib';
 import type { AttemptRecord, StoredTask, StoreRecord } from '../core/record.ts';
 import { encodeValue } from '../protocol/msgpack.ts';
 import { liveStates, type TaskState } from '../protocol/state.ts';
-import { uuidFirst } from '../protocol/uuid.ts';
+import { uuidFirst } from '../protocol/uuid-time.ts';
 import { type Loaded, type PurgeOptions, type StoredDetail, StoreError, type TaskFilter } from './port.ts';
 import { damaged, explainSqlite } from './sqlite-error.ts';
 import { purgeRows } from './sqlite-purge.ts';

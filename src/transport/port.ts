@@ -17,14 +17,14 @@ export type Scheme = keyof AddressFields;
 export type Address<S extends Scheme = Scheme> = { [K in S]: { readonly scheme: K } & AddressFields[K] }[S];
 
 /** The other end of an accepted stream, and why it is taken for a program of the same user. */
-export interface Peer {
+export interface PeerIdentity {
   readonly scheme: Scheme;
   readonly proof: 'directory' | 'token' | 'process';
 }
 
 export interface ListenHandler {
   /** One stream per connection; nothing of it has been read. */
-  readonly accept: (stream: Duplex, peer: Peer) => void;
+  readonly accept: (stream: Duplex, peer: PeerIdentity) => void;
   /** The listener goes on, but something is wrong: one connection failed, or its socket was removed. */
   readonly failed: (error: Error) => void;
   /** How long a connection may take to prove itself, where the transport asks for a proof. */

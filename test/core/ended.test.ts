@@ -4,7 +4,8 @@ import { noFacts, prefetch } from '../../src/core/prefetch.ts';
 import { newState } from '../../src/core/state.ts';
 import { step } from '../../src/core/step.ts';
 import { fault } from '../../src/protocol/fault.ts';
-import { uuidTimeMs, uuidv7 } from '../../src/protocol/uuid.ts';
+import { uuidv7 } from '../../src/protocol/uuid.ts';
+import { uuidTimeMs } from '../../src/protocol/uuid-time.ts';
 import { specOf } from '../conformance/records.ts';
 
 const nowMs = 1_800_000_000_000;
