@@ -1,6 +1,7 @@
 import { Flags } from '@oclif/core';
 import { DeyeCommand } from '../../src/cli/command.ts';
 import { followLog } from '../../src/cli/follow.ts';
+import { logEntry, prettyLogLine } from '../../src/cli/log-line.ts';
 
 export default class BrokerLogs extends DeyeCommand {
   static override summary = "Print the broker's log, and what its collectors wrote.";
@@ -20,12 +21,10 @@ export default class BrokerLogs extends DeyeCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(BrokerLogs);
-    const { loadConfiguration } = await import('../../src/broker/configuration.ts');
-    const { stateDir } = await loadConfiguration({ stateDir: flags['state-dir'], file: flags.config });
-    await followLog(
-      stateDir,
-      { lines: flags.lines, follow: flags.follow, raw: flags.json || flags.output === 'jsonl' },
-      (line) => this.log(line),
+    const { lines, follow } = flags;
+    const print = await this.printer(flags);
+    await followLog({ stateDir: flags['state-dir'], file: flags.config }, { lines, follow }, (line) =>
+      print(logEntry(line), () => prettyLogLine(line)),
     );
   }
 }

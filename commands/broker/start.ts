@@ -12,14 +12,8 @@ otherwise with inherit_env. With --foreground it stays, for supervisors such as 
 standard error, SIGTERM stops it gracefully.`;
   static override examples = [
     { description: 'Start it in the background', command: '<%= config.bin %> broker start' },
-    {
-      description: 'Run under a supervisor, without collectors',
-      command: '<%= config.bin %> broker start --foreground --no-collectors',
-    },
-    {
-      description: 'A second, separate broker',
-      command: '<%= config.bin %> broker start --state-dir ~/other --socket ~/other/broker.sock',
-    },
+    { description: 'Under a supervisor', command: '<%= config.bin %> broker start --foreground --no-collectors' },
+    { description: 'Another one', command: '<%= config.bin %> broker start --state-dir ~/b --socket ~/b/broker.sock' },
   ];
   static override flags = {
     foreground: Flags.boolean({ char: 'f', description: 'stay in the foreground' }),

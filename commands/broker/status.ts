@@ -1,4 +1,5 @@
 import { DeyeCommand } from '../../src/cli/command.ts';
+import { findBroker, namedIn } from '../../src/cli/place.ts';
 import { pairs } from '../../src/cli/table.ts';
 import { bytes, duration } from '../../src/text/quantity.ts';
 
@@ -9,18 +10,16 @@ export default class BrokerStatus extends DeyeCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(BrokerStatus);
-    const { broker, totals, collectors, queues } = await (await this.connect(flags, { role: 'observer' })).request(
-      'broker.snapshot',
-      {},
-    );
-    const waiting = queues.reduce((sum, { pending, retrying }) => sum + pending + retrying, 0);
+    const place = await findBroker(flags.socket);
+    const client = await this.connect(flags, { role: 'observer' });
+    const { broker, totals, collectors, waiting } = await client.request('broker.snapshot', {});
     await this.print({ ...broker, totals, collectors: collectors.length, waiting }, flags, () =>
       pairs([
         ['status', 'running'],
         ['pid', String(broker.pid)],
         ['version', broker.version],
         ['up', duration(broker.at_ms - broker.started_at_ms)],
-        ['socket', broker.socket],
+        ['socket', `${broker.socket}${namedIn(place)}`],
         ['store', broker.store],
         ['memory', bytes(broker.rss_bytes)],
         ['sessions', String(broker.sessions)],

@@ -24,13 +24,13 @@ export default class CollectorsRun extends DeyeCommand {
       throw new UsageError(
         `There is no built-in collector "${args.type}". There is: ${Object.keys(builtin).join(', ')}.`,
       );
-    const place = await findBroker(flags.socket);
+    const { socket } = await findBroker(flags.socket);
     process.removeAllListeners('SIGINT'); // it means: drain
     process.title = `deye-${args.type}`;
     const collector = await make();
     await collector.run({
       ...(flags.id === undefined ? {} : { id: flags.id }),
-      ...(place.origin === 'default' ? {} : { socket: place.socket }),
+      socket,
       onReady: (id) => this.note(`${id} is connected and takes tasks.`),
     });
   }

@@ -42,8 +42,7 @@ export abstract class DeyeCommand extends Command {
         version: this.config.version,
         reconnect: false,
         ...options,
-        // By default the client finds the socket as the broker does, also where it is a pipe.
-        ...(place.origin === 'default' ? {} : { socket: place.socket }),
+        socket: place.socket,
       });
       this.#clients.push(client);
       return client;

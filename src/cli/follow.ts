@@ -2,30 +2,30 @@
 import { closeSync, createReadStream, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { loadConfiguration, type Overrides } from '../broker/configuration.ts';
 import { UsageError } from './error.ts';
-import { prettyLogLine } from './log-line.ts';
 
 /** Enough for the last few thousand lines without reading a log of any size. */
 const tailBytes = 4 * 1024 * 1024;
 const lookEveryMs = 200;
 
 export async function followLog(
-  stateDir: string,
-  { lines, follow, raw }: { lines: number; follow: boolean; raw: boolean },
+  place: Overrides,
+  { lines, follow }: { lines: number; follow: boolean },
   print: (line: string) => void,
 ): Promise<void> {
+  const { stateDir } = await loadConfiguration(place);
   const path = join(stateDir, 'broker.log');
   if (sizeOf(path) === undefined)
     throw new UsageError(
       `There is no log at ${path}: no broker was started in the background with this state directory.`,
     );
-  const show = (line: string): void => print(raw ? line : prettyLogLine(line));
   const position = new Position(path);
-  for (const line of await lastLines(path, lines, position.from)) show(line);
+  for (const line of await lastLines(path, lines, position.from)) print(line);
   if (!follow) return;
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
-    for (const line of position.advance()) show(line);
+    for (const line of position.advance()) print(line);
   }
 }
 

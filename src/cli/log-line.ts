@@ -11,13 +11,20 @@ const levels: Readonly<Record<number, readonly [string, Parameters<typeof paint>
   60: ['fatal', 'red'],
 };
 
-export function prettyLogLine(line: string): string {
-  let entry: Record<string, unknown>;
+/** The entry of a line; of one that is no entry, such as the last words of a crash, its text as `msg` alone. */
+export function logEntry(line: string): Readonly<Record<string, unknown>> {
   try {
-    entry = JSON.parse(line) as Record<string, unknown>;
+    const entry: unknown = JSON.parse(line);
+    if (typeof entry === 'object' && entry !== null && !Array.isArray(entry)) return { ...entry };
   } catch {
-    return plain(line, 4000); // a crash prints plain text
+    // not JSON
   }
+  return { msg: line };
+}
+
+export function prettyLogLine(line: string): string {
+  const entry = logEntry(line);
+  if (entry.level === undefined) return plain(String(entry.msg ?? line), 4000);
   const { time, level, msg, pid: _pid, hostname: _host, component, err, ...rest } = entry;
   const [name, style] = levels[Number(level)] ?? [String(level), 'gray'];
   const details = Object.entries(rest).map(

@@ -6,7 +6,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { defaultSocket } from '../transport/address.ts';
+import { defaultSocket, formatAddress, parseAddress } from '../transport/address.ts';
 
 export interface Place {
   readonly socket: string;
@@ -20,13 +20,16 @@ export async function findBroker(socket: string | undefined, env: Environment = 
   if (socket !== undefined) return { socket: absolute(socket), origin: '--socket' };
   if (env.DEYE_SOCKET) return { socket: absolute(env.DEYE_SOCKET), origin: 'DEYE_SOCKET' };
   const user = join(env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'deye', 'deye.yaml');
+  let read = false;
   for (const path of [env.DEYE_CONFIG || 'deye.yaml', user].map((file) => resolve(file))) {
     if (!existsSync(path) && path !== resolve(env.DEYE_CONFIG || '')) continue;
+    read = true;
     const named = await socketIn(path);
     if (named === 'look closer') return looked(env);
     if (named !== undefined) return { socket: absolute(named, dirname(path)), origin: path };
   }
-  return { socket: defaultSocket(env), origin: 'default' };
+  // On Windows the state directory, which a file may name, leads to the pipe.
+  return read && process.platform === 'win32' ? looked(env) : { socket: defaultSocket(env), origin: 'default' };
 }
 
 /** The socket that a file names, if it names one plainly. */
@@ -50,9 +53,8 @@ async function looked(env: Environment): Promise<Place> {
   return { socket, origin: origins.get('socket') ?? 'default' };
 }
 
-/** The same place from every directory. An address with a scheme is one already. */
-const absolute = (socket: string, directory = ''): string =>
-  /^[a-z][a-z0-9+.-]+:/i.test(socket) ? socket : resolve(directory, socket);
+/** The same place from every directory. */
+const absolute = (socket: string, directory?: string): string => formatAddress(parseAddress(socket, directory));
 
 /** Where a socket was named, for an error message; nothing when that is plain to see. */
 export const namedIn = ({ origin }: Place): string =>

@@ -123,6 +123,8 @@ describe('one resolution of the socket', () => {
       expect(none).toMatchObject({ code: 69, stderr: expect.stringContaining(join(folder, 'run', 'broker.sock')) });
       expect(await deye(['broker', 'start'], folder)).toMatchObject({ code: 0 });
       expect(await pidOf(folder)).not.toBe(before);
+      const status = await deye(['broker', 'status'], folder);
+      expect(status.stdout).toContain(`(socket of ${join(folder, 'deye.yaml')})`);
       expect(await deye(['broker', 'stop'], folder)).toMatchObject({ code: 0 });
       expect(await deye(['broker', 'status'], folder)).toMatchObject({ code: 69 });
       expect(await pidOf(other.directory)).toBe(before);
