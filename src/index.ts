@@ -23,7 +23,12 @@ export {
 export { ExcludeMeError, NonRetryableError, RetryAfterError } from './collector/error.ts';
 export type { RunOptions } from './collector/run.ts';
 export { type EmbeddedOptions, startBroker } from './embedded.ts';
+export type * from './protocol/assignment.ts';
+export type * from './protocol/collector-method.ts';
+export type * from './protocol/collector-schema.ts';
 export { FaultError } from './protocol/fault.ts';
+export type * from './protocol/hello.ts';
 export type * from './protocol/message.ts';
 export type * from './protocol/schema.ts';
+export type * from './protocol/view-schema.ts';
 export { TransportError } from './transport/error.ts';

@@ -1,7 +1,7 @@
 import { Args } from '@oclif/core';
 import { healthText } from '../../src/cli/collector-print.ts';
 import { DeyeCommand } from '../../src/cli/command.ts';
-import type { Health } from '../../src/protocol/schema.ts';
+import type { Health } from '../../src/protocol/view-schema.ts';
 
 export default class CollectorsHealth extends DeyeCommand {
   static override summary = 'Ask a collector how it is.';

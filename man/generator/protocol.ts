@@ -1,11 +1,13 @@
 /** deye-protocol.7: everything a client's author needs, from the tables that the code itself runs on. */
 
 import { accessRules } from '../../src/protocol/access.ts';
-import { type FaultCode, faultTable } from '../../src/protocol/fault.ts';
+import { collectorMethods } from '../../src/protocol/collector-method.ts';
+import { callFaults, commonFaults, type FaultCode, faultTable } from '../../src/protocol/fault.ts';
 import { encodeFrame, encodePublish, Kind, kindTable, protocolVersion } from '../../src/protocol/frame.ts';
 import { limitTable } from '../../src/protocol/limits.ts';
-import { callFaults, collectorMethods, commonFaults, methodTable } from '../../src/protocol/message.ts';
-import { roles, statusTopic } from '../../src/protocol/schema.ts';
+import { methodTable } from '../../src/protocol/message.ts';
+import { roles } from '../../src/protocol/schema.ts';
+import { statusTopic } from '../../src/protocol/view-schema.ts';
 import { limit, limitTerms, withLimitKeys } from './limits.ts';
 import { nameTerms } from './names.ts';
 import { example, header, heading, page, paragraph, subheading, term } from './roff.ts';

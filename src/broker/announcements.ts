@@ -1,6 +1,6 @@
 /** What the broker publishes of itself: its status once a second, jumps of the wall clock, that it stops. */
 import { encodePublish } from '../protocol/frame.ts';
-import { statusTopic } from '../protocol/schema.ts';
+import { statusTopic } from '../protocol/view-schema.ts';
 import { ClockWatch } from './clock-watch.ts';
 import { snapshot } from './snapshot.ts';
 import type { Surroundings } from './surroundings.ts';

@@ -4,7 +4,7 @@ import { mismatch } from '../core/match.ts';
 import { authorise } from '../protocol/access.ts';
 import { type Fault, fault } from '../protocol/fault.ts';
 import type { RequestHead } from '../protocol/request.ts';
-import type { Health } from '../protocol/schema.ts';
+import type { Health } from '../protocol/view-schema.ts';
 import type { Calls } from '../relay/calls.ts';
 import type { Now } from '../time/now.ts';
 import type { Session } from './session.ts';

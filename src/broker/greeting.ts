@@ -2,8 +2,8 @@
 import type { Principal } from '../protocol/access.ts';
 import { type ClosingCode, type Fault, fault } from '../protocol/fault.ts';
 import { Kind, protocolVersion } from '../protocol/frame.ts';
+import { helloSchema, type Welcome } from '../protocol/hello.ts';
 import type { Limits } from '../protocol/limits.ts';
-import { helloSchema, type Welcome } from '../protocol/message.ts';
 import { decodeValue } from '../protocol/msgpack.ts';
 
 const major = (version: string): string => version.split('.')[0]!;

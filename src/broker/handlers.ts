@@ -2,10 +2,10 @@
 import type { Input, ReplyTo } from '../core/input.ts';
 import { routingView } from '../core/view.ts';
 import { authorise, type Principal } from '../protocol/access.ts';
+import type { CollectorView } from '../protocol/collector-schema.ts';
 import { type Fault, fault, isFault } from '../protocol/fault.ts';
 import { type Method, methodTable, type ParamsParsed, type Reply } from '../protocol/message.ts';
 import { fieldBytes } from '../protocol/msgpack.ts';
-import type { CollectorView } from '../protocol/schema.ts';
 import type { Session } from './session.ts';
 import { brokerHealth, collectorDetail, collectorList, operationsOffered, snapshot } from './snapshot.ts';
 import { specsOf } from './submit-params.ts';

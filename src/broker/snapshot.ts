@@ -2,8 +2,9 @@
 import type { Collector } from '../core/collector.ts';
 import type { CoreState } from '../core/state.ts';
 import { collectorView, queueViews, routingView } from '../core/view.ts';
+import type { CollectorView } from '../protocol/collector-schema.ts';
 import type { Reply } from '../protocol/message.ts';
-import type { CollectorView, Health, Snapshot } from '../protocol/schema.ts';
+import type { Health, Snapshot } from '../protocol/view-schema.ts';
 import type { Now } from '../time/now.ts';
 import type { Surroundings } from './surroundings.ts';
 

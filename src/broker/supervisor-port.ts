@@ -1,6 +1,7 @@
 /** What the broker asks of whoever looks after child processes. `src/supervisor` implements it. */
+
+import type { CollectorView } from '../protocol/collector-schema.ts';
 import type { Fault } from '../protocol/fault.ts';
-import type { CollectorView } from '../protocol/schema.ts';
 
 export interface SupervisorPort {
   /** Whether a collector with this id is declared. */

@@ -1,7 +1,7 @@
 /** Everything up: the broker started if it was not running, its collectors settled, and where all of it is. */
 import type { Overrides } from '../broker/configuration.ts';
 import type { Client } from '../client/client.ts';
-import type { CollectorView } from '../protocol/schema.ts';
+import type { CollectorView } from '../protocol/collector-schema.ts';
 import { paint, statusStyle } from '../text/paint.ts';
 import { plain } from '../text/plain.ts';
 import { settledCollectors, startStopped } from './broker-process.ts';

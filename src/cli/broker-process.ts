@@ -1,6 +1,6 @@
 /** The broker as a process, seen from a command: stopping it and seeing it go, waiting for its collectors. */
 import type { Client } from '../client/client.ts';
-import type { CollectorView } from '../protocol/schema.ts';
+import type { CollectorView } from '../protocol/collector-schema.ts';
 import { isAlive } from '../supervisor/alive.ts';
 import { duration } from '../text/quantity.ts';
 

@@ -1,6 +1,8 @@
 /** Collectors as people read them. */
+
+import type { CollectorView } from '../protocol/collector-schema.ts';
 import type { Reply } from '../protocol/message.ts';
-import type { CollectorView, Health } from '../protocol/schema.ts';
+import type { Health } from '../protocol/view-schema.ts';
 import { paint, statusStyle } from '../text/paint.ts';
 import { inline, plain } from '../text/plain.ts';
 import { ago, bytes } from '../text/quantity.ts';

@@ -1,5 +1,5 @@
 /** The routing strategy and its decisions as people read them. */
-import type { RoutingView } from '../protocol/schema.ts';
+import type { RoutingView } from '../protocol/view-schema.ts';
 import { plain } from '../text/plain.ts';
 import { pairs, table } from './table.ts';
 

@@ -1,7 +1,7 @@
 /** `deye top` on a terminal and off one. Ink and React are loaded only for the first. */
 import { stripVTControlCharacters } from 'node:util';
 import type { Client } from '../client/client.ts';
-import { type Snapshot, statusTopic } from '../protocol/schema.ts';
+import { type Snapshot, statusTopic } from '../protocol/view-schema.ts';
 import { TopFeed } from '../tui/feed.ts';
 import { layout, rollingLine } from '../tui/layout.ts';
 import { initialState, reduce } from '../tui/model.ts';

@@ -2,9 +2,12 @@
  * The client: a connection that comes back. After a loss it reconnects, subscribes again, and repeats submits and
  * reads, which is safe since a task keeps its id.
  */
+
+import type { CollectorMethod } from '../protocol/collector-method.ts';
 import { type Fault, FaultError, fault } from '../protocol/fault.ts';
+import type { Welcome } from '../protocol/hello.ts';
 import { limitTable } from '../protocol/limits.ts';
-import type { CollectorMethod, Method, Params, Reply, Welcome } from '../protocol/message.ts';
+import type { Method, Params, Reply } from '../protocol/message.ts';
 import type { BodyName, Submitted, TaskDetail, TaskSubmit } from '../protocol/schema.ts';
 import { uuidv7 } from '../protocol/uuid.ts';
 import { onAbort } from './abort.ts';

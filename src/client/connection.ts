@@ -10,8 +10,8 @@ import {
   protocolVersion,
   readId,
 } from '../protocol/frame.ts';
+import type { Welcome } from '../protocol/hello.ts';
 import { limitTable } from '../protocol/limits.ts';
-import type { Welcome } from '../protocol/message.ts';
 import { decodeValue, MalformedError } from '../protocol/msgpack.ts';
 import type { Role } from '../protocol/schema.ts';
 import { onAbort } from './abort.ts';

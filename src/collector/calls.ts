@@ -1,6 +1,7 @@
 /** The calls that every collector answers, whatever it collects. */
+
+import { type CollectorMethod, collectorMethods } from '../protocol/collector-method.ts';
 import { FaultError, fault } from '../protocol/fault.ts';
-import { type CollectorMethod, collectorMethods } from '../protocol/message.ts';
 import { type CollectorParams, type CollectorReply, parseParams } from './params.ts';
 import type { CollectorRuntime } from './run.ts';
 

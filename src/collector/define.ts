@@ -1,7 +1,7 @@
 /** What a collector is, as its author writes it. `run.ts` brings it to life. */
 import type { CallOptions } from '../client/options.ts';
-import type { Assignment } from '../protocol/message.ts';
-import type { Health } from '../protocol/schema.ts';
+import type { Assignment } from '../protocol/assignment.ts';
+import type { Health } from '../protocol/view-schema.ts';
 import { type RunOptions, run } from './run.ts';
 
 /** A task as its handler sees it. */

@@ -1,5 +1,5 @@
 /** The heartbeats of a collector: sent by a timer whatever the handlers do, they report the process and renew leases. */
-import type { Heartbeat } from '../protocol/schema.ts';
+import type { Heartbeat } from '../protocol/collector-schema.ts';
 
 /** The part of a heartbeat that describes the process. */
 type Usage = Required<Pick<Heartbeat, 'cpu_percent' | 'rss_bytes'>>;

@@ -1,7 +1,7 @@
 /** Parses the params of the collector methods by their schemas. */
 import type { z } from 'zod';
+import { type CollectorMethod, collectorMethods } from '../protocol/collector-method.ts';
 import { FaultError, fault } from '../protocol/fault.ts';
-import { type CollectorMethod, collectorMethods } from '../protocol/message.ts';
 
 export type CollectorParams<M extends CollectorMethod> = z.output<(typeof collectorMethods)[M]['params']>;
 export type CollectorReply<M extends CollectorMethod> = z.output<(typeof collectorMethods)[M]['reply']>;

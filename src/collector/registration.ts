@@ -1,9 +1,10 @@
 /** A collector's registration: what it can do, and which attempts it may go on with after a reconnect. */
 import { hostname } from 'node:os';
 import type { RequestNow } from '../client/client.ts';
+import type { Heartbeat, Registration } from '../protocol/collector-schema.ts';
 import { FaultError } from '../protocol/fault.ts';
 import type { Reply } from '../protocol/message.ts';
-import type { Heartbeat, Lease, Registration } from '../protocol/schema.ts';
+import type { Lease } from '../protocol/schema.ts';
 import type { CollectorDefinition } from './define.ts';
 import { keyOf } from './running-attempts.ts';
 

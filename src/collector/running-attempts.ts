@@ -5,8 +5,8 @@
  */
 import type { Client } from '../client/client.ts';
 import { isDeparture } from '../client/error.ts';
+import type { Assignment, AttemptCancel } from '../protocol/assignment.ts';
 import { FaultError } from '../protocol/fault.ts';
-import type { Assignment, AttemptCancel } from '../protocol/message.ts';
 import type { Lease } from '../protocol/schema.ts';
 import type { TaskContext, TaskHandler } from './define.ts';
 import { ExcludeMeError, failureOf } from './error.ts';

@@ -1,5 +1,5 @@
 /** A registered collector: what it can do, how it is, what it holds. Its links to the task classes are derived. */
-import type { collectorStatuses, RegistrationParsed } from '../protocol/schema.ts';
+import type { collectorStatuses, RegistrationParsed } from '../protocol/collector-schema.ts';
 import type { Due } from '../time/deadlines.ts';
 import { Heap } from '../time/heap.ts';
 import type { Now } from '../time/now.ts';

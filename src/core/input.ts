@@ -2,8 +2,10 @@
  * What the core takes and what it gives. This is the design in two types: every change begins as an `Input`, and all
  * that follows from it is `Output`, in order. Records go to the store; everything else leaves once they are durable.
  */
+
+import type { Heartbeat, RegistrationParsed } from '../protocol/collector-schema.ts';
 import type { Fault } from '../protocol/fault.ts';
-import type { BodyName, Failure, Heartbeat, RegistrationParsed } from '../protocol/schema.ts';
+import type { BodyName, Failure } from '../protocol/schema.ts';
 import type { TaskState } from '../protocol/state.ts';
 import type { Now } from '../time/now.ts';
 import type { CollectorStatus } from './collector.ts';

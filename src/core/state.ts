@@ -1,6 +1,6 @@
 /** Everything the core knows. Each part has an owner, the file that its type comes from. */
 import { defaultLimits, type Limits } from '../protocol/limits.ts';
-import type { Totals } from '../protocol/schema.ts';
+import type { Totals } from '../protocol/view-schema.ts';
 import { Deadlines } from '../time/deadlines.ts';
 import type { Collector } from './collector.ts';
 import { type Ended, newEnded } from './ended.ts';

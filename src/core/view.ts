@@ -1,5 +1,6 @@
 /** What the core shows of itself: plain values in the shapes of the message table. */
-import type { CollectorView, QueueView, RoutingView } from '../protocol/schema.ts';
+import type { CollectorView } from '../protocol/collector-schema.ts';
+import type { QueueView, RoutingView } from '../protocol/view-schema.ts';
 import type { Now } from '../time/now.ts';
 import { type Collector, confidence } from './collector.ts';
 import { couldServe } from './match.ts';

@@ -2,8 +2,10 @@
  * Who may do what: one function, `authorise`, and the tables it reads. A principal is what a session acts as; a request
  * may later run as another one than its session's (a gateway speaks for many), which is why nothing else looks at roles.
  */
+
+import { type CollectorMethod, collectorMethods } from './collector-method.ts';
 import { type Fault, fault } from './fault.ts';
-import { type CollectorMethod, collectorMethods, type Method, methodTable } from './message.ts';
+import { type Method, methodTable } from './message.ts';
 import type { Role } from './schema.ts';
 import { topicMatches } from './topic.ts';
 

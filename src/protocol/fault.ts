@@ -78,6 +78,22 @@ export type FaultCode = keyof typeof faultTable;
 /** Codes that end a session. */
 export type ClosingCode = { [C in FaultCode]: (typeof faultTable)[C]['closes'] extends true ? C : never }[FaultCode];
 
+/** Any request may be refused with these. */
+export const commonFaults: readonly FaultCode[] = ['invalid_params', 'not_allowed', 'reply_too_large', 'store_failed'];
+
+/** A call to a collector may be refused by the broker with these; the callee has words of its own. */
+export const callFaults: readonly FaultCode[] = [
+  'not_found',
+  'not_allowed',
+  'no_capable_collector',
+  'too_many_calls',
+  'invalid_params',
+  'collector_gone',
+  'caller_too_slow',
+  'cancelled',
+  'deadline_exceeded',
+];
+
 /** A refusal as it travels. `context` holds plain values that a program can act on, such as `retry_after_ms`. */
 export interface Fault<C extends FaultCode = FaultCode> {
   readonly code: C;

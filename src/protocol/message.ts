@@ -4,26 +4,19 @@
  * its row. Publishes and the calls between programs are the hot plane and are described in `frame.ts`.
  */
 import { z } from 'zod';
+import { collectorStatuses, collectorViewSchema, heartbeatSchema, registrationSchema } from './collector-schema.ts';
 import type { FaultCode } from './fault.ts';
 import { limitTable } from './limits.ts';
 import {
   bodyNames,
-  collectorStatuses,
-  collectorViewSchema,
   countSchema,
   failureSchema,
   faultSchema,
-  healthSchema,
-  heartbeatSchema,
   identifierSchema,
   leaseSchema,
   operationNameSchema,
   type Role,
-  registrationSchema,
   roles,
-  routingViewSchema,
-  snapshotSchema,
-  spanMsSchema,
   stateFilterSchema,
   stateSchema,
   submittedSchema,
@@ -32,6 +25,7 @@ import {
   taskSubmitSchema,
   taskSummarySchema,
 } from './schema.ts';
+import { healthSchema, routingViewSchema, snapshotSchema } from './view-schema.ts';
 
 export interface MethodRow<
   P extends z.ZodType = z.ZodType,
@@ -52,25 +46,9 @@ const row = <P extends z.ZodType, R extends z.ZodType, const D extends boolean>(
   of: MethodRow<P, R, D>,
 ): MethodRow<P, R, D> => of;
 const everyone = roles;
-const none = z.strictObject({});
+export const noParams = z.strictObject({});
 const done = z.object({});
 const reasonSchema = z.string().max(512).default('');
-
-/** Any request may be refused with these. */
-export const commonFaults: readonly FaultCode[] = ['invalid_params', 'not_allowed', 'reply_too_large', 'store_failed'];
-
-/** A call to a collector may be refused by the broker with these; the callee has words of its own. */
-export const callFaults: readonly FaultCode[] = [
-  'not_found',
-  'not_allowed',
-  'no_capable_collector',
-  'too_many_calls',
-  'invalid_params',
-  'collector_gone',
-  'caller_too_slow',
-  'cancelled',
-  'deadline_exceeded',
-];
 
 export const methodTable = {
   'topic.subscribe': row({
@@ -97,7 +75,7 @@ export const methodTable = {
     roles: everyone,
     durable: false,
     faults: [],
-    params: none,
+    params: noParams,
     reply: healthSchema,
   }),
   'broker.capabilities': row({
@@ -105,7 +83,7 @@ export const methodTable = {
     roles: everyone,
     durable: false,
     faults: [],
-    params: none,
+    params: noParams,
     reply: z.object({
       methods: z.array(z.string()),
       operations: z.record(z.string(), z.array(z.string())),
@@ -117,7 +95,7 @@ export const methodTable = {
     roles: everyone,
     durable: false,
     faults: [],
-    params: none,
+    params: noParams,
     reply: snapshotSchema,
   }),
   'broker.shutdown': row({
@@ -252,7 +230,7 @@ export const methodTable = {
     roles: everyone,
     durable: false,
     faults: [],
-    params: none,
+    params: noParams,
     reply: z.object({ collectors: z.array(collectorViewSchema) }),
   }),
   'collector.show': row({
@@ -288,7 +266,7 @@ export const methodTable = {
     roles: everyone,
     durable: false,
     faults: [],
-    params: none,
+    params: noParams,
     reply: routingViewSchema,
   }),
   'routing.set': row({
@@ -306,98 +284,3 @@ export type Method = keyof typeof methodTable;
 export type Params<M extends Method> = z.input<(typeof methodTable)[M]['params']>;
 export type ParamsParsed<M extends Method> = z.output<(typeof methodTable)[M]['params']>;
 export type Reply<M extends Method> = z.output<(typeof methodTable)[M]['reply']>;
-
-/** What a collector answers when it is called by its id. Names and shapes; the SDK answers all of them. */
-export const collectorMethods = {
-  health_check: { summary: 'How the collector is.', params: none, reply: healthSchema },
-  get_capabilities: {
-    summary: 'What it can do.',
-    params: none,
-    reply: z.object({
-      event_types: z.array(z.string()),
-      operations: z.array(z.string()),
-      resource_needs: z.record(z.string(), z.number()),
-      platforms: z.array(z.string()),
-      features: z.array(z.string()),
-    }),
-  },
-  start_collection: {
-    summary: 'Begins to collect.',
-    params: z.strictObject({
-      config_overrides: z.record(z.string(), z.unknown()).default({}),
-      startup_timeout_ms: spanMsSchema.default(30_000),
-    }),
-    reply: z.object({ state: z.string() }),
-  },
-  stop_collection: {
-    summary: 'Stops collecting; it stays connected and takes no tasks.',
-    params: z.strictObject({ reason: reasonSchema }),
-    reply: z.object({ state: z.string() }),
-  },
-  update_config: {
-    summary: 'Changes its configuration while it runs.',
-    params: z.strictObject({
-      changes: z.record(z.string(), z.unknown()),
-      validate_only: z.boolean().default(false),
-      rollback_on_failure: z.boolean().default(true),
-    }),
-    reply: z.object({
-      version: countSchema,
-      changed_fields: z.array(z.string()),
-      restarted: z.boolean(),
-      validated: z.boolean(),
-    }),
-  },
-  shutdown: {
-    summary: 'Ends the collector.',
-    params: z.strictObject({
-      type: z.enum(['graceful', 'immediate', 'emergency']).default('graceful'),
-      graceful_timeout_ms: spanMsSchema.default(30_000),
-      force_after_timeout: z.boolean().default(true),
-      reason: reasonSchema,
-    }),
-    reply: z.object({ accepted: z.boolean() }),
-  },
-} as const;
-export type CollectorMethod = keyof typeof collectorMethods;
-
-/** Opens a session. A role is what a client asks for; on the local socket its owner may have any. */
-export const helloSchema = z.object({
-  protocol: z.string().max(16),
-  name: z.string().min(1).max(128),
-  version: z.string().max(64).default(''),
-  role: z.enum(roles).default('operator'),
-});
-export type Hello = z.output<typeof helloSchema>;
-
-export interface Welcome {
-  readonly protocol: string;
-  readonly version: string;
-  /** Opaque, and unique over all starts and machines. */
-  readonly session: string;
-  readonly limits: { readonly frame_bytes_max: number; readonly ping_ms: number; readonly idle_ms: number };
-}
-
-/** What comes on `control.tasks.{type}.{id}`: a task to do, or the cancel of an attempt. */
-export interface Assignment {
-  readonly kind: 'assign';
-  readonly task_id: string;
-  readonly operation: string;
-  /** Counts from 1. */
-  readonly attempt: number;
-  /** Fences this attempt: an answer must carry it, and it is never used again. Opaque. */
-  readonly token: string;
-  readonly priority: number;
-  readonly timeout_ms: number;
-  readonly lease_ms: number;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly correlation: Readonly<Record<string, unknown>>;
-  readonly payload: unknown;
-}
-
-export interface AttemptCancel {
-  readonly kind: 'cancel';
-  readonly task_id: string;
-  readonly token: string;
-  readonly reason: string;
-}

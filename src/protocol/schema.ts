@@ -9,7 +9,7 @@ export const roles = ['operator', 'collector', 'observer'] as const;
 export type Role = (typeof roles)[number];
 
 /** Text of at most so many bytes of UTF-8. */
-const textSchema = (bytesMax: number) =>
+export const textSchema = (bytesMax: number) =>
   z
     .string()
     .max(bytesMax, `must be at most ${bytesMax} bytes`)
@@ -28,9 +28,9 @@ export const spanMsSchema = z
   .min(0)
   .max(366 * 24 * 3_600_000);
 export const countSchema = z.number().int().min(0);
-const atMsSchema = z.number().int().min(0);
-const reasonSchema = textSchema(512).default('');
-const textMapSchema = z
+export const atMsSchema = z.number().int().min(0);
+export const reasonSchema = textSchema(512).default('');
+export const textMapSchema = z
   .record(textSchema(128), textSchema(1024))
   .refine((map) => Object.keys(map).length <= 64, 'at most 64 entries');
 
@@ -46,17 +46,6 @@ export const prioritySchema = z.union(
 
 export const stateSchema = z.enum(taskStates);
 export const stateFilterSchema = z.enum(stateFilters);
-export const collectorStatuses = [
-  'starting',
-  'healthy',
-  'degraded',
-  'failing',
-  'quarantined',
-  'draining',
-  'stopped',
-] as const;
-const collectorStatusSchema = z.enum(collectorStatuses);
-
 export const correlationSchema = z.strictObject({
   correlation_id: textSchema(256).min(1),
   parent_id: textSchema(256).optional(),
@@ -177,47 +166,7 @@ export type TaskDetail = z.output<typeof taskDetailSchema>;
 /** One attempt that is held: the task, and the lease's token as it came with the assignment. */
 export const leaseSchema = z.strictObject({ task_id: taskIdSchema, token: z.string().min(1).max(64) });
 export type Lease = z.output<typeof leaseSchema>;
-const leasesSchema = z.array(leaseSchema).max(10_000).default([]);
-
-const priorityLevelsSchema = z
-  .array(z.tuple([z.number().int().min(0).max(255), z.number().int().min(0).max(255)]))
-  .max(16);
-const reportedStatusSchema = z.enum(['healthy', 'degraded', 'stopped']).default('healthy');
-
-export const registrationSchema = z.strictObject({
-  collector_id: identifierSchema,
-  collector_type: identifierSchema,
-  version: textSchema(64).default('0'),
-  hostname: textSchema(255).default(''),
-  pid: countSchema.default(0),
-  operations: z
-    .array(z.strictObject({ name: operationNameSchema }))
-    .min(1)
-    .max(256),
-  capabilities: z.array(identifierSchema).max(64).default([]),
-  priority_levels: priorityLevelsSchema.default([[0, 255]]),
-  max_concurrent_tasks: z.number().int().min(1).max(10_000).default(1),
-  /** For the strategy `weighted`. */
-  weight: z.number().min(0).max(1000).default(1),
-  event_domains: z.array(identifierSchema).max(16).default([]),
-  labels: textMapSchema.default({}),
-  metadata: textMapSchema.default({}),
-  status: reportedStatusSchema,
-  status_reason: reasonSchema,
-  /** Attempts still being worked on, from before a reconnect. */
-  leases: leasesSchema,
-});
-export type Registration = z.input<typeof registrationSchema>;
-export type RegistrationParsed = z.output<typeof registrationSchema>;
-
-export const heartbeatSchema = z.strictObject({
-  leases: leasesSchema,
-  cpu_percent: z.number().min(0).optional(),
-  rss_bytes: z.number().min(0).optional(),
-  status: reportedStatusSchema,
-  status_reason: reasonSchema,
-});
-export type Heartbeat = z.output<typeof heartbeatSchema>;
+export const leasesSchema = z.array(leaseSchema).max(10_000).default([]);
 
 export const failureSchema = z.strictObject({
   task_id: taskIdSchema,
@@ -227,117 +176,3 @@ export const failureSchema = z.strictObject({
   retry_after_ms: spanMsSchema.optional(),
 });
 export type Failure = z.output<typeof failureSchema>;
-
-export const collectorViewSchema = z.object({
-  collector_id: z.string(),
-  collector_type: z.string(),
-  version: z.string(),
-  hostname: z.string(),
-  pid: countSchema,
-  operations: z.array(z.string()),
-  capabilities: z.array(z.string()),
-  labels: z.record(z.string(), z.string()),
-  metadata: z.record(z.string(), z.string()),
-  weight: z.number(),
-  status: collectorStatusSchema,
-  status_reason: z.string(),
-  status_changed_at_ms: atMsSchema,
-  tasks_in_progress: countSchema,
-  max_concurrent_tasks: countSchema,
-  completed: countSchema,
-  failed: countSchema,
-  last_heartbeat_at_ms: atMsSchema,
-  cpu_percent: z.number().optional(),
-  rss_bytes: z.number().optional(),
-  confidence: z.number(),
-  supervised: z.boolean(),
-});
-export type CollectorView = z.output<typeof collectorViewSchema>;
-
-const queueViewSchema = z.object({
-  operation: z.string(),
-  pending: countSchema,
-  high: countSchema,
-  normal: countSchema,
-  low: countSchema,
-  retrying: countSchema,
-  in_progress: countSchema,
-  completed: countSchema,
-  failed: countSchema,
-  dead_letter: countSchema,
-  oldest_at_ms: atMsSchema.optional(),
-  warning: z.literal('no_capable_collector').optional(),
-});
-export type QueueView = z.output<typeof queueViewSchema>;
-
-const totalsSchema = z.object({
-  submitted: countSchema,
-  assigned: countSchema,
-  completed: countSchema,
-  failed_attempts: countSchema,
-  retried: countSchema,
-  requeued: countSchema,
-  dead_lettered: countSchema,
-  cancelled: countSchema,
-});
-export type Totals = z.output<typeof totalsSchema>;
-
-export const routingViewSchema = z.object({
-  strategy: z.string(),
-  per_operation: z.record(z.string(), z.string()),
-  /** The strategies there are, and what each does. */
-  strategies: z.record(z.string(), z.string()),
-  decisions: z.record(z.string(), countSchema),
-  /** Of the collectors that are registered now. */
-  by_collector: z.record(z.string(), countSchema),
-  /** Planned assignments that no longer fitted when they were carried out. */
-  plans_dropped: countSchema,
-});
-export type RoutingView = z.output<typeof routingViewSchema>;
-
-export const healthSchema = z.object({
-  status: z.enum(['healthy', 'degraded', 'unhealthy']),
-  uptime_seconds: z.number(),
-  components: z.record(z.string(), z.object({ status: z.string(), message: z.string(), last_check_at_ms: atMsSchema })),
-  metrics: z.record(z.string(), z.number()),
-  error_count: countSchema,
-  last_heartbeat_at_ms: atMsSchema.nullable(),
-});
-export type Health = z.output<typeof healthSchema>;
-
-export const snapshotSchema = z.object({
-  broker: z.object({
-    version: z.string(),
-    pid: countSchema,
-    socket: z.string(),
-    store: z.string(),
-    started_at_ms: atMsSchema,
-    at_ms: atMsSchema,
-    sessions: countSchema,
-    rss_bytes: countSchema,
-    /** How long the latest commit took. */
-    commit_us: countSchema,
-    stop_grace_ms: countSchema,
-  }),
-  totals: totalsSchema,
-  waiting: countSchema,
-  in_progress: countSchema,
-  /** The busiest operations; `operations` says how many there are. */
-  queues: z.array(queueViewSchema),
-  operations: countSchema,
-  collectors: z.array(collectorViewSchema),
-  routing: routingViewSchema,
-  relay: z.object({
-    published: countSchema,
-    delivered: countSchema,
-    dropped: countSchema,
-    /** Pauses of realtime publishers for full subscribers. */
-    stalls: countSchema,
-    calls: countSchema,
-    subscriptions: countSchema,
-  }),
-});
-export type Snapshot = z.output<typeof snapshotSchema>;
-
-/** Where the broker publishes a Snapshot every second while somebody subscribes. */
-export const statusTopic = 'control.health.status';

@@ -1,7 +1,7 @@
 /** A collector that is looked after: what was declared, and how its process is. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import type { CollectorView } from '../protocol/schema.ts';
+import type { CollectorView } from '../protocol/collector-schema.ts';
 import { childEnvironment } from './environment.ts';
 import { LineCutter } from './lines.ts';
 

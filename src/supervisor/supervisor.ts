@@ -5,8 +5,8 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import type { Logger } from 'pino';
+import type { CollectorView } from '../protocol/collector-schema.ts';
 import { type Fault, fault } from '../protocol/fault.ts';
-import type { CollectorView } from '../protocol/schema.ts';
 import {
   type Child,
   type ChildState,

@@ -1,5 +1,6 @@
 /** What each pane shows of a row, column by column, and how important each column is. */
-import type { CollectorView, QueueView } from '../protocol/schema.ts';
+import type { CollectorView } from '../protocol/collector-schema.ts';
+import type { QueueView } from '../protocol/view-schema.ts';
 import { plain } from '../text/plain.ts';
 import { ago, bytes } from '../text/quantity.ts';
 import type { TopState } from './model.ts';

@@ -1,6 +1,6 @@
 /** Brings the model its events: one subscription, and the state of the connection. */
 import type { Client } from '../client/client.ts';
-import { type Snapshot, statusTopic } from '../protocol/schema.ts';
+import { type Snapshot, statusTopic } from '../protocol/view-schema.ts';
 import { initialState, reduce, type TopEvent, type TopState } from './model.ts';
 
 export class TopFeed {

@@ -1,5 +1,5 @@
 /** From the state to the lines of a screen of given size: pure text with styles, so that a test can read a frame. */
-import type { Snapshot } from '../protocol/schema.ts';
+import type { Snapshot } from '../protocol/view-schema.ts';
 import { plain } from '../text/plain.ts';
 import { bytes, counted, duration } from '../text/quantity.ts';
 import { cut, place } from '../text/width.ts';

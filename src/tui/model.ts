@@ -1,5 +1,5 @@
 /** What `deye top` knows and how it changes. Pure: events in, state out; nothing here draws, and time is an argument. */
-import type { Snapshot } from '../protocol/schema.ts';
+import type { Snapshot } from '../protocol/view-schema.ts';
 
 export type PaneName = 'queues' | 'collectors' | 'routing';
 export const paneNames: readonly PaneName[] = ['queues', 'collectors', 'routing'];

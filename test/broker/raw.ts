@@ -1,7 +1,8 @@
 /** Frames in and out, without a client in between. */
 import type { Duplex } from 'node:stream';
 import { encodeFrame, FrameReader, Kind } from '../../src/protocol/frame.ts';
-import type { Method, Params, Reply, Welcome } from '../../src/protocol/message.ts';
+import type { Welcome } from '../../src/protocol/hello.ts';
+import type { Method, Params, Reply } from '../../src/protocol/message.ts';
 import { decodeValue } from '../../src/protocol/msgpack.ts';
 
 export interface Refusal {

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import { type CollectorMethod, collectorMethods } from '../../src/protocol/message.ts';
+import { type CollectorMethod, collectorMethods } from '../../src/protocol/collector-method.ts';
 import { Hosted } from './hosted.ts';
 
 test('every method answers with the reply of its row', async () => {

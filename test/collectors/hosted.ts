@@ -3,9 +3,10 @@
 import type { CollectorDefinition } from '../../src/collector/define.ts';
 import { defineCollector } from '../../src/collector/define.ts';
 import type { RunOptions } from '../../src/collector/run.ts';
+import { type CollectorMethod, collectorMethods } from '../../src/protocol/collector-method.ts';
+import { registrationSchema } from '../../src/protocol/collector-schema.ts';
 import { Kind } from '../../src/protocol/frame.ts';
-import { type CollectorMethod, collectorMethods } from '../../src/protocol/message.ts';
-import { faultSchema, type Lease, registrationSchema } from '../../src/protocol/schema.ts';
+import { faultSchema, type Lease } from '../../src/protocol/schema.ts';
 import { FakeBroker, type FakeConnection, type ReceivedRequest } from '../client/fake-broker.ts';
 
 export class Hosted implements AsyncDisposable {

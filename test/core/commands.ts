@@ -1,8 +1,8 @@
 /** Random inputs for the model test, in terms that mean something in every sequence: slots of sessions, latest tasks. */
 import fc from 'fast-check';
 import type { TaskSpec } from '../../src/core/task.ts';
+import type { RegistrationParsed } from '../../src/protocol/collector-schema.ts';
 import { defaultLimits } from '../../src/protocol/limits.ts';
-import type { RegistrationParsed } from '../../src/protocol/schema.ts';
 
 // Short spans, so that everything comes due. Those of tasks are whole, those of collectors end in .5 and those of waits
 // in .25: two kinds are never due at once, whose order would not be defined.

@@ -7,9 +7,10 @@ import type { StoredTask, StoreRecord } from '../../src/core/record.ts';
 import { type CoreState, newState } from '../../src/core/state.ts';
 import { step } from '../../src/core/step.ts';
 import { defaultNamespace, type Task, type TaskSpec } from '../../src/core/task.ts';
+import type { Heartbeat, RegistrationParsed } from '../../src/protocol/collector-schema.ts';
 import { type Fault, isFault } from '../../src/protocol/fault.ts';
 import { defaultLimits, type Limits } from '../../src/protocol/limits.ts';
-import type { Failure, Heartbeat, RegistrationParsed } from '../../src/protocol/schema.ts';
+import type { Failure } from '../../src/protocol/schema.ts';
 import type { Now } from '../../src/time/now.ts';
 
 export const specOf = (id: string, changes: Partial<TaskSpec> = {}): TaskSpec => ({

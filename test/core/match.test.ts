@@ -12,8 +12,8 @@ import {
   unavailable,
 } from '../../src/core/match.ts';
 import { newTask } from '../../src/core/task.ts';
+import { collectorStatuses, type RegistrationParsed } from '../../src/protocol/collector-schema.ts';
 import { defaultLimits } from '../../src/protocol/limits.ts';
-import { collectorStatuses, type RegistrationParsed } from '../../src/protocol/schema.ts';
 import { registrationOf, specOf } from './harness.ts';
 import { play } from './transcript.ts';
 

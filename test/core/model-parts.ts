@@ -1,6 +1,6 @@
 /** What the model of the core is made of, and who can do what in it. */
 import type { TaskSpec } from '../../src/core/task.ts';
-import type { RegistrationParsed } from '../../src/protocol/schema.ts';
+import type { RegistrationParsed } from '../../src/protocol/collector-schema.ts';
 
 export interface ModelTask {
   readonly spec: TaskSpec;

@@ -3,8 +3,8 @@
  * link. It answers each input with words, and `model.test.ts` holds the core to them. Placements that draw are left out.
  */
 import type { TaskSpec } from '../../src/core/task.ts';
+import type { RegistrationParsed } from '../../src/protocol/collector-schema.ts';
 import type { Limits } from '../../src/protocol/limits.ts';
-import type { RegistrationParsed } from '../../src/protocol/schema.ts';
 import {
   couldServe,
   type ModelCollector,

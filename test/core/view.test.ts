@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { placements } from '../../src/core/placement.ts';
 import { collectorView, collectorViews, queueViews, routingView } from '../../src/core/view.ts';
-import { collectorViewSchema, routingViewSchema, snapshotSchema } from '../../src/protocol/schema.ts';
+import { collectorViewSchema } from '../../src/protocol/collector-schema.ts';
+import { routingViewSchema, snapshotSchema } from '../../src/protocol/view-schema.ts';
 import { caller, faultOf, named, offering, recordsOf, resultOf, specOf, specsOf, TestCore } from './harness.ts';
 
 describe('a collector', () => {

@@ -1,7 +1,8 @@
 /** The verdict of `authorise` on everything, written out. */
 import { describe, expect, test } from 'vitest';
 import { type Access, authorise, type Principal } from '../../src/protocol/access.ts';
-import { collectorMethods, type Method, methodTable } from '../../src/protocol/message.ts';
+import { collectorMethods } from '../../src/protocol/collector-method.ts';
+import { type Method, methodTable } from '../../src/protocol/message.ts';
 import { type Role, roles } from '../../src/protocol/schema.ts';
 
 const principal = (role: Role, more: Partial<Principal> = {}): Principal => ({

@@ -5,10 +5,11 @@
  * than the welcome allows. Knows nothing of streams: feed it decoded frames, from either end.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { type FaultCode, faultTable } from '../../src/protocol/fault.ts';
+import { callFaults, commonFaults, type FaultCode, faultTable } from '../../src/protocol/fault.ts';
 import { Kind } from '../../src/protocol/frame.ts';
-import { callFaults, commonFaults, type Method, type MethodRow, methodTable } from '../../src/protocol/message.ts';
-import { faultSchema, snapshotSchema, statusTopic } from '../../src/protocol/schema.ts';
+import { type Method, type MethodRow, methodTable } from '../../src/protocol/message.ts';
+import { faultSchema } from '../../src/protocol/schema.ts';
+import { snapshotSchema, statusTopic } from '../../src/protocol/view-schema.ts';
 import type { Ledger } from './ledger.ts';
 
 export interface Witness {

@@ -5,10 +5,10 @@
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FaultCode } from '../../src/protocol/fault.ts';
-import { faultTable } from '../../src/protocol/fault.ts';
+import { callFaults, faultTable } from '../../src/protocol/fault.ts';
 import type { LimitName } from '../../src/protocol/limits.ts';
 import { limitTable } from '../../src/protocol/limits.ts';
-import { callFaults, methodTable } from '../../src/protocol/message.ts';
+import { methodTable } from '../../src/protocol/message.ts';
 
 export const spokenVariable = 'DEYE_SPOKEN_DIR';
 

@@ -1,7 +1,7 @@
 /** Every method of the broker answers, and its reply is the one that its row describes (the checker looks). */
 import { expect, test } from 'vitest';
 import { methodTable } from '../../src/protocol/message.ts';
-import { statusTopic } from '../../src/protocol/schema.ts';
+import { statusTopic } from '../../src/protocol/view-schema.ts';
 import { harness } from '../broker/harness.ts';
 
 test('the life of a task, by its methods', async () => {

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { FrameReader, Kind, readId } from '../../src/protocol/frame.ts';
 import { decodeValue, MalformedError } from '../../src/protocol/msgpack.ts';
 import { decodeParams, readRequest } from '../../src/protocol/request.ts';
-import { statusTopic } from '../../src/protocol/schema.ts';
+import { statusTopic } from '../../src/protocol/view-schema.ts';
 import { Conversation, type ConversationOptions } from './conversation.ts';
 
 /** Publishes are the hot plane: only those that a table describes are decoded. */

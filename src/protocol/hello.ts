@@ -1,0 +1,20 @@
+/** How a session begins: the hello of the client, the welcome of the broker. */
+import { z } from 'zod';
+import { roles } from './schema.ts';
+
+/** Opens a session. A role is what a client asks for; on the local socket its owner may have any. */
+export const helloSchema = z.object({
+  protocol: z.string().max(16),
+  name: z.string().min(1).max(128),
+  version: z.string().max(64).default(''),
+  role: z.enum(roles).default('operator'),
+});
+export type Hello = z.output<typeof helloSchema>;
+
+export interface Welcome {
+  readonly protocol: string;
+  readonly version: string;
+  /** Opaque, and unique over all starts and machines. */
+  readonly session: string;
+  readonly limits: { readonly frame_bytes_max: number; readonly ping_ms: number; readonly idle_ms: number };
+}
