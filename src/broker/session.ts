@@ -130,6 +130,8 @@ export class Session implements FrameSink, Publisher {
       return this.#inlet.confirmed(bytes, start, end) || this.#pause();
     this.#inlet.flush();
     if (this.#inlet.isHeld || this.reads.isFull) return this.#pause();
+    if ((bytes[start + 4]! & 0xf0) !== 0x90)
+      throw new MalformedError('a frame must be an array of at most 15 elements');
     if (this.state === 'greeting') this.#greet(bytes, start, end);
     else this.#other(kind, bytes, start, end);
     return true;
@@ -176,8 +178,6 @@ export class Session implements FrameSink, Publisher {
   }
 
   #other(kind: number, bytes: Buffer, start: number, end: number): void {
-    if ((bytes[start + 4]! & 0xf0) !== 0x90)
-      throw new MalformedError('a frame must be an array of at most 15 elements');
     switch (kind) {
       case Kind.request:
         this.#host.request(this, readRequest(bytes, start, end), bytes, start, end);
