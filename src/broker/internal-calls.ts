@@ -1,9 +1,13 @@
 /** Calls that the broker itself makes to a collector: session 0, with a link that ends here. */
+import { z } from 'zod';
 import { type Fault, FaultError, fault } from '../protocol/fault.ts';
 import { encodeFrame, Kind, readId, requestIdMin } from '../protocol/frame.ts';
 import { decodeValue } from '../protocol/msgpack.ts';
 import { type RequestHead, readRequest } from '../protocol/request.ts';
 import type { Caller } from '../relay/peer.ts';
+
+/** Whatever else a callee says of its refusal does not matter here. */
+const refusalSchema = z.object({ code: z.string(), message: z.string() });
 
 export class InternalCalls {
   readonly #pending = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>();
@@ -37,19 +41,22 @@ export class InternalCalls {
 
   #onFrame(frame: Buffer): void {
     if (frame[5] !== Kind.reply) return; // a part of a stream, which nobody here asked for
+    const id = readId(frame, 0, frame.length);
     try {
-      const [, id, status, body] = decodeValue(frame, 4) as [number, number, number, unknown];
+      const [, , status, body] = decodeValue(frame, 4) as [number, number, number, unknown];
       this.#settle(id, status, body);
     } catch (error) {
-      const refusal = fault('malformed_body', `The answer is not a value: ${(error as Error).message}.`);
-      this.#settle(readId(frame, 0, frame.length), 1, refusal);
+      this.#settle(id, 1, fault('malformed_body', `The answer is not a value: ${(error as Error).message}.`));
     }
   }
 
   #settle(id: number, status: number, body: unknown): void {
     const pending = this.#pending.get(id);
     this.#pending.delete(id);
-    if (status === 0) pending?.resolve(body);
-    else pending?.reject(new FaultError(body as Fault));
+    if (status === 0) return pending?.resolve(body);
+    const refusal = refusalSchema.safeParse(body);
+    pending?.reject(
+      new FaultError(refusal.success ? refusal.data : fault('malformed_body', 'The refusal has no code and message.')),
+    );
   }
 }

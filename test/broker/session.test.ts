@@ -272,3 +272,13 @@ test('a collector whose answer is no value does not leave the broker waiting', a
   await expect(call).rejects.toMatchObject({ code: 'malformed_body' });
   speakFault('malformed_body');
 });
+
+test.each([null, 'no', 5, [], {}, { code: 5 }])('a collector that refuses with %j does not, either', async (body) => {
+  await using broker = await harness();
+  const raw = await broker.session('collector');
+  await raw.register('liar');
+  const call = broker.running.broker.call('liar', 'shutdown', {}, 60_000);
+  const [, id] = await raw.kind(Kind.request);
+  raw.send(Kind.reply, id, 1, body);
+  await expect(call).rejects.toMatchObject({ code: 'malformed_body' });
+});
