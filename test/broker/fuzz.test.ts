@@ -21,7 +21,22 @@ test(`${mutants} mutated, cut and glued frames against a living broker: sessions
   });
   callee.serve(() => 'answer');
   let id = 65_536;
+  const { id: known } = await witness.submit({ operation: 'known', payload: [1, { a: 'b' }] });
+  const request = (target: string, method: string, params: unknown, timeoutMs = 0): Buffer =>
+    encodeFrame([Kind.request, ++id, target, method, params, timeoutMs]);
+  const lease = () => ({ task_id: known, token: `${pick(3)}.${pick(100).toString(36)}` });
+  const error = { code: 'x', message: 'y' };
   const seeds = (): Buffer[] => [
+    request('broker', 'task.show', { id: known, include: ['payload', 'result'] }),
+    request('broker', 'task.wait', { id: known, include: ['payload'] }, 5 + pick(50)),
+    request('broker', 'task.complete', { ...lease(), result: { a: [1] } }),
+    request('broker', 'task.fail', { ...lease(), error, next: 'elsewhere', retry_after_ms: 5 }),
+    request('broker', 'collector.heartbeat', { leases: [lease(), lease()], status: 'degraded' }),
+    request('broker', 'collector.deregister', { force: pick(2) === 0 }),
+    request('broker', 'routing.set', { strategy: 'random', operation: `op-${pick(50)}` }),
+    request('broker', 'topic.subscribe', { patterns: ['fuzz.*', 'fuzz.+'], exclude: ['fuzz.b'] }),
+    request('broker', 'topic.unsubscribe', { patterns: ['fuzz.*'] }),
+    encodeFrame([Kind.publish, 'fuzz.a', 'body', { header: 'x' }]),
     encodeFrame([Kind.publish, 'fuzz.a', { a: 1 }]),
     encodeFrame([Kind.publishConfirmed, 1 + pick(1000), 'fuzz.b', 'x'.repeat(pick(40))]),
     encodeFrame([Kind.request, ++id, 'broker', 'task.submit', { operation: 'nobody', payload: [1, 2] }, 1000]),
@@ -41,7 +56,13 @@ test(`${mutants} mutated, cut and glued frames against a living broker: sessions
       ++id,
       'broker',
       'collector.register',
-      { collector_id: `f${pick(9)}`, collector_type: 't', operations: [{ name: 'x' }] },
+      {
+        collector_id: `f${pick(9)}`,
+        collector_type: 't',
+        operations: [{ name: 'x' }],
+        leases: [lease()],
+        event_domains: ['fuzz'],
+      },
       0,
     ]),
     encodeFrame([Kind.request, ++id, 'c1', 'anything', { deep: [[[1]]] }, 500]),
@@ -92,4 +113,8 @@ test(`${mutants} mutated, cut and glued frames against a living broker: sessions
   expect(ended).toBeGreaterThan(mutants / 100);
   await until(() => broker.running.broker.sessions.size === 2, 'only the witness and the callee are left');
   expect((await witness.request('broker.health', {})).status).toBe('healthy');
+  expect(await witness.request('task.show', { id: known, include: ['payload'] })).toMatchObject({
+    state: 'pending',
+    payload: [1, { a: 'b' }],
+  });
 });

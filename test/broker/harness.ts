@@ -17,6 +17,7 @@ import { transportPair } from '../../src/transport/pair.ts';
 import { Raw } from './raw.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
+export { until } from '../until.ts';
 export { Raw } from './raw.ts';
 
 type Role = 'operator' | 'collector' | 'observer';
@@ -112,14 +113,4 @@ async function listen(broker: Broker, undo: (() => unknown)[]): Promise<() => Du
     () => server.close(),
   );
   return () => createConnection(path);
-}
-
-/** Waits for a condition, looking at it every few milliseconds. */
-export async function until(
-  condition: () => boolean | Promise<boolean>,
-  what: string,
-  withinMs = 20_000,
-): Promise<void> {
-  for (const startMs = Date.now(); !(await condition()); await new Promise((resolve) => setTimeout(resolve, 5)))
-    if (Date.now() - startMs > withinMs) throw new Error(`not within ${withinMs} ms: ${what}`);
 }

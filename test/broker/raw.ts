@@ -17,6 +17,7 @@ export class Raw {
   closed = false;
   #wake: (() => void)[] = [];
   #nextId = 65_536;
+  #taken = 0;
 
   constructor(stream: Duplex) {
     this.stream = stream;
@@ -89,9 +90,14 @@ export class Raw {
 
   /** Waits for a frame that fits and has not been taken yet. */
   async next(fits: (frame: unknown[]) => boolean = () => true): Promise<unknown[]> {
-    for (;;) {
-      const at = this.frames.findIndex(fits);
-      if (at >= 0) return this.frames.splice(at, 1)[0]!;
+    // What was looked at once is looked at again only after somebody took a frame.
+    for (let at = 0, taken = this.#taken; ; ) {
+      if (taken !== this.#taken) [at, taken] = [0, this.#taken];
+      for (; at < this.frames.length; at++)
+        if (fits(this.frames[at]!)) {
+          this.#taken++;
+          return this.frames.splice(at, 1)[0]!;
+        }
       if (this.closed) throw new Error(`closed without the frame; left: ${JSON.stringify(this.frames).slice(0, 500)}`);
       await new Promise<void>((resolve) => this.#wake.push(resolve));
     }

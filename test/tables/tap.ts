@@ -29,7 +29,8 @@ function requestOf(bytes: Buffer, start: number, end: number): unknown[] {
 function decoded(bytes: Buffer, start: number, end: number): unknown[] | undefined {
   try {
     if (bytes[start + 5] === Kind.request) return requestOf(bytes, start, end);
-    return decodeValue(bytes, start + 4, end) as unknown[];
+    const frame = decodeValue(bytes, start + 4, end);
+    return Array.isArray(frame) ? frame : undefined;
   } catch (error) {
     if (!(error instanceof MalformedError)) throw error;
     return bytes[start + 5] === Kind.reply ? undecodedReply(bytes, start, end) : undefined;
