@@ -27,7 +27,7 @@ const mayImport: Record<string, readonly string[]> = {
   store: ['core', 'protocol'],
   transport: [],
   supervisor: ['protocol'],
-  broker: ['core', 'relay', 'store', 'transport', 'supervisor', 'protocol', 'time'],
+  broker: ['core', 'relay', 'store', 'transport', 'supervisor', 'protocol', 'time', 'text'],
   client: ['transport', 'protocol'],
   collector: ['client', 'protocol'],
   collectors: ['collector'],

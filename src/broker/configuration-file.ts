@@ -4,9 +4,9 @@ import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { identifierSchema } from '../protocol/schema.ts';
+import { nearestName } from '../text/edit-distance.ts';
 import { declarationSchema } from './collector-declaration.ts';
 import { ConfigurationError } from './configuration-error.ts';
-import { nearest } from './nearest.ts';
 
 export const logLevels = ['error', 'warn', 'info', 'debug', 'trace'] as const;
 
@@ -63,7 +63,7 @@ function parseFile(path: string, parse: (text: string) => unknown): Configuratio
   const at = issue.path.map(String).join('.') || 'the file';
   if (issue.code !== 'unrecognized_keys') throw new ConfigurationError(`${path}: ${at}: ${issue.message}.`);
   const key = issue.keys[0]!;
-  const known = nearest(key, knownKeys(issue.path));
+  const known = nearestName(key, knownKeys(issue.path));
   throw new ConfigurationError(
     `${path}: ${at}: there is no key "${key}"${known === undefined ? '' : `; did you mean ${known}?`}`,
   );

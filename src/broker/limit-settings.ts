@@ -1,8 +1,8 @@
 /** Limits as people set them: `limits.pending_max` in deye.yaml, DEYE_LIMITS_PENDING_MAX in the environment. */
 import { type LimitName, type LimitRow, type Limits, limitKey, limitTable } from '../protocol/limits.ts';
+import { nearestName } from '../text/edit-distance.ts';
 import { ConfigurationError } from './configuration-error.ts';
 import type { ReadFile } from './configuration-file.ts';
-import { nearest } from './nearest.ts';
 
 interface Candidate {
   readonly value: number;
@@ -67,7 +67,7 @@ function check(key: string, value: unknown, shown: string, display: (key: string
   const found = byKey.get(key);
   if (found === undefined) {
     const snake = limitKey(key);
-    const meant = configurableKeys.includes(snake) ? snake : nearest(snake, configurableKeys);
+    const meant = configurableKeys.includes(snake) ? snake : nearestName(snake, configurableKeys);
     return refuse(
       `there is no such limit${meant === undefined ? '; see deye-protocol(7)' : `; did you mean ${display(meant)}?`}`,
     );

@@ -1,4 +1,5 @@
 /** Which command was meant. */
+import { editDistance } from '../text/edit-distance.ts';
 
 /** More edits than these make another word. */
 const nearest = 2;
@@ -19,26 +20,4 @@ export function suggestions(typed: string, commands: readonly string[], most = 3
     .sort((a, b) => a.distance - b.distance || (a.command < b.command ? -1 : 1))
     .slice(0, most)
     .map(({ command }) => command);
-}
-
-/** Insertions, deletions, substitutions and swaps of neighbours (optimal string alignment). */
-export function editDistance(from: string, to: string): number {
-  let before: number[] = [];
-  let row = Array.from({ length: to.length + 1 }, (_, at) => at);
-  for (let i = 1; i <= from.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= to.length; j++) {
-      const same = from[i - 1] === to[j - 1];
-      const swapped = i > 1 && j > 1 && from[i - 1] === to[j - 2] && from[i - 2] === to[j - 1];
-      next[j] = Math.min(
-        row[j]! + 1,
-        next[j - 1]! + 1,
-        row[j - 1]! + (same ? 0 : 1),
-        swapped ? before[j - 2]! + 1 : Number.POSITIVE_INFINITY,
-      );
-    }
-    before = row;
-    row = next;
-  }
-  return row[to.length]!;
 }

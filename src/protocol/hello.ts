@@ -1,12 +1,12 @@
 /** How a session begins: the hello of the client, the welcome of the broker. */
 import { z } from 'zod';
-import { roles } from './schema.ts';
+import { roles, textSchema } from './schema.ts';
 
 /** Opens a session. A role is what a client asks for; on the local socket its owner may have any. */
 export const helloSchema = z.object({
   protocol: z.string().max(16),
-  name: z.string().min(1).max(128),
-  version: z.string().max(64).default(''),
+  name: textSchema(128).min(1),
+  version: textSchema(64).default(''),
   role: z.enum(roles).default('operator'),
 });
 export type Hello = z.output<typeof helloSchema>;

@@ -16,6 +16,7 @@ import {
   leaseSchema,
   operationNameSchema,
   type Role,
+  reasonSchema,
   roles,
   stateFilterSchema,
   stateSchema,
@@ -48,7 +49,6 @@ const row = <P extends z.ZodType, R extends z.ZodType, const D extends boolean>(
 const everyone = roles;
 export const noParams = z.strictObject({});
 const done = z.object({});
-const reasonSchema = z.string().max(512).default('');
 
 export const methodTable = {
   'topic.subscribe': row({
