@@ -31,7 +31,7 @@ export class Deliver {
   }
 
   #one(output: Output): void {
-    const { sessions, reads, relay } = this.#options;
+    const { sessions, reads } = this.#options;
     switch (output.kind) {
       case 'record':
         return; // the turn has committed it
@@ -39,7 +39,7 @@ export class Deliver {
         if (output.to.id !== noRequest) sessions.get(output.to.session)?.reply(output.to, output.outcome);
         return;
       case 'publish':
-        return relay.publish(output.topic, encodePublish(output.topic, output.body));
+        return this.#publish(output);
       case 'ended':
         return reads.detail(output.to, output.id, output.include);
       case 'assign':
@@ -55,6 +55,15 @@ export class Deliver {
       case 'collector_changed':
         return this.#collectorChanged(output);
     }
+  }
+
+  /** What fits no frame is not published; who asks for it is told so. */
+  #publish({ topic, body }: Of<'publish'>): void {
+    const { log, relay } = this.#options;
+    const frame = encodePublish(topic, body);
+    const bytes = frame.length - 4;
+    if (bytes <= relay.limits.frameBytesMax) relay.publish(topic, frame);
+    else log.warn({ component: 'relay', topic, bytes }, 'a message of the broker fits no frame and was not published');
   }
 
   #assign({ session, topic, spec, attempt, token, leaseMs }: Of<'assign'>): void {
