@@ -20,6 +20,7 @@ export function handleRequest(broker: Surroundings, session: Session, head: Requ
   const to = { session: session.id, id: head.id };
   const outcome = answerTo(broker, session, to, head, bytes);
   if (outcome !== undefined) session.reply(to, outcome);
+  else if (head.method !== 'task.wait') session.backlog.add(to, head.paramsEnd - head.paramsStart); // waits have a limit of their own
 }
 
 /** Undefined when the answer comes later. */

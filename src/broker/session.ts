@@ -29,6 +29,7 @@ import { Inlet } from '../relay/inlet.ts';
 import type { Link } from '../relay/link.ts';
 import type { Peer, Publisher } from '../relay/peer.ts';
 import type { Relay } from '../relay/relay.ts';
+import { Backlog } from './backlog.ts';
 import { greet, welcomeOf } from './greeting.ts';
 import { ReadQueue } from './read-queue.ts';
 import type { Sessions } from './sessions.ts';
@@ -69,6 +70,8 @@ export class Session implements FrameSink, Publisher {
   assignedBytes = 0;
   /** Answers that may be large, one at a time. */
   readonly reads: ReadQueue;
+  /** Requests to the broker that are answered later. */
+  readonly backlog: Backlog;
   readonly #stream: Duplex;
   readonly #host: SessionHost;
   readonly #reader: FrameReader;
@@ -85,10 +88,16 @@ export class Session implements FrameSink, Publisher {
       resume: () => this.#resume(),
       blocked: () => host.sessions.watchUnread(this),
     });
+    this.backlog = new Backlog(host.limits.inboundBytesMax, () => this.#resume());
     stream.on('data', (chunk: Buffer) => this.#read(chunk));
     stream.on('error', () => this.#gone('connection lost')); // ECONNRESET and EPIPE: the peer died
     stream.on('close', () => this.#gone('connection closed'));
     stream.on('end', () => this.#gone('hung up'));
+  }
+
+  /** Whether nothing of it is read, so that its silence means nothing. */
+  get isHeldBack(): boolean {
+    return this.#stream.isPaused();
   }
 
   send(frame: Buffer): void {
@@ -109,6 +118,7 @@ export class Session implements FrameSink, Publisher {
       this.send(encodeReply(id, fault('reply_too_large', message, { limit: frameBytesMax })));
     }
     this.reads.answered(to);
+    this.backlog.answered(to);
   }
 
   /** Ends the session with a goodbye. The stream is given the time to take it. */
@@ -129,7 +139,7 @@ export class Session implements FrameSink, Publisher {
     if (kind === Kind.publishConfirmed && this.state === 'open')
       return this.#inlet.confirmed(bytes, start, end) || this.#pause();
     this.#inlet.flush();
-    if (this.#inlet.isHeld || this.reads.isFull) return this.#pause();
+    if (this.#inlet.isHeld || this.reads.isFull || this.backlog.isFull) return this.#pause();
     if ((bytes[start + 4]! & 0xf0) !== 0x90)
       throw new MalformedError('a frame must be an array of at most 15 elements');
     if (this.state === 'greeting') this.#greet(bytes, start, end);

@@ -131,7 +131,7 @@ export class Sessions {
       if (silentMs >= idleMs)
         return session.end(fault('idle_timeout', `Nothing came for ${silentMs} ms, not even a pong.`));
       // One that is held back is not read, so its silence means nothing.
-      if (this.#relay.holds.isHeld(session.holdable)) silentMs = 0;
+      if (session.isHeldBack) silentMs = 0;
       else if (silentMs > 0) session.send(encodeFrame([Kind.ping, silentMs]));
       this.#loop.after(pingMs, look);
     };

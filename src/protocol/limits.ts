@@ -41,6 +41,11 @@ export const limitTable = {
     'bytes',
     'bytes kept for a session that it has not read; beyond them it is not served and loses realtime messages',
   ),
+  inboundBytesMax: row(
+    8 * mib,
+    'bytes',
+    'bytes of requests of one session that are not answered yet; beyond them it is not read',
+  ),
   slowGraceMs: row(10_000, 'ms', 'how long a session may stay over its outbound limit before it is disconnected'),
   stallMs: row(10, 'ms', 'longest pause of a realtime publisher for a full subscriber that is reading'),
   stallRecentMs: row(100, 'ms', 'a subscriber is reading when it took bytes within this time', fixed),

@@ -1,0 +1,66 @@
+/** Requests whose answers take their time: what came in for them is bounded, and whoever sends more waits. */
+import { expect, test } from 'vitest';
+import type { StoreRecord } from '../../src/core/record.ts';
+import { encodeFrame, Kind } from '../../src/protocol/frame.ts';
+import { MemoryStore } from '../../src/store/memory.ts';
+import { harness, type Raw, until } from '../broker/harness.ts';
+import { settle } from '../broker/virtual-clock.ts';
+import { speak } from '../tables/spoken.ts';
+
+/** Commits and look-ups wait until the test lets them go. */
+class SlowStore extends MemoryStore {
+  #waiting: (() => void)[] | undefined = [];
+
+  release(): void {
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
+    for (const go of waiting) go();
+  }
+
+  override async commit(records: readonly StoreRecord[]): Promise<void> {
+    await this.#turn();
+    return super.commit(records);
+  }
+
+  override async states(ids: readonly string[]): ReturnType<MemoryStore['states']> {
+    await this.#turn();
+    return super.states(ids);
+  }
+
+  async #turn(): Promise<void> {
+    const waiting = this.#waiting;
+    if (waiting !== undefined) await new Promise<void>((resolve) => waiting.push(resolve));
+  }
+}
+
+const mib = 1024 * 1024;
+const payload = Buffer.alloc(60_000);
+
+/** Sends submits until the broker takes no more, at most 64 MiB; resolves with how many. */
+async function fill(raw: Raw, make: (at: number) => object): Promise<number> {
+  let sent = 0;
+  for (; sent < 1100 && raw.stream.writableLength < mib; sent++) {
+    raw.write(encodeFrame([Kind.request, 70_000 + sent, 'broker', 'task.submit', make(sent), 0]));
+    await settle();
+  }
+  return sent;
+}
+
+test.each<[string, (at: number) => object]>([
+  ['commits', () => ({ operation: 'a', payload })],
+  [
+    'look-ups',
+    (at) => ({ operation: 'a', payload, id: `00000000-0000-7000-8000-${at.toString(16).padStart(12, '0')}` }),
+  ],
+])('a session that submits faster than the store does its %s waits', async (_what, make) => {
+  const store = new SlowStore();
+  await using broker = await harness({}, { store });
+  const raw = await broker.session();
+  const sent = await fill(raw, make);
+  expect(sent * payload.length).toBeLessThan(12 * mib);
+  store.release();
+  await until(() => raw.frames.filter(([kind]) => kind === Kind.reply).length === sent, 'all are answered');
+  expect(raw.frames.every(([, , status]) => status === 0)).toBe(true);
+  expect((await raw.request('broker.health', {})).metrics.waiting).toBe(sent);
+  speak('inboundBytesMax');
+});
