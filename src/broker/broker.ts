@@ -105,9 +105,9 @@ export class Broker implements SessionHost, Surroundings {
       },
       due: (nowMs) => {
         this.calls.expire(nowMs);
-        if (this.#core.state.deadlines.nextMs <= nowMs) this.#turn.enqueue({ kind: 'tick' });
+        if (this.#turn.nextMs <= nowMs) this.#turn.enqueue({ kind: 'tick' });
       },
-      nextMs: () => Math.min(this.#core.state.deadlines.nextMs, this.calls.nextMs),
+      nextMs: () => Math.min(this.#turn.nextMs, this.calls.nextMs),
     });
     this.relay = new Relay(limits, {
       nowMs: () => clock.now().monotonicMs,

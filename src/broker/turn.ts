@@ -66,6 +66,12 @@ export class Turn {
     return this.#state === 'broken';
   }
 
+  /** When something of the core is due; never while nothing can be stepped, or the loop would wake again and again. */
+  get nextMs(): number {
+    const canStep = this.#state === 'ready' || this.#state === 'committing';
+    return canStep ? this.#options.core.state.deadlines.nextMs : Number.POSITIVE_INFINITY;
+  }
+
   /** Accepts an input; it is stepped by the next `run`, or when its facts have come. */
   enqueue(input: Input): void {
     const session = 'to' in input ? input.to.session : 'session' in input ? input.session : undefined;
