@@ -54,9 +54,14 @@ export function rememberStored(
 }
 
 export function rememberEnded(ended: Ended, id: string, state: TaskState, idsMax: number, wallMs: number): void {
+  ended.states.set(id, { state, order: ++ended.count });
+  ended.ids.push(id);
+  evictEnded(ended, idsMax, wallMs);
+}
+
+/** Drops the oldest beyond the limit, but for those that ended during a look-up. */
+export function evictEnded(ended: Ended, idsMax: number, wallMs: number): void {
   const { states, ids } = ended;
-  states.set(id, { state, order: ++ended.count });
-  ids.push(id);
   const [oldest] = ended.lookUps;
   while (states.size > idsMax) {
     const old = ids[ended.first]!;

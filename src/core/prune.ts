@@ -1,8 +1,11 @@
 /** Dropping what is kept for convenience only, when there is more of it than its limit. Called after every step. */
+import type { Now } from '../time/now.ts';
+import { evictEnded } from './ended.ts';
 import type { CoreState } from './state.ts';
 import { dropClass } from './task-class.ts';
 
-export function prune({ operations, classes, limits }: CoreState): void {
+export function prune({ operations, classes, ended, limits }: CoreState, now: Now): void {
+  if (ended.states.size > limits.endedIdsMax) evictEnded(ended, limits.endedIdsMax, now.wallMs);
   if (classes.empty.size > limits.classesMax)
     for (const cls of classes.empty) {
       if (classes.empty.size <= limits.classesMax) break;

@@ -53,5 +53,5 @@ export function step(state: CoreState, input: Input, now: Now, out: Output[], fa
   }
   removeDrained(state, now, out);
   dispatch(state, now, out);
-  prune(state);
+  prune(state, now);
 }

@@ -155,3 +155,15 @@ test('UUIDv7: valid, in the order of time, with the time in it', () => {
     expect(uuidTimeMs(id)).toBe(nowMs + at);
   }
 });
+
+test('what was kept for a look-up leaves memory at the next step after it', () => {
+  const { state, end } = ending(2);
+  const first = uuidv7(nowMs);
+  for (const id of [first, uuidv7(nowMs + 1), uuidv7(nowMs + 2)]) end(id);
+  const lookUp = prefetch(state, submitOf(first))!;
+  for (let at = 0; at < 5; at++) end(uuidv7(nowMs + 3 + at));
+  expect(state.ended.states.size).toBe(5);
+  lookUp[Symbol.dispose]();
+  step(state, { kind: 'tick' }, now, []);
+  expect(state.ended.states.size).toBe(2);
+});
