@@ -41,7 +41,7 @@ export class Deliver {
       case 'publish':
         return this.#publish(output);
       case 'ended':
-        return reads.detail(output.to, output.id, output.include);
+        return reads.ended(output.to, output.id, output.include);
       case 'assign':
         return this.#assign(output);
       case 'cancel_attempt': {

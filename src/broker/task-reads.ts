@@ -10,7 +10,7 @@ import { fault } from '../protocol/fault.ts';
 import type { ParamsParsed } from '../protocol/message.ts';
 import { encodeMapWith } from '../protocol/msgpack.ts';
 import type { BodyName, TaskSummary } from '../protocol/schema.ts';
-import { statesOf } from '../protocol/state.ts';
+import { isEnded, statesOf } from '../protocol/state.ts';
 import type { Store, StoredDetail } from '../store/port.ts';
 import type { Now } from '../time/now.ts';
 import type { Sessions } from './sessions.ts';
@@ -41,10 +41,19 @@ export class TaskReads {
 
   /** Answers with one task, its bodies byte for byte as they came. */
   detail(to: ReplyTo, id: string, include: readonly BodyName[]): void {
+    this.#detail(to, id, include, () => true);
+  }
+
+  /** As `detail`, for who waited: a task that was submitted only after the wait was looked at is none yet. */
+  ended(to: ReplyTo, id: string, include: readonly BodyName[]): void {
+    this.#detail(to, id, include, ({ state }) => isEnded(state));
+  }
+
+  #detail(to: ReplyTo, id: string, include: readonly BodyName[], counts: (stored: StoredDetail) => boolean): void {
     this.#add(to, async () => {
       const stored = await this.#options.store.show(id);
       this.#answer(to, (state, now) =>
-        stored === undefined
+        stored === undefined || !counts(stored)
           ? fault('not_found', `There is no task ${id}.`, { id })
           : encodeDetail(state, now, stored, include),
       );
