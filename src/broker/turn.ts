@@ -6,10 +6,11 @@
  * An input that needs facts from the store waits for them here, and with it the later inputs of its session.
  */
 import type { Input, Output } from '../core/input.ts';
-import { type Facts, type Prefetch, prefetch } from '../core/prefetch.ts';
+import { type Facts, noFacts, type Prefetch, prefetch, type Recall, recall } from '../core/prefetch.ts';
 import type { StoreRecord } from '../core/record.ts';
 import type { CoreState } from '../core/state.ts';
 import { step } from '../core/step.ts';
+import type { TaskState } from '../protocol/state.ts';
 import type { Store } from '../store/port.ts';
 import type { Now } from '../time/now.ts';
 
@@ -40,14 +41,24 @@ interface Waiting {
   readonly inputs: Input[];
 }
 
+/** An input that is ready to be stepped, and what it was found to need. */
+interface Ready {
+  readonly input: Input;
+  readonly recall: Recall | undefined;
+  readonly facts?: Facts;
+  readonly needs?: Prefetch;
+}
+
 export class Turn {
   readonly #options: TurnOptions;
-  #inbox: { readonly input: Input; readonly facts?: Facts; readonly needs?: Prefetch }[] = [];
+  #inbox: Ready[] = [];
   #records: StoreRecord[] = [];
   #outputs: Output[] = [];
   #state: 'ready' | 'committing' | 'folding' | 'broken' = 'ready';
   /** Sessions whose latest input waits for facts, with what they sent since. */
   readonly #waiting = new Map<number, Waiting>();
+  /** Look-ups that must see records which the store has not been given yet. */
+  #afterCommit: (() => void)[] = [];
 
   constructor(options: TurnOptions) {
     this.#options = options;
@@ -80,9 +91,11 @@ export class Turn {
       waiting.inputs.push(input);
       return;
     }
-    const needs = prefetch(this.#options.core.state, input);
-    if (needs === undefined) this.#inbox.push({ input });
-    else void this.#lookUp(session!, input, needs);
+    const { state } = this.#options.core;
+    const needs = prefetch(state, input);
+    const ready = { input, recall: recall(state, input) };
+    if (needs === undefined) this.#inbox.push(ready);
+    else void this.#lookUp(session!, { ...ready, needs });
     this.#options.wake();
   }
 
@@ -94,9 +107,9 @@ export class Turn {
     this.#inbox = [];
     const out: Output[] = [];
     const moment = now();
-    for (const { input, facts, needs } of inbox) {
-      apply(core.state, input, moment, out, facts);
-      needs?.[Symbol.dispose]();
+    for (const ready of inbox) {
+      apply(core.state, ready.input, moment, out, ready.facts ?? ready.recall?.facts ?? noFacts);
+      dispose(ready);
     }
     for (const output of out) {
       if (output.kind === 'record') this.#records.push(output.record);
@@ -117,7 +130,7 @@ export class Turn {
       this.#state = 'ready';
       // What was found out for the old state is found out again for the new one.
       const later = this.#inbox.splice(0);
-      for (const { needs } of later) needs?.[Symbol.dispose]();
+      for (const ready of later) dispose(ready);
       for (const input of [...first, ...later.map((one) => one.input)]) this.enqueue(input);
       this.#options.wake();
     } catch (error) {
@@ -135,7 +148,9 @@ export class Turn {
     if (records.length === 0) return this.#deliver(outputs);
     this.#state = 'committing';
     const startedMs = this.#options.now().monotonicMs;
-    this.#options.store.commit(records).then(
+    const done = this.#options.store.commit(records);
+    for (const lookUp of this.#afterCommit.splice(0)) lookUp();
+    done.then(
       () => {
         this.#state = 'ready';
         this.#options.committed?.(records.length, this.#options.now().monotonicMs - startedMs);
@@ -151,19 +166,27 @@ export class Turn {
     if (outputs.length > 0 && mayAnswer()) deliver(outputs);
   }
 
-  async #lookUp(session: number, input: Input, needs: Prefetch): Promise<void> {
+  async #lookUp(session: number, ready: Ready & { readonly needs: Prefetch }): Promise<void> {
+    const { core, store, wake } = this.#options;
+    const { state } = core;
     const waiting: Waiting = { inputs: [] };
     this.#waiting.set(session, waiting);
+    let found: ReadonlyMap<string, TaskState>;
     try {
-      const ended = await this.#options.store.states(needs.ids);
-      this.#inbox.push({ input, facts: { ended }, needs });
+      // The store shows what it was given: what has been stepped must be among that.
+      if (this.#records.length > 0) await new Promise<void>((resolve) => this.#afterCommit.push(resolve));
+      found = await store.states(ready.needs.ids);
     } catch (error) {
       this.#break(error as Error);
       return;
     }
     this.#waiting.delete(session);
-    for (const later of waiting.inputs) this.enqueue(later);
-    this.#options.wake();
+    // What was found out for a state that was replaced is found out again for the new one.
+    const isStale = core.state !== state;
+    if (isStale) dispose(ready);
+    else this.#inbox.push({ ...ready, facts: { ended: new Map([...found, ...(ready.recall?.facts.ended ?? [])]) } });
+    for (const again of isStale ? [ready.input, ...waiting.inputs] : waiting.inputs) this.enqueue(again);
+    wake();
   }
 
   #break(error: Error): void {
@@ -171,4 +194,9 @@ export class Turn {
     this.#state = 'broken';
     this.#options.failed(error);
   }
+}
+
+function dispose({ recall: noted, needs }: Ready): void {
+  noted?.[Symbol.dispose]();
+  needs?.[Symbol.dispose]();
 }

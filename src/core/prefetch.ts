@@ -20,6 +20,33 @@ export interface Prefetch extends Disposable {
   readonly ids: readonly string[];
 }
 
+/** Holds what memory knows of the ids of a submit, from when it comes in until it is stepped. */
+export interface Recall extends Disposable {
+  readonly facts: Facts;
+}
+
+/**
+ * Inputs before it may push out of memory what would make this one a duplicate: what has ended is noted, and what ends
+ * from now on stays. Dispose it when the input has been stepped.
+ */
+export function recall(state: CoreState, input: Input): Recall | undefined {
+  if (input.kind !== 'submit') return undefined;
+  const { ended } = state;
+  let known: Map<string, TaskState> | undefined;
+  for (const spec of input.specs) {
+    const found = isFault(spec) ? undefined : ended.states.get(spec.id);
+    if (found === undefined || isFault(spec)) continue;
+    known ??= new Map();
+    known.set(spec.id, found.state);
+  }
+  const since = { since: ended.count };
+  ended.lookUps.add(since);
+  return {
+    facts: known === undefined ? noFacts : { ended: known },
+    [Symbol.dispose]: () => void ended.lookUps.delete(since),
+  };
+}
+
 /** The look-up that the input needs, or undefined. Dispose it when the input has been stepped. */
 export function prefetch(state: CoreState, input: Input): Prefetch | undefined {
   if (input.kind !== 'submit') return undefined;

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
 import { Turn } from '../../src/broker/turn.ts';
-import type { Input } from '../../src/core/input.ts';
+import type { Input, Output } from '../../src/core/input.ts';
 import { newState } from '../../src/core/state.ts';
+import { defaultLimits } from '../../src/protocol/limits.ts';
 import { registrationSchema } from '../../src/protocol/schema.ts';
+import { MemoryStore } from '../../src/store/memory.ts';
 import { specOf } from '../conformance/records.ts';
 
 const register: Input = {
@@ -49,4 +51,77 @@ test('nothing is due while nothing can be stepped, or the loop would wake again 
   broken.run();
   while (!broken.broken) await null;
   expect(broken.nextMs).toBe(Number.POSITIVE_INFINITY);
+});
+
+const ids = ['a', 'b', 'c'].map((name) => `01a31800-0000-7000-8000-00000000000${name}`);
+const submitOf = (at: number, session: number): Input => ({
+  kind: 'submit',
+  to: { session, id: 70_000 },
+  specs: [specOf(ids[at]!)],
+  batch: false,
+});
+const cancelOf = (at: number): Input => ({ kind: 'cancel', to: { session: 9, id: 70_000 }, id: ids[at]!, reason: '' });
+
+/** A store whose commits take effect when they are let go, and a core that remembers one ended task. */
+function turnOverHeldStore() {
+  const store = new MemoryStore();
+  const asked: string[] = [];
+  const held: (() => void)[] = [];
+  const replies: unknown[] = [];
+  const turn = new Turn({
+    core: { state: newState({ limits: { ...defaultLimits, endedIdsMax: 1 } }) },
+    store: {
+      commit: (records) => {
+        asked.push('commit');
+        const done = store.commit(records);
+        return new Promise((resolve) => held.push(() => resolve(done)));
+      },
+      states: (wanted) => {
+        asked.push('states');
+        return store.states(wanted);
+      },
+    },
+    now: () => ({ monotonicMs: 0, wallMs: 1_800_000_000_000 }),
+    wake: () => {},
+    deliver: (outputs) => {
+      for (const output of outputs) if (output.kind === 'reply') replies.push(outcomeOf(output));
+    },
+    failed: (error) => replies.push(error),
+  });
+  const run = (...inputs: Input[]): void => {
+    for (const input of inputs) turn.enqueue(input);
+    turn.run();
+  };
+  const settle = async (): Promise<void> => {
+    for (let times = 0; times < 20; times++) {
+      held.shift()?.();
+      for (let turns = 0; turns < 5; turns++) await null;
+      turn.run();
+    }
+  };
+  return { run, settle, replies, asked };
+}
+
+const outcomeOf = ({ to, outcome }: Extract<Output, { kind: 'reply' }>): unknown =>
+  to.session === 9 ? 'cancelled' : 'result' in outcome ? outcome.result : outcome;
+
+test('a submit is a duplicate when the task leaves memory just before it is stepped', async () => {
+  const { run, settle, replies } = turnOverHeldStore();
+  run(submitOf(0, 1), submitOf(1, 1), cancelOf(0));
+  await settle();
+  replies.length = 0;
+  run(cancelOf(1), submitOf(0, 2));
+  await settle();
+  expect(replies).toEqual(['cancelled', { id: ids[0], state: 'cancelled', duplicate: true }]);
+});
+
+test('a look-up in the store sees what was stepped before it and is not written yet', async () => {
+  const { run, settle, replies, asked } = turnOverHeldStore();
+  run(submitOf(2, 1));
+  // These wait for the commit that is under way; the first leaves memory when the second ends.
+  run(submitOf(0, 1), submitOf(1, 1), cancelOf(0), cancelOf(1));
+  run(submitOf(0, 2));
+  await settle();
+  expect(asked).toEqual(['commit', 'commit', 'states']);
+  expect(replies.at(-1)).toEqual({ id: ids[0], state: 'cancelled', duplicate: true });
 });
