@@ -42,14 +42,10 @@ export const newEnded = (): Ended => ({
   lookUps: new Set(),
 });
 
-/** Takes up the ids that the store holds from before the start. */
-export function rememberStored(
-  ended: Ended,
-  newestId: string | undefined,
-  idsAhead: readonly string[],
-  wallMs: number,
-): void {
-  if (newestId !== undefined) ended.horizonMs = Math.min(uuidTimeMs(newestId), wallMs);
+/** Takes up the ids that the store holds from before the start: the newest that was not ahead of the clock, and those that were. */
+export function rememberStored(ended: Ended, newestId: string | undefined, idsAhead: readonly string[]): void {
+  // Whatever the clock says by now: it may have been set back since the store was asked.
+  if (newestId !== undefined) ended.horizonMs = uuidTimeMs(newestId);
   for (const id of idsAhead) moveAhead(ended, id);
 }
 

@@ -24,7 +24,7 @@ export const strategyKey = 'routing.strategy';
 
 export function recover(state: CoreState, kept: Kept, now: Now): void {
   state.nextSeq = kept.nextSeq;
-  rememberStored(state.ended, kept.newestId, kept.idsAhead, now.wallMs);
+  rememberStored(state.ended, kept.newestId, kept.idsAhead);
   for (const [key, value] of kept.settings) recoverSetting(state, key, value);
   for (const stored of kept.tasks) recoverTask(state, stored, now);
 }

@@ -1,6 +1,7 @@
 import { expect, test, vi } from 'vitest';
 import type { Output } from '../../src/core/input.ts';
 import { noFacts, prefetch } from '../../src/core/prefetch.ts';
+import { recover } from '../../src/core/recover.ts';
 import { newState } from '../../src/core/state.ts';
 import { step } from '../../src/core/step.ts';
 import { fault } from '../../src/protocol/fault.ts';
@@ -166,4 +167,12 @@ test('what was kept for a look-up leaves memory at the next step after it', () =
   lookUp[Symbol.dispose]();
   step(state, { kind: 'tick' }, now, []);
   expect(state.ended.states.size).toBe(2);
+});
+
+test('an id from before the start is looked up, also when the clock is set back while the store is loaded', () => {
+  const state = newState();
+  const newestId = uuidv7(nowMs);
+  const kept = { tasks: [], settings: new Map(), nextSeq: 2, newestId, idsAhead: [] };
+  recover(state, kept, { monotonicMs: 0, wallMs: nowMs - 3_600_000 });
+  expect(prefetch(state, submitOf(newestId))?.ids).toEqual([newestId]);
 });
