@@ -1,0 +1,35 @@
+/** Limits so small that a life reaches them. */
+import { defaultLimits, type Limits } from '../../src/protocol/limits.ts';
+import type { Dice } from './dice.ts';
+
+export const limitsOf = (dice: Dice): Limits => ({
+  ...defaultLimits,
+  frameBytesMax: 12_000,
+  payloadBytesMax: 8000,
+  connectionsMax: dice.oneOf([16, 24]),
+  pingMs: 7000,
+  idleMs: 14_000,
+  outboundBytesMax: dice.oneOf([6000, 20_000]),
+  slowGraceMs: 4000,
+  refusalsMax: 3,
+  subscriptionsMax: 4,
+  subscriptionsTotalMax: 10,
+  routesMax: dice.oneOf([6, 50]),
+  callsMax: 10,
+  callsPerSessionMax: 6,
+  pendingMax: dice.oneOf([10, 40, 200]),
+  pendingBytesMax: dice.oneOf([12_000, 1_000_000]),
+  operationsMax: dice.oneOf([5, 50]),
+  classesMax: dice.oneOf([2, 20]),
+  waitsMax: 6,
+  waitsTotalMax: dice.oneOf([8, 20]),
+  waitMsMax: 60_000,
+  endedIdsMax: dice.oneOf([1, 5, 50]),
+  snapshotRowsMax: 3,
+  leaseMs: 8000,
+  heartbeatMs: 4000,
+  cancelGraceMs: 2000,
+  reclaimGraceMs: 3000,
+  collectorTasksMax: 4,
+  stopGraceMs: 6000,
+});

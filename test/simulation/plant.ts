@@ -1,0 +1,25 @@
+/** A bug that is planted: something between the broker and its core, its store or its limits. */
+import type { step } from '../../src/core/step.ts';
+import type { Limits } from '../../src/protocol/limits.ts';
+import type { Store } from '../../src/store/port.ts';
+
+export interface Plant {
+  /** Stands in for the core's step; made anew for every process. */
+  readonly step?: () => typeof step;
+  /** Stands in front of the store. */
+  readonly store?: (store: Store) => Store;
+  /** The limits that the broker runs with, where the checks keep to the true ones. */
+  readonly limits?: Partial<Limits>;
+}
+
+/** The store with some of what it does replaced. */
+export const over = (store: Store, changes: Partial<Store>): Store => ({
+  load: (wallMs) => store.load(wallMs),
+  commit: (records) => store.commit(records),
+  show: (id) => store.show(id),
+  states: (ids) => store.states(ids),
+  list: (filter) => store.list(filter),
+  purge: (options) => store.purge(options),
+  close: () => store.close(),
+  ...changes,
+});

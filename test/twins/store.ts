@@ -1,0 +1,153 @@
+/**
+ * The twin of the store: a disk that outlives processes, over the memory store. What is done takes time, one thing after
+ * the other; a commit may fail, or the process may die just before or just after it took effect.
+ */
+import type { StoreRecord } from '../../src/core/record.ts';
+import type { MemoryStore } from '../../src/store/memory.ts';
+import {
+  type Loaded,
+  type PurgeOptions,
+  type Store,
+  type StoredDetail,
+  StoreError,
+  type TaskFilter,
+} from '../../src/store/port.ts';
+
+export type Work = 'load' | 'commit' | 'read' | 'purge';
+export type Fate = 'done' | 'fails' | 'dies_before' | 'dies_after';
+
+/** How the disk behaves. */
+export interface DiskNature {
+  /** Runs `run` when such work, begun now, is finished. */
+  readonly after: (work: Work, run: () => void) => void;
+  /** What becomes of it. Only a commit is asked whether the process dies by it. */
+  readonly fate: (work: Work) => Fate;
+  /** The process dies now. */
+  readonly die: () => void;
+  /** Records took effect. */
+  readonly applied: (records: readonly StoreRecord[]) => void;
+  /** A purge ended. */
+  readonly purged: (options: PurgeOptions) => void;
+}
+
+export const kindNature: DiskNature = {
+  after: (_work, run) => queueMicrotask(run),
+  fate: () => 'done',
+  die: () => {},
+  applied: () => {},
+  purged: () => {},
+};
+
+interface Job {
+  readonly work: Work;
+  readonly run: () => void;
+}
+
+/** The port of one process to the disk. */
+export class StoreTwin implements Store {
+  readonly #disk: MemoryStore;
+  readonly #nature: DiskNature;
+  #jobs: Job[] = [];
+  #busy = false;
+  #dead = false;
+  #closed = false;
+  #failed = false;
+
+  constructor(disk: MemoryStore, nature: DiskNature) {
+    this.#disk = disk;
+    this.#nature = nature;
+  }
+
+  /** Whether a commit has failed. */
+  get failed(): boolean {
+    return this.#failed;
+  }
+
+  load(wallMs: number): Promise<Loaded> {
+    return this.#do('load', () => this.#disk.load(wallMs));
+  }
+
+  commit(records: readonly StoreRecord[]): Promise<void> {
+    return new Promise((resolve, reject) =>
+      this.#add('commit', () => {
+        // After a failed commit nothing more is written: a retry would lie.
+        const fate = this.#failed ? 'fails' : this.#nature.fate('commit');
+        if (fate === 'fails') {
+          this.#failed = true;
+          return reject(new StoreError('store_full', 'the disk is full'));
+        }
+        if (fate === 'dies_before') return this.#nature.die();
+        const done = this.#apply(records);
+        if (fate === 'dies_after') this.#nature.die();
+        else done.then(resolve, reject);
+      }),
+    );
+  }
+
+  show(id: string): Promise<StoredDetail | undefined> {
+    return this.#do('read', () => this.#disk.show(id));
+  }
+
+  states(ids: readonly string[]): ReturnType<Store['states']> {
+    return this.#do('read', () => this.#disk.states(ids));
+  }
+
+  list(filter: TaskFilter): ReturnType<Store['list']> {
+    return this.#do('read', () => this.#disk.list(filter));
+  }
+
+  purge(options: PurgeOptions): Promise<number> {
+    return this.#do('purge', () => {
+      const count = this.#disk.purge(options);
+      this.#nature.purged(options);
+      return count;
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** The process is gone: what was begun never ends, for all it knows. */
+  kill(): void {
+    this.#dead = true;
+    this.#jobs = [];
+  }
+
+  #apply(records: readonly StoreRecord[]): Promise<void> {
+    const done = this.#disk.commit(records);
+    this.#nature.applied(records);
+    return done;
+  }
+
+  #do<T>(work: Work, run: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) =>
+      this.#add(work, () => {
+        if (this.#nature.fate(work) === 'fails') reject(new StoreError('store_failed', `the ${work} failed`));
+        else run().then(resolve, reject);
+      }),
+    );
+  }
+
+  #add(work: Work, run: () => void): void {
+    this.#jobs.push({ work, run });
+    this.#next();
+  }
+
+  #next(): void {
+    const job = this.#jobs[0];
+    if (this.#busy || job === undefined) return;
+    this.#busy = true;
+    this.#nature.after(job.work, () => {
+      if (this.#dead) return;
+      this.#busy = false;
+      this.#jobs.shift();
+      job.run();
+      this.#next();
+    });
+  }
+}
