@@ -46,6 +46,11 @@ export class Calls {
     return this.#calls.size;
   }
 
+  /** Sessions that something is kept of. */
+  get sessions(): number {
+    return this.#sides.size;
+  }
+
   get nextMs(): number {
     return this.#deadlines.nextMs;
   }

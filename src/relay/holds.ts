@@ -23,6 +23,11 @@ export class Holds {
     this.#began = began;
   }
 
+  /** Those who wait, and those who are waited for. */
+  get size(): number {
+    return this.#waiting.size + this.#waitsFor.size;
+  }
+
   /** Whether the peer is over its limit; then `held` is resumed when it no longer is. */
   hold(peer: Peer, held: Holdable): boolean {
     if (peer.link.queuedBytes <= this.#limits.outboundBytesMax) return false;
