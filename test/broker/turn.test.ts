@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import { Turn } from '../../src/broker/turn.ts';
 import type { Input, Output } from '../../src/core/input.ts';
 import { newState } from '../../src/core/state.ts';
+import { registrationSchema } from '../../src/protocol/collector-schema.ts';
 import { defaultLimits } from '../../src/protocol/limits.ts';
-import { registrationSchema } from '../../src/protocol/schema.ts';
 import { MemoryStore } from '../../src/store/memory.ts';
 import { specOf } from '../conformance/records.ts';
 
