@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSyn
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { isAlive } from '../../src/supervisor/alive.ts';
+import { speak } from '../tables/spoken.ts';
 import { until } from '../until.ts';
 import { ended, World } from './daemon.ts';
 
@@ -172,6 +173,7 @@ test('a child that prints without end and without a newline costs neither memory
   expect(peak).toBeLessThan(300 * 1024);
   expect(statSync(join(world.state, 'broker.log')).size).toBeLessThan(200_000);
   expect(readFileSync(join(world.state, 'broker.log'), 'utf8')).toContain('cut at 65536 bytes');
+  speak('outputLineBytesMax');
 });
 
 test('the log is rotated, keeps so many files, loses nothing, and is followed over it', async () => {
@@ -212,6 +214,8 @@ test('the log is rotated, keeps so many files, loses nothing, and is followed ov
   // The last lines come from as many files as it takes.
   const tail = await world.run(['broker', 'logs', '-n', '150', '--json']);
   expect(numbers(tail.stdout)).toEqual(all.slice(-150));
+  speak('logBytesMax');
+  speak('logFilesMax');
   follower.kill('SIGKILL');
 });
 
