@@ -227,11 +227,11 @@ export function outcomeOf(out: readonly Output[]): Outcome {
 }
 
 export function resultOf(out: readonly Output[]): unknown {
-  return valueOf(outcomeOf(out));
+  return resultIn(outcomeOf(out));
 }
 
 /** The result that an outcome holds; the core itself encodes none. */
-export function valueOf(outcome: Outcome): unknown {
+export function resultIn(outcome: Outcome): unknown {
   if ('result' in outcome) return outcome.result;
   throw new Error(isFault(outcome) ? `refused: ${outcome.code} ${outcome.message}` : 'an encoded result');
 }
