@@ -158,10 +158,7 @@ export function dequeue(classes: Classes, task: Task): void {
   if (--cls.size === 0) {
     classes.ready.delete(cls);
     classes.empty.add(cls);
-  } else if (cls.readyIndex !== -1) {
-    const head = headOf(cls);
-    if (goesBefore(cls.readyPriority, cls.readySeq, head.spec.priority, head.seq)) markReady(classes, cls, head);
-  }
+  } else if (cls.readyIndex !== -1) markReady(classes, cls);
 }
 
 /** How many pending tasks go before the next one of this priority. */

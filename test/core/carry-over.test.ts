@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { carryOver, noRequest } from '../../src/core/carry-over.ts';
 import type { StoredTask } from '../../src/core/record.ts';
 import { recover } from '../../src/core/recover.ts';
+import type { Heartbeat } from '../../src/protocol/collector-schema.ts';
 import { assigned, registrationOf, resultOf, specOf, specsOf, storedOf, TestCore } from './harness.ts';
 
 /** A core that is folded again from what the store has of this one, and given its sessions' inputs. */
@@ -90,7 +91,7 @@ test('one that is silent is given nothing until it reports', () => {
   const { core, out } = replaced(old);
   expect(assigned(out)).toEqual([]);
   expect(core.state.collectors.get('A')).toMatchObject({ status: 'stopped', reason: 'no heartbeat for 32 s' });
-  const report = { leases: [], status: 'healthy', status_reason: '' } as const;
+  const report: Heartbeat = { leases: [], status: 'healthy', status_reason: '' };
   expect(assigned(core.give({ kind: 'heartbeat', to: { session: 1, id: 1 }, report }))).toEqual(['t1>A']);
 });
 

@@ -233,6 +233,17 @@ describe('who is a candidate', () => {
   });
 });
 
+test('a task that comes back while the broker stops waits, and its class is not ready', () => {
+  const core = new TestCore();
+  core.join('A');
+  core.submit(specOf('t1'));
+  core.join('B');
+  core.give({ kind: 'stop' });
+  expect(assigned(core.close('A'))).toEqual([]);
+  expect(core.task('t1').life.state).toBe('pending');
+  expect(core.state.classes.ready.size).toBe(0);
+});
+
 test('while the broker stops nothing is handed out, whoever gains credit', () => {
   const core = new TestCore();
   core.join('A');

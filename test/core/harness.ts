@@ -102,10 +102,13 @@ export class TestCore {
     return { monotonicMs: this.nowMs, wallMs: this.wallMs + this.nowMs };
   }
 
+  /** What follows from the input; it comes after what other steps of the same pass have given. */
   give(input: Input, facts?: Facts): Output[] {
-    const out: Output[] = [];
+    const earlier: Output = { kind: 'publish', topic: 'earlier', body: undefined };
+    const out = [earlier];
     step(this.state, input, this.now, out, facts);
     checkInvariants(this.state);
+    expect(out.shift()).toBe(earlier);
     return out;
   }
 
@@ -224,9 +227,13 @@ export function outcomeOf(out: readonly Output[]): Outcome {
 }
 
 export function resultOf(out: readonly Output[]): unknown {
-  const outcome = outcomeOf(out);
-  if (isFault(outcome)) throw new Error(`refused: ${outcome.code} ${outcome.message}`);
-  return outcome.result;
+  return resultIn(outcomeOf(out));
+}
+
+/** The result that an outcome holds; the core itself encodes none. */
+export function resultIn(outcome: Outcome): unknown {
+  if ('result' in outcome) return outcome.result;
+  throw new Error(isFault(outcome) ? `refused: ${outcome.code} ${outcome.message}` : 'an encoded result');
 }
 
 export function faultOf(out: readonly Output[]): Fault {

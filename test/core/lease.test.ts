@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { newTokens, nextToken } from '../../src/core/lease.ts';
+import { newState } from '../../src/core/state.ts';
 import { attemptsOf, faultOf, resultOf, specOf, specsOf, TestCore } from './harness.ts';
 
 describe('tokens', () => {
@@ -12,6 +13,7 @@ describe('tokens', () => {
     }
     expect(all.size).toBe(8 * 2000);
     expect(nextToken(newTokens(36))).toBe('10.1');
+    expect(nextToken(newState().tokens)).toBe('1.1');
   });
 
   test('every attempt has its own; an older one of the same task is over', () => {

@@ -11,7 +11,7 @@ import { newState } from '../../src/core/state.ts';
 import { step } from '../../src/core/step.ts';
 import { isFault } from '../../src/protocol/fault.ts';
 import { type Command, commands, limits, slots } from './commands.ts';
-import { registrationOf, specOf } from './harness.ts';
+import { registrationOf, resultIn, specOf } from './harness.ts';
 import { Model } from './model.ts';
 
 /** The same of both, in words: assignments in their order, the rest in any. */
@@ -136,7 +136,7 @@ class Both {
       case 'collector_changed':
         return output.status === 'gone' ? [`gone ${output.id}`] : [];
       case 'reply':
-        return [`reply ${isFault(output.outcome) ? output.outcome.code : resultWord(input, output.outcome.result)}`];
+        return [`reply ${isFault(output.outcome) ? output.outcome.code : resultWord(input, resultIn(output.outcome))}`];
       default:
         return [];
     }

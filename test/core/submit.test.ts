@@ -110,6 +110,7 @@ describe('the reply', () => {
     });
     core.join('A');
     expect(resultOf(core.submit(specOf('t2')))).toEqual({ id: 't2', state: 'pending', position: 0, duplicate: false });
+    expect(resultOf(core.submit(specOf('t3')))).not.toHaveProperty('warning');
   });
 
   test('of a task that is handed out at once, and of one that was there', () => {

@@ -18,6 +18,7 @@ import { defaultNamespace, type TaskSpec } from '../../src/core/task.ts';
 import { defaultLimits, type Limits } from '../../src/protocol/limits.ts';
 import { priorityNames } from '../../src/protocol/schema.ts';
 import type { Now } from '../../src/time/now.ts';
+import { resultIn } from './harness.ts';
 
 export interface Played {
   readonly state: CoreState;
@@ -223,7 +224,7 @@ function wordsOf(
       return output.reason === 'registered' ? `${output.id} joined` : `${output.id} is ${output.status}`;
     case 'reply': {
       if ('code' in output.outcome) return `refused: ${output.outcome.code}`;
-      const result = output.outcome.result as Record<string, unknown>;
+      const result = resultIn(output.outcome) as Record<string, unknown>;
       if ('outcomes' in result)
         return (result.outcomes as Extract<Outcome, { code: string }>[])
           .map((one) => wordsOf({ ...output, outcome: 'code' in one ? one : { result: one } }, nameOf, attemptOf))

@@ -98,3 +98,29 @@ test('20,000 tasks that nobody can take do not stand in the way of the one that 
   };
   expect(cost(20_000)).toBeLessThan(cost(20) * 1.2);
 });
+
+test('many tasks in one step cost each no more than one by one', () => {
+  const cost = (give: (core: TestCore) => void): number => {
+    const core = new TestCore();
+    for (const name of named(50, 'c')) core.join(name, { max_concurrent_tasks: 2 });
+    const work = workOf(() => give(core));
+    expect(core.state.operations).toMatchObject({ inProgress: 100, waiting: 0 });
+    return work;
+  };
+  const specs = specsOf(named(100));
+  const single = cost((core) => {
+    for (const spec of specs) core.quiet()({ kind: 'submit', to: caller, specs: [spec], batch: false });
+  });
+  const together = cost((core) => core.quiet()({ kind: 'submit', to: caller, specs, batch: true }));
+  expect(together).toBeLessThan(single * 1.1);
+});
+
+test('cancelling a task that waits looks at no collector', () => {
+  const cost = (collectors: number): number => {
+    const core = new TestCore();
+    for (const name of named(collectors, 'c')) core.join(name, { status: 'stopped' });
+    core.submit(...specsOf(['t1', 't2']));
+    return workOf(() => core.quiet()({ kind: 'cancel', to: caller, id: 't1', reason: '' }));
+  };
+  expect(cost(50)).toBe(cost(1));
+});
