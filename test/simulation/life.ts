@@ -125,8 +125,11 @@ class Life {
   }
 
   #callCollector(): void {
-    const { broker } = this.#process;
-    void broker?.call(`c${this.#dice.pick(4)}`, 'health_check', {}, 2000).catch(() => {});
+    const process = this.#process;
+    if (process.broker === undefined) return;
+    process.ownCalls++;
+    const settled = (): void => void process.ownCalls--;
+    process.broker.call(`c${this.#dice.pick(4)}`, 'health_check', {}, 2000).then(settled, settled);
   }
 
   #boot(): void {
@@ -187,7 +190,7 @@ class Life {
   #fatal(process: BrokerProcess, error: Error): void {
     if (process.isDead) return;
     this.trace.note(`fatal ${error.message}`);
-    const told = [...process.wires].filter((wire) => wire.isOpen && wire.unreadBytes === 0);
+    const told = [...process.wires].filter((wire) => wire.isOpen && !wire.isLeaving && wire.unreadBytes === 0);
     if (!/disk is full|failed/.test(error.message)) return this.#world.fail(error);
     for (const wire of told)
       if (wire.goodbye === undefined) this.#world.fail(new Error(`${wire.name} was not told that the store failed`));
@@ -307,7 +310,7 @@ class Life {
     return {
       timeline: this.#timeline,
       latencyMs: () => dice.spanMs(slowMs),
-      windowBytes: dice.oneOf([2000, 16_000, 64_000]),
+      windowBytes: dice.oneOf([1000, 4000, 16_000]),
       pieces: () => (dice.chance(0.1) ? dice.between(2, 4) : 1),
       cutAt: (bytes) => dice.pick(bytes),
       fail: (error) => this.#world.fail(error),
