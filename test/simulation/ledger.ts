@@ -4,9 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { z } from 'zod';
-import { type FaultCode, faultTable } from '../../src/protocol/fault.ts';
+import { callFaults, commonFaults, type FaultCode, faultTable } from '../../src/protocol/fault.ts';
 import { Kind } from '../../src/protocol/frame.ts';
-import { callFaults, commonFaults, type Method, methodTable } from '../../src/protocol/message.ts';
+import { type Method, methodTable } from '../../src/protocol/message.ts';
 import { isEnded, type TaskState } from '../../src/protocol/state.ts';
 import type { Durable } from './durable.ts';
 import { RelayLedger } from './relay-ledger.ts';
