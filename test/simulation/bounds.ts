@@ -4,10 +4,6 @@ import type { Broker } from '../../src/broker/broker.ts';
 import type { CoreState } from '../../src/core/state.ts';
 import type { Limits } from '../../src/protocol/limits.ts';
 
-/** A full peer that reads may be given so much more while its senders pause. */
-const overshootFactor = 1.25;
-/** Replies of what a session asked before it was held: small ones, as many as it may have in one turn. */
-const slackBytes = 16 * 1024;
 /** Tasks that were in progress may come back to a full queue. */
 const requeuedMost = 64;
 
@@ -18,7 +14,8 @@ export function checkBounds(broker: Broker, state: CoreState | undefined, limits
   assert(calls.inFlight <= limits.callsMax, `I6: ${calls.inFlight} calls`);
   assert(relay.routes.size <= limits.routesMax, `I6: ${relay.routes.size} routes`);
   assert(relay.subscriptions <= limits.subscriptionsTotalMax, `I6: ${relay.subscriptions} subscriptions`);
-  const most = limits.outboundBytesMax * overshootFactor + limits.frameBytesMax + slackBytes;
+  // One answer more than the limit, and the frame is the largest that there is.
+  const most = limits.outboundBytesMax + limits.frameBytesMax;
   for (const session of sessions) {
     const { queuedBytes } = session.peer.link;
     assert(queuedBytes <= most, `I6: ${queuedBytes} bytes are kept for ${session.principal.name}, at most ${most}`);
@@ -38,6 +35,9 @@ export function checkEmpty({ sessions, calls, relay }: Broker, state: CoreState)
   const left = {
     sessions: sessions.size,
     calls: calls.inFlight,
+    // The broker's own calls are a session of theirs.
+    callers: Math.max(0, calls.sessions - 1),
+    holds: relay.holds.size,
     subscriptions: relay.subscriptions,
     tasks: state.tasks.size,
     collectors: state.collectors.size,

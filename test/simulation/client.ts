@@ -65,7 +65,7 @@ export abstract class Client {
     if (dice.chance(0.5)) wire.read(200 + dice.pick(4000), 5 + dice.pick(200));
     else {
       wire.read(0, 0);
-      timeline.after(dice.spanMs(30_000), () => wire.read(Number.POSITIVE_INFINITY, 0));
+      timeline.after(dice.pick(15_000), () => wire.read(Number.POSITIVE_INFINITY, 0));
     }
   }
 

@@ -5,8 +5,6 @@
 import assert from 'node:assert/strict';
 import { MemoryStore } from '../../src/store/memory.ts';
 import { WallTwin } from '../twins/clock.ts';
-import type { DiskNature, Work as DiskWork, Fate } from '../twins/store.ts';
-import type { StreamNature } from '../twins/stream.ts';
 import { Timeline } from '../twins/timeline.ts';
 import { Collector, type Leases } from './actors/collector.ts';
 import { Submitter } from './actors/submitter.ts';
@@ -16,22 +14,13 @@ import type { Client } from './client.ts';
 import { Dice } from './dice.ts';
 import { Durable } from './durable.ts';
 import { Ledger } from './ledger.ts';
+import type { LifeResult } from './life-result.ts';
 import { limitsOf } from './limits.ts';
+import { diskNature, streamNature } from './natures.ts';
 import type { Plant } from './plant.ts';
 import { BrokerProcess } from './process.ts';
 import { Trace } from './trace.ts';
-import type { Work } from './work.ts';
 import type { World } from './world.ts';
-
-export interface LifeResult {
-  readonly seed: number;
-  /** The same seed gives the same. */
-  readonly hash: number;
-  readonly accepted: number;
-  readonly starts: number;
-  readonly backoffs: readonly Backoff[];
-  readonly work: Work;
-}
 
 const startWallMs = 1_800_000_000_000;
 const troubleMs = 40_000;
@@ -125,8 +114,11 @@ class Life {
   }
 
   #callCollector(): void {
-    const { broker } = this.#process;
-    void broker?.call(`c${this.#dice.pick(4)}`, 'health_check', {}, 2000).catch(() => {});
+    const process = this.#process;
+    if (process.broker === undefined) return;
+    process.ownCalls++;
+    const settled = (): void => void process.ownCalls--;
+    process.broker.call(`c${this.#dice.pick(4)}`, 'health_check', {}, 2000).then(settled, settled);
   }
 
   #boot(): void {
@@ -137,8 +129,12 @@ class Life {
     const process = new BrokerProcess({
       world: this.#world,
       disk: this.#disk,
-      diskNature: this.#diskNature(() => process),
-      streamNature: () => this.#streamNature(),
+      diskNature: diskNature(
+        this.#world,
+        () => this.#diskFails,
+        () => this.#crash(process),
+      ),
+      streamNature: () => streamNature(this.#world),
       limits: this.#world.limits,
       seed: this.#seed ^ this.#starts,
       plant: this.#plant,
@@ -187,7 +183,7 @@ class Life {
   #fatal(process: BrokerProcess, error: Error): void {
     if (process.isDead) return;
     this.trace.note(`fatal ${error.message}`);
-    const told = [...process.wires].filter((wire) => wire.isOpen && wire.unreadBytes === 0);
+    const told = [...process.wires].filter((wire) => wire.isOpen && !wire.isLeaving && wire.unreadBytes === 0);
     if (!/disk is full|failed/.test(error.message)) return this.#world.fail(error);
     for (const wire of told)
       if (wire.goodbye === undefined) this.#world.fail(new Error(`${wire.name} was not told that the store failed`));
@@ -299,50 +295,5 @@ class Life {
         this.#failure ??= { error };
       },
     };
-  }
-
-  #streamNature(): StreamNature {
-    const dice = this.#dice;
-    const slowMs = dice.oneOf([0.1, 1, 20]);
-    return {
-      timeline: this.#timeline,
-      latencyMs: () => dice.spanMs(slowMs),
-      windowBytes: dice.oneOf([2000, 16_000, 64_000]),
-      pieces: () => (dice.chance(0.1) ? dice.between(2, 4) : 1),
-      cutAt: (bytes) => dice.pick(bytes),
-      fail: (error) => this.#world.fail(error),
-    };
-  }
-
-  #diskNature(process: () => BrokerProcess): DiskNature {
-    const dice = this.#dice;
-    const slowMs = dice.oneOf([0.5, 5, 50]);
-    return {
-      after: (_work, run) => {
-        const isStalled = !this.#isCalm && dice.chance(0.01);
-        this.#timeline.after(dice.spanMs(slowMs) + (isStalled ? dice.pick(6000) : 0), run);
-      },
-      fate: (work) => this.#fate(work),
-      die: () => this.#crash(process()),
-      applied: (records) => {
-        this.trace.note(`commit ${records.length}`);
-        try {
-          this.#durable.applied(records);
-        } catch (error) {
-          this.#world.fail(error);
-        }
-      },
-      purged: (options) => this.#durable.deleted(options),
-    };
-  }
-
-  #fate(work: DiskWork): Fate {
-    if (this.#isCalm) return 'done';
-    if (work === 'commit') {
-      if (this.#diskFails) return 'fails';
-      const what = this.#dice.pick(1000);
-      return what < 4 ? 'dies_before' : what < 8 ? 'dies_after' : 'done';
-    }
-    return this.#dice.chance(this.#diskFails ? 0.3 : 0.003) ? 'fails' : 'done';
   }
 }

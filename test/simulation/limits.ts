@@ -4,7 +4,7 @@ import type { Dice } from './dice.ts';
 
 export const limitsOf = (dice: Dice): Limits => ({
   ...defaultLimits,
-  frameBytesMax: 12_000,
+  frameBytesMax: 10_000,
   payloadBytesMax: 8000,
   connectionsMax: dice.oneOf([16, 24]),
   pingMs: 7000,

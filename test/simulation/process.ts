@@ -39,6 +39,8 @@ export class BrokerProcess {
   readonly stepCheck: StepCheck;
   broker: Broker | undefined;
   isDead = false;
+  /** Calls of the broker itself that are not settled. */
+  ownCalls = 0;
   readonly #options: ProcessOptions;
   readonly #clock: ClockTwin;
   #loadedAt: Now;
@@ -105,6 +107,7 @@ export class BrokerProcess {
   checkEmpty(): void {
     assert(this.broker !== undefined && this.stepCheck.state !== undefined, 'no broker runs at the end');
     checkEmpty(this.broker, this.stepCheck.state);
+    assert.equal(this.ownCalls, 0, 'a call of the broker itself is never settled');
   }
 
   #fail(error: unknown): void {

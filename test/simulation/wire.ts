@@ -36,6 +36,8 @@ export class Wire {
   goodbye: string | undefined;
   isOpen = false;
   isClosed = false;
+  /** It said goodbye itself. */
+  isLeaving = false;
   /** Pings go unanswered. */
   isSilent = false;
   readonly #world: World;
@@ -76,6 +78,7 @@ export class Wire {
 
   send(kind: number, ...elements: unknown[]): void {
     if (!this.isConnected) return;
+    if (kind === Kind.goodbye) this.isLeaving = true;
     this.#far!.write(encodeFrame([kind, ...elements]));
   }
 

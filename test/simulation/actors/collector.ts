@@ -165,7 +165,7 @@ export class Collector extends Client {
     if (this.isOpen)
       this.wire!.request('task.complete', {
         ...lease,
-        result: { pad: 'r'.repeat(dice.pick(dice.chance(0.1) ? 5000 : 50)) },
+        result: { pad: 'r'.repeat(dice.pick(dice.chance(0.15) ? 8500 : 50)) },
       });
   }
 
@@ -173,7 +173,7 @@ export class Collector extends Client {
     const { dice } = this.world;
     this.#drop(lease.token);
     if (!this.isOpen) return;
-    const next = dice.oneOf(['retry', 'retry', 'retry', 'retry', 'give_up', 'elsewhere']);
+    const next = dice.chance(0.1) ? 'give_up' : dice.chance(0.12) ? 'elsewhere' : 'retry';
     const after = dice.chance(0.15) ? { retry_after_ms: dice.pick(4000) } : {};
     this.wire!.request('task.fail', { ...lease, error: { code: 'sim', message: 'as planned' }, next, ...after });
   }

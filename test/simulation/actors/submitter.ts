@@ -75,15 +75,15 @@ export class Submitter extends Client {
   #fresh(): Fields {
     const { dice, wall, ledger } = this.world;
     const skewMs = dice.chance(0.08) ? dice.oneOf([-86_400_000, -5000, 3000, 600_000]) : 0;
-    const pad = dice.chance(0.15) ? dice.pick(6000) : dice.pick(60);
+    const pad = dice.chance(0.12) ? dice.pick(8500) : dice.pick(60);
     return {
       id: idAt(wall.nowMs + skewMs, ++ledger.ids),
       operation: dice.chance(0.05) ? `rare${dice.pick(12)}` : dice.oneOf(operations),
       priority: dice.oneOf(priorities),
       payload: { pad: 'x'.repeat(pad) },
       timeout_ms: 1000 + dice.pick(15_000),
-      max_retries: dice.pick(6),
-      backoff: { base_ms: dice.oneOf([0, 300, 1000]), cap_ms: dice.oneOf([1000, 2500, 6000]) },
+      max_retries: dice.pick(8),
+      backoff: { base_ms: dice.oneOf([0, 200, 500]), cap_ms: dice.oneOf([1500, 6000]) },
       ...(dice.chance(0.12) ? { requires: ['deep'] } : {}),
       ...(dice.chance(0.12) ? { labels: dice.oneOf(labels) } : {}),
       ...(dice.chance(0.06) ? { collector_id: `c${dice.pick(4)}` } : {}),

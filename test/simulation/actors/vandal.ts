@@ -4,6 +4,8 @@ import { Client } from '../client.ts';
 import { Wire } from '../wire.ts';
 import type { World } from '../world.ts';
 
+const brokenFrames = ['ffffffff', '00000002c100', '0000000391050a', '000000029199'] as const;
+
 export class Vandal extends Client {
   #extra: Wire[] = [];
 
@@ -12,22 +14,26 @@ export class Vandal extends Client {
   }
 
   override act(): void {
-    const { dice, world } = { dice: this.world.dice, world: this.world };
-    const { wire } = this;
-    const what = dice.pick(6);
+    const { wire, world } = this;
+    const { dice } = world;
+    const what = dice.pick(8);
     world.trace.note(`${this.name} vandalises ${what}`);
-    if (what === 0)
-      wire?.write(
-        Buffer.from(dice.oneOf(['ffffffff', '00000002c100', '0000000391050a', '000000029199'] as const), 'hex'),
-      );
-    else if (what === 1)
-      this.#extra.push(new Wire(world, `${this.name}+`, 'observer', {})); // without a hello
-    else if (what === 2)
-      for (let count = 12; count > 0; count--) this.#extra.push(new Wire(world, `${this.name}+`, 'observer', {}));
+    if (what === 0) wire?.write(Buffer.from(dice.oneOf(brokenFrames), 'hex'));
+    else if (what === 1) this.#another();
+    else if (what === 2) for (let count = 12; count > 0; count--) this.#another();
     else if (what === 3) wire?.send(Kind.goodbye, 'enough');
     else if (what === 4) for (let count = 40; count > 0; count--) wire?.send(Kind.ping, count);
-    else if (dice.chance(0.5)) wire?.hello('2.0');
+    else if (what === 5) this.#another().hello('9.0');
+    else if (what === 6) this.#another().send(Kind.ping, 1);
+    else if (dice.chance(0.5)) wire?.hello();
     else wire?.write(Buffer.alloc(300, 0x41));
+  }
+
+  /** A connection that says no hello. */
+  #another(): Wire {
+    const wire = new Wire(this.world, `${this.name}+`, 'observer', {});
+    this.#extra.push(wire);
+    return wire;
   }
 
   override calm(): void {

@@ -1,0 +1,48 @@
+/** How the disk and the connections of a life behave. */
+import type { DiskNature, Fate, Work } from '../twins/store.ts';
+import type { StreamNature } from '../twins/stream.ts';
+import type { World } from './world.ts';
+
+/** Of one connection. */
+export function streamNature({ dice, timeline, fail }: World): StreamNature {
+  const slowMs = dice.oneOf([0.1, 1, 20]);
+  return {
+    timeline,
+    latencyMs: () => dice.spanMs(slowMs),
+    windowBytes: dice.oneOf([1000, 4000, 16_000]),
+    pieces: () => (dice.chance(0.1) ? dice.between(2, 4) : 1),
+    cutAt: (bytes) => dice.pick(bytes),
+    fail,
+  };
+}
+
+/** Of the disk, as long as one process uses it. `isFull`: whether commits fail by now. */
+export function diskNature(world: World, isFull: () => boolean, die: () => void): DiskNature {
+  const { dice, durable, timeline, trace } = world;
+  const slowMs = dice.oneOf([0.5, 5, 50]);
+  return {
+    after: (_work, run) => {
+      const isStalled = !world.isCalm && dice.chance(0.01);
+      timeline.after(dice.spanMs(slowMs) + (isStalled ? dice.pick(6000) : 0), run);
+    },
+    fate: (work) => fateOf(world, work, isFull()),
+    die,
+    applied: (records) => {
+      trace.note(`commit ${records.length}`);
+      try {
+        durable.applied(records);
+      } catch (error) {
+        world.fail(error);
+      }
+    },
+    purged: (options) => durable.deleted(options),
+  };
+}
+
+function fateOf({ dice, isCalm }: World, work: Work, isFull: boolean): Fate {
+  if (isCalm) return 'done';
+  if (work !== 'commit') return dice.chance(isFull ? 0.3 : 0.003) ? 'fails' : 'done';
+  if (isFull) return 'fails';
+  const what = dice.pick(1000);
+  return what < 4 ? 'dies_before' : what < 8 ? 'dies_after' : 'done';
+}
