@@ -92,6 +92,7 @@ const table: readonly {
     demand: { labels: { zone: 'x', arch: 'x86' } },
     text: 'has the label arch=arm, not arch=x86',
   },
+  { reason: 'label', demand: { labels: { tier: '1', arch: 'x86' } }, text: 'lacks the label tier=1' },
   { reason: 'label', demand: { labels: { tier: '1' } }, text: 'lacks the label tier=1' },
   { reason: 'label', demand: { labels: { constructor: 'x' } }, text: 'lacks the label constructor=x' },
   { reason: 'excluded', demand: { excluded: ['b', 'a'] }, text: 'asked not to get it again' },

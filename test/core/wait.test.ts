@@ -109,6 +109,13 @@ describe('limits', () => {
     expect(core.state.waits.count).toBe(3);
   });
 
+  test('of all together, when it is smaller', () => {
+    const core = new TestCore({ waitsMax: 3, waitsTotalMax: 2 });
+    core.submit(specOf('t1'));
+    for (const request of [1, 2]) wait(core, 't1', 5, request);
+    expect(faultOf(wait(core, 't1', 5, 3)).context).toEqual({ limit: 2, retry_after_ms: 1000 });
+  });
+
   test('a request id that waits already', () => {
     const core = new TestCore({ waitsMax: 1 });
     core.submit(...specsOf(['t1', 't2']));
