@@ -55,7 +55,7 @@ export const handlers: { readonly [M in Method]: Handler<M> } = {
     broker.reads.fromCore(to, (state) => ({
       result: {
         methods: Object.keys(methodTable),
-        operations: operationsOffered(state),
+        collectors_by_operation: operationsOffered(state),
         features: ['relay', 'calls', 'tasks', 'supervision'],
       },
     })),

@@ -3,8 +3,8 @@
  * into the inlet, calls to the relay, requests for the broker to their handlers. A frame that breaks a rule ends the
  * session with a goodbye that names the rule; nobody else notices.
  *
- * Whatever makes the broker write counts against the session's outbound limit: over it, nothing of the session is read
- * until it has taken half of what is kept for it.
+ * Whatever makes the broker write counts against the session's outbound limit: over it, only realtime publishes of the
+ * session are read until it has taken half of what is kept for it.
  */
 import { randomUUID } from 'node:crypto';
 import type { Duplex } from 'node:stream';

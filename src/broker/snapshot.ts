@@ -8,6 +8,9 @@ import type { Health, Snapshot } from '../protocol/view-schema.ts';
 import type { Now } from '../time/now.ts';
 import type { Surroundings } from './surroundings.ts';
 
+/** Operations of one collector that a snapshot lists; `collector.show` lists all. */
+const operationsShown = 8;
+
 export function snapshot(broker: Surroundings, state: CoreState, now: Now): Snapshot {
   const { relay, calls, commits, place, limits } = broker;
   return {
@@ -27,8 +30,9 @@ export function snapshot(broker: Surroundings, state: CoreState, now: Now): Snap
     waiting: state.operations.waiting,
     in_progress: state.operations.inProgress,
     queues: queueViews(state),
-    operations: state.operations.byName.size,
-    collectors: collectorList(broker, state, now),
+    operation_count: state.operations.byName.size,
+    collectors: collectorsShown(broker, state, now),
+    collector_count: state.collectors.size,
     routing: routingView(state),
     relay: { ...relay.totals, calls: calls.total, subscriptions: relay.subscriptions },
   };
@@ -59,6 +63,19 @@ export function brokerHealth(broker: Surroundings, { operations }: CoreState, no
     error_count: sessions.broken + reads.failures,
     last_heartbeat_at_ms: null,
   };
+}
+
+/** At most `snapshotRowsMax`, without what their owners may fill: a snapshot always fits a frame. */
+function collectorsShown(broker: Surroundings, state: CoreState, now: Now): CollectorView[] {
+  return collectorList(broker, state, now)
+    .slice(0, broker.limits.snapshotRowsMax)
+    .map((view) => ({
+      ...view,
+      labels: {},
+      metadata: {},
+      capabilities: [],
+      operations: view.operations.slice(0, operationsShown),
+    }));
 }
 
 /** The registered collectors and the supervised ones that are not there, by id. */

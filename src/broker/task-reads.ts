@@ -1,5 +1,5 @@
 /**
- * Reading tasks: from the store, and what waits from the core. Every answer goes through the turn, behind the replies
+ * Answers that show something: tasks from the store, and whatever the core shows between two inputs. Every answer goes through the turn, behind the replies
  * that it could contradict, and through the session's read queue, so that large ones come one at a time.
  */
 import type { Logger } from 'pino';

@@ -123,6 +123,7 @@ export class Turn {
    * that come meanwhile wait, and `first` are stepped before them.
    */
   async refold(fold: () => Promise<{ state: CoreState; first: readonly Input[] }>): Promise<void> {
+    if (this.#state === 'broken') return; // nothing brings it back
     this.#state = 'folding';
     try {
       const { state, first } = await fold();

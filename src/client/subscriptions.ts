@@ -1,6 +1,6 @@
 /** The subscriptions of a client, and the patterns that the broker must know for them: each once, however many use it. */
 import { FaultError } from '../protocol/fault.ts';
-import { refusePattern } from '../protocol/topic.ts';
+import { canonicalPattern, refusePattern } from '../protocol/topic.ts';
 import type { Message } from './incoming-frame.ts';
 import type { Subscription } from './subscription.ts';
 
@@ -23,14 +23,17 @@ export class Subscriptions {
       if (refusal !== undefined) throw new FaultError(refusal);
     }
     this.#all.add(subscription);
-    for (const pattern of subscription.patterns) this.#uses.set(pattern, (this.#uses.get(pattern) ?? 0) + 1);
+    for (const pattern of subscription.patterns) {
+      const key = canonicalPattern(pattern);
+      this.#uses.set(key, (this.#uses.get(key) ?? 0) + 1);
+    }
   }
 
   /** Returns the patterns that nobody uses any more. */
   remove(subscription: Subscription): string[] {
     if (!this.#all.delete(subscription)) return [];
     const unused: string[] = [];
-    for (const pattern of subscription.patterns) {
+    for (const pattern of subscription.patterns.map(canonicalPattern)) {
       const uses = this.#uses.get(pattern)! - 1;
       if (uses > 0) this.#uses.set(pattern, uses);
       else {

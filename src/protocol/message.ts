@@ -86,7 +86,8 @@ export const methodTable = {
     params: noParams,
     reply: z.object({
       methods: z.array(z.string()),
-      operations: z.record(z.string(), z.array(z.string())),
+      /** The collectors that offer each operation. */
+      collectors_by_operation: z.record(z.string(), z.array(z.string())),
       features: z.array(z.string()),
     }),
   }),

@@ -54,6 +54,9 @@ export function refusePattern(pattern: string): Fault | undefined {
     : fault('bad_pattern', `Pattern ${JSON.stringify(pattern.slice(0, 300))} ${why}.`, { rule: why });
 }
 
+/** One spelling of what `*` and its alias `+` mean alike. */
+export const canonicalPattern = (pattern: string): string => pattern.replaceAll('+', '*');
+
 /** Whether `pattern` matches `topic`. Both must be valid. The reference for the trie in `relay/subscription.ts`. */
 export function topicMatches(pattern: string, topic: string): boolean {
   const wanted = pattern.split('.');

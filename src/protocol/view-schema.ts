@@ -71,10 +71,12 @@ export const snapshotSchema = z.object({
   totals: totalsSchema,
   waiting: countSchema,
   in_progress: countSchema,
-  /** The busiest operations; `operations` says how many there are. */
+  /** The busiest operations; `operation_count` says how many there are. */
   queues: z.array(queueViewSchema),
-  operations: countSchema,
+  operation_count: countSchema,
+  /** At most as many as operations, without labels, metadata, capabilities and more than 8 operations each. */
   collectors: z.array(collectorViewSchema),
+  collector_count: countSchema,
   routing: routingViewSchema,
   relay: z.object({
     published: countSchema,

@@ -3,7 +3,7 @@
  *
  *     chunk  │ a a a a a │ b │ a a │        three runs, three pushes, whatever the number of frames
  *
- * Nothing here makes an object, a string or a closure per message.
+ * A realtime publish makes no object, no string and no closure here.
  */
 import type { Fault } from '../protocol/fault.ts';
 import { encodeFrame, Kind, readUint } from '../protocol/frame.ts';

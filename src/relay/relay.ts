@@ -2,7 +2,7 @@
 import type { Duplex } from 'node:stream';
 import { type Fault, fault } from '../protocol/fault.ts';
 import type { Limits } from '../protocol/limits.ts';
-import { refusePattern } from '../protocol/topic.ts';
+import { canonicalPattern, refusePattern } from '../protocol/topic.ts';
 import { type Holdable, Holds } from './holds.ts';
 import { Link } from './link.ts';
 import type { Caller, Peer } from './peer.ts';
@@ -71,8 +71,8 @@ export class Relay {
       const refusal = refusePattern(pattern);
       if (refusal !== undefined) return refusal;
     }
-    const added = new Set(patterns.map(canonical).filter((pattern) => !peer.patterns.has(pattern)));
-    const excluded = new Set(exclude.map(canonical).filter((pattern) => !peer.excluded.has(pattern)));
+    const added = new Set(patterns.map(canonicalPattern).filter((pattern) => !peer.patterns.has(pattern)));
+    const excluded = new Set(exclude.map(canonicalPattern).filter((pattern) => !peer.excluded.has(pattern)));
     const { subscriptionsMax: max, subscriptionsTotalMax: totalMax } = this.limits;
     const wanted = Math.max(peer.patterns.size + added.size, peer.excluded.size + excluded.size);
     if (wanted > max)
@@ -97,7 +97,7 @@ export class Relay {
 
   unsubscribe(peer: Peer, patterns: Iterable<string>): void {
     for (const given of patterns) {
-      const pattern = canonical(given);
+      const pattern = canonicalPattern(given);
       if (peer.excluded.delete(pattern)) this.#excluded.delete(pattern, peer);
       if (peer.patterns.delete(pattern)) this.#trie.delete(pattern, peer);
     }
@@ -189,9 +189,6 @@ export class Relay {
     this.#dirty.push(dirty);
   }
 }
-
-/** A session holds a pattern once, whichever name of the wildcard it uses. */
-const canonical = (pattern: string): string => pattern.replaceAll('+', '*');
 
 /** Whether the caller has not taken what is kept for it. */
 export const isFull = ({ link }: Caller, limits: Limits): boolean => link.queuedBytes > limits.outboundBytesMax;

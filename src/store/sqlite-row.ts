@@ -28,7 +28,7 @@ export interface TaskRow {
 
 const noBytes = new Uint8Array(0);
 
-/** Over all that was submitted; checked whenever a task is read with its payload. */
+/** Over id, spec and payload; checked whenever a task is read with its payload. */
 export const checksum = (id: string, spec: Uint8Array, payload: Uint8Array): number =>
   crc32(payload, crc32(spec, crc32(id)));
 

@@ -150,7 +150,7 @@ function pane<Row>(
   return [title, head, ...body];
 }
 
-function paneNote({ routing, operations }: Snapshot, name: PaneName, rows: number): string {
+function paneNote({ routing, operation_count: operations }: Snapshot, name: PaneName, rows: number): string {
   if (name === 'routing') return `  strategy ${routing.strategy}`;
   return name === 'queues' && operations > rows ? `  the busiest ${rows} of ${operations}` : `  ${rows}`;
 }

@@ -115,7 +115,7 @@ export function ratesBetween(before: Snapshot | undefined, now: Snapshot): Rates
   if (seconds <= 0) return noRates;
   const rate = (a: number, b: number): number => Math.max(0, b - a) / seconds;
   const queuesBefore = new Map(before.queues.map((queue) => [queue.operation, queue.completed]));
-  const allBefore = before.operations <= before.queues.length; // else one that is new in the list is not new
+  const allBefore = before.operation_count <= before.queues.length; // else one that is new in the list is not new
   const collectorsBefore = new Map(before.collectors.map((one) => [one.collector_id, one.completed]));
   return {
     submitted: rate(before.totals.submitted, now.totals.submitted),

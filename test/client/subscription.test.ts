@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { Subscription } from '../../src/client/subscription.ts';
 import { Subscriptions } from '../../src/client/subscriptions.ts';
+import { harness } from '../broker/harness.ts';
 
 const make = (bufferMax?: number) =>
   new Subscription(['a.*'], bufferMax === undefined ? {} : { bufferMax }, () => Promise.resolve());
@@ -45,4 +46,13 @@ test('a pattern is used until its last subscription is removed, and none twice',
   expect(subscriptions.remove(one)).toEqual([]);
   expect(subscriptions.remove(other)).toEqual(['a.*']);
   expect(subscriptions.patternsBy(10)).toEqual([]);
+});
+
+test('two spellings of one pattern are one for the broker: the one that stays goes on', async () => {
+  await using broker = await harness();
+  const client = await broker.client('c');
+  const kept = await client.subscribe('a.*');
+  await (await client.subscribe('a.+')).close();
+  expect(await client.publish('a.b', 'still', { confirm: true })).toEqual({ subscribers: 1 });
+  expect((await kept.next()).value?.body).toBe('still');
 });

@@ -62,7 +62,8 @@ function snapshot(second: number, changes: { completed?: number; started?: numbe
     },
     waiting: 8,
     in_progress: 2,
-    operations: 2,
+    operation_count: 2,
+    collector_count: 2,
     queues: [
       {
         operation: changes.name ?? 'enumerate_processes',
@@ -207,7 +208,7 @@ describe('the layout', () => {
     }
   });
   test('totals are of all operations, also of those that the snapshot leaves out', () => {
-    const capped = { ...snapshot(1), operations: 12_345, waiting: 99_999, in_progress: 77 };
+    const capped = { ...snapshot(1), operation_count: 12_345, waiting: 99_999, in_progress: 77 };
     const state = reduce(initialState, { kind: 'snapshot', snapshot: capped, atMs: startedAtMs });
     const screen = textOf(state, 120, 24).join('\n');
     expect(screen).toMatch(/waiting 99999 {2}running 77/);
@@ -217,9 +218,9 @@ describe('the layout', () => {
     expect(rollingLine(state)).toMatch(/waiting 99999 running 77/);
   });
   test('an operation that enters a capped list has no rate yet', () => {
-    const before = { ...snapshot(1), operations: 500, queues: [] };
-    expect(ratesBetween(before, { ...snapshot(2), operations: 500 }).byOperation.enumerate_processes).toBe(0);
-    expect(ratesBetween({ ...before, operations: 0 }, snapshot(2)).byOperation.enumerate_processes).toBe(20);
+    const before = { ...snapshot(1), operation_count: 500, queues: [] };
+    expect(ratesBetween(before, { ...snapshot(2), operation_count: 500 }).byOperation.enumerate_processes).toBe(0);
+    expect(ratesBetween({ ...before, operation_count: 0 }, snapshot(2)).byOperation.enumerate_processes).toBe(20);
   });
   test('commands to type next reach the same broker', () => {
     const feed = new TopFeed(' --socket /x.sock');

@@ -1,0 +1,23 @@
+import { expect, test } from 'vitest';
+import { Kind } from '../../src/protocol/frame.ts';
+import { harness } from './harness.ts';
+
+test('a snapshot fits a frame whatever collectors say of themselves, and says how many there are', async () => {
+  await using broker = await harness({ frameBytesMax: 1 << 20, payloadBytesMax: 1000, snapshotRowsMax: 10 });
+  const full = Object.fromEntries(Array.from({ length: 64 }, (_, at) => [`k${at}`, 'x'.repeat(1000)]));
+  for (let at = 0; at < 20; at++) {
+    const raw = broker.raw().hello('collector');
+    const operations = Array.from({ length: 256 }, (_, op) => ({ name: `operation-${at}-${op}-${'y'.repeat(40)}` }));
+    const registration = { collector_id: `c${at}`, collector_type: 't', operations, labels: full, metadata: full };
+    raw.send(Kind.request, 70_000, 'broker', 'collector.register', registration, 0);
+    expect((await raw.kind(Kind.reply))[2]).toBe(0);
+  }
+  const client = await broker.client('c');
+  const statuses = await client.subscribe('control.health.status');
+  const { collectors, collector_count } = await client.request('broker.snapshot', {});
+  expect([collectors.length, collector_count]).toEqual([10, 20]);
+  expect((await statuses.next()).value?.body).toMatchObject({ collector_count: 20 });
+  expect(client.state).toBe('connected');
+  await expect(client.request('collector.list', {})).rejects.toMatchObject({ code: 'reply_too_large' });
+  expect((await client.request('collector.show', { collector_id: 'c3' })).metadata).toEqual(full);
+});
