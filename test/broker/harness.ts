@@ -59,6 +59,7 @@ export async function harness(
     log,
     version: '0.0.0-test',
     place: { socket: 'none', store: 'memory' },
+    seed: 1,
     fatal: fatal ?? ((error) => Promise.reject(error)),
     step: (core, ...rest) => {
       state = core;
