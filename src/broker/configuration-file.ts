@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
-import { identifierSchema } from '../protocol/schema.ts';
+import { placements } from '../core/placement.ts';
 import { nearestName } from '../text/edit-distance.ts';
 import { declarationSchema } from './collector-declaration.ts';
 import { ConfigurationError } from './configuration-error.ts';
@@ -14,7 +14,7 @@ export const configurationSchema = z.strictObject({
   socket: z.string().min(1).optional(),
   state_dir: z.string().min(1).optional(),
   log_level: z.enum(logLevels).optional(),
-  routing: z.strictObject({ strategy: identifierSchema }).optional(),
+  routing: z.strictObject({ strategy: z.enum([...placements.keys()]) }).optional(),
   /** Checked against the table of limits by `limit-settings.ts`. */
   limits: z.record(z.string(), z.unknown()).optional(),
   collectors: z

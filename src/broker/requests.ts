@@ -4,7 +4,8 @@ import type { ReplyTo } from '../core/input.ts';
 import { authorise } from '../protocol/access.ts';
 import { type Fault, fault, isFault } from '../protocol/fault.ts';
 import { type Method, methodTable } from '../protocol/message.ts';
-import { decodeParams, type RequestHead } from '../protocol/request.ts';
+import { decodeParams } from '../protocol/params.ts';
+import type { RequestHead } from '../protocol/request.ts';
 import { type Asked, type Handler, handlers } from './handlers.ts';
 import type { Session } from './session.ts';
 import { paramsFault } from './submit-params.ts';
@@ -36,7 +37,12 @@ function answerTo(
   const { principal } = session;
   const denial = authorise(principal, { action: 'request', method });
   if (denial !== undefined) return denial;
-  const params = validators[method].safeParse(decodeParams(bytes, head) ?? {});
+  const given = decodeParams(bytes, head);
+  if (given === undefined)
+    return fault('invalid_params', `${method}: params: more than ${broker.limits.paramsEntriesMax} entries`, {
+      limit: broker.limits.paramsEntriesMax,
+    });
+  const params = validators[method].safeParse(given);
   if (!params.success) return paramsFault(method, params.error);
   const asked = {
     broker,

@@ -16,7 +16,8 @@ const returnMs = 2000;
 
 /** Resolves with the pid when the process is gone. Rejects with `broker_not_running` when there is none. */
 export async function stopAt(place: Overrides, type: 'graceful' | 'immediate', ways: StopWays): Promise<number> {
-  const { socket, stateDir, limits, origins } = await loadConfiguration(place);
+  const { socket: configured, stateDir, limits, origins } = await loadConfiguration(place);
+  const socket = named(origins, stateDir) ?? configured;
   try {
     return await stopBroker(await ways.connect(socket), type, ways.note);
   } catch (error) {
@@ -32,6 +33,17 @@ export async function stopAt(place: Overrides, type: 'graceful' | 'immediate', w
     await gone(info.pid, stopWithinMs(limits.stopGraceMs));
     return info.pid;
   }
+}
+
+/**
+ * Where the state directory was named and the socket was not, the broker that holds that directory is meant: its
+ * socket, or a fault when none holds it. Another broker is never stopped instead.
+ */
+function named(origins: ReadonlyMap<string, string>, stateDir: string): string | undefined {
+  if (origins.get('state_dir') === 'default' || origins.get('socket') !== 'default') return undefined;
+  const info = readBrokerInfo(stateDir);
+  if (info !== undefined) return info.socket;
+  throw new TransportError('broker_not_running', `No broker holds the state directory ${stateDir}.`);
 }
 
 /** Undefined when it does not listen again in time. */

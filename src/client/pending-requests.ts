@@ -1,5 +1,5 @@
 /** The requests of one connection that wait for their reply. */
-import { type Fault, FaultError } from '../protocol/fault.ts';
+import { type Fault, FaultError, fault } from '../protocol/fault.ts';
 import { requestIdMax, requestIdMin } from '../protocol/frame.ts';
 import { timerMsMax } from './timer.ts';
 
@@ -50,7 +50,7 @@ export class PendingRequests {
   reply(id: number, status: number, body: unknown): void {
     const request = this.#take(id);
     if (status === 0) request?.resolve(body);
-    else request?.reject(new FaultError(body as Fault));
+    else request?.reject(new FaultError(refusalOf(body)));
   }
 
   fail(id: number, error: Error): void {
@@ -75,4 +75,10 @@ export class PendingRequests {
     while (this.#pending.has(this.#latestId));
     return this.#latestId;
   }
+}
+
+/** A collector may send anything as its refusal; what is none is reported as such, and harms that call only. */
+function refusalOf(body: unknown): Fault {
+  const isRefusal = typeof body === 'object' && body !== null && 'code' in body && 'message' in body;
+  return isRefusal ? (body as Fault) : fault('handler_failed', 'The callee refused the call without a fault.');
 }

@@ -27,6 +27,12 @@ export const limitTable = {
   frameBytesMax: row(16 * mib, 'bytes', 'largest frame, its length prefix not counted'),
   helloBytesMax: row(4096, 'bytes', 'largest frame before a valid hello', fixed),
   payloadBytesMax: row(10 * mib, 'bytes', 'largest payload or result of a task, encoded'),
+  paramsEntriesMax: row(
+    32_768,
+    'count',
+    'most entries of maps and lists in the params of a request to the broker, payloads and results not counted',
+    fixed,
+  ),
   decodeDepthMax: row(64, 'levels', 'deepest nesting of a decoded value', fixed),
   topicBytesMax: row(255, 'bytes', 'longest topic or pattern', fixed),
   topicSegmentsMax: row(8, 'count', 'most segments in a topic or pattern', fixed),

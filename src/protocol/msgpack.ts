@@ -120,6 +120,22 @@ function strStart(bytes: Buffer, at: number): number {
   return -1;
 }
 
+/** How many entries the maps and lists of a checked value hold together; counting stops beyond `most`. */
+export function entriesOf(bytes: Buffer, most: number): number {
+  let entries = 0;
+  for (let at = 0; at < bytes.length && entries <= most; ) {
+    const head = bytes[at]!;
+    const map = open(bytes, at, 0x80, 0xde);
+    const list = map ?? open(bytes, at, 0x90, 0xdc);
+    if (list === undefined) at = head < 0x80 || head >= 0xe0 ? at + 1 : skipValue(bytes, at, bytes.length);
+    else {
+      entries += list.count;
+      at = list.at;
+    }
+  }
+  return entries;
+}
+
 /** Decodes the value that fills `at`..`end` exactly. Throws MalformedError. */
 export function decodeValue(bytes: Buffer, at = 0, end = bytes.length): unknown {
   if (skipValue(bytes, at, end) !== end) refuse('bytes are left over after the value');

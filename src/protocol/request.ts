@@ -1,6 +1,6 @@
 /** The head of a request, read straight from its bytes. The params are checked for their form and not decoded. */
 import { readId, readText, readUint } from './frame.ts';
-import { decodeValue, skipValue } from './msgpack.ts';
+import { skipValue } from './msgpack.ts';
 
 export interface RequestHead {
   readonly id: number;
@@ -21,7 +21,3 @@ export function readRequest(bytes: Buffer, start: number, end: number): RequestH
   const timeoutMs = paramsEnd < end ? readUint(bytes, paramsEnd, end).value : 0;
   return { id, target, method, paramsStart, paramsEnd, timeoutMs };
 }
-
-/** Decodes the params of a request, which were checked when its head was read. */
-export const decodeParams = (bytes: Buffer, { paramsStart, paramsEnd }: RequestHead): unknown =>
-  decodeValue(bytes, paramsStart, paramsEnd);

@@ -35,7 +35,7 @@ const refused = async (text: string, variables: Record<string, string> = {}): Pr
 describe('where values come from', () => {
   test('flags before the environment before the project before the user before the defaults', async () => {
     const user = file(
-      '{log_level: error, limits: {pending_max: 5, lease_ms: 7000}, routing: {strategy: any_name}}',
+      '{log_level: error, limits: {pending_max: 5, lease_ms: 7000}, routing: {strategy: round_robin}}',
       'user/deye/deye.yaml',
     );
     const project = file('{log_level: warn, limits: {pending_max: 6}, state_dir: /project}');
@@ -48,7 +48,7 @@ describe('where values come from', () => {
       stateDir: '/project',
       store: 'sqlite:/project/deye.db',
       socket: '/r/deye/broker.sock',
-      strategy: 'any_name',
+      strategy: 'round_robin',
       limits: { ...defaultLimits, pendingMax: 9, leaseMs: 7000 },
       files: [project, user],
     });
@@ -113,7 +113,7 @@ describe('what is wrong is refused, with the place, the key and the rule', () =>
     ],
     ['{limits: {frame_bytes_max: 8388608}}', /payload_bytes_max \(10485760\) must be at least 1 MiB below/],
     ['{socket: "tcp://host:1"}', /socket: The address "tcp:\/\/host:1" names the transport "tcp"/],
-    ['{routing: {strategy: "No Name"}}', /routing\.strategy/],
+    ['{routing: {strategy: nope}}', /routing\.strategy.*round_robin/],
     ['{routing: {strategies: a}}', /routing: there is no key "strategies"; did you mean strategy/],
     ['{colectors: []}', /there is no key "colectors"; did you mean collectors/],
     ['{collectors: [{id: a, type: procmond, workdir: x}]}', /collectors\.0: there is no key "workdir"/],

@@ -45,7 +45,7 @@ test('operationsMax: with tasks or settings; idle ones are dropped for others', 
   expect((await raw.refused('routing.set', { strategy: 'random', operation: 'c' })).code).toBe('too_many_operations');
   await raw.request('task.cancel', { id: ids[1]! });
   for (const name of ['c', 'd', 'e']) await raw.request('task.cancel', { id: await submit(raw, name) });
-  const { operations, routing } = await raw.request('broker.snapshot', {});
+  const { operation_count: operations, routing } = await raw.request('broker.snapshot', {});
   expect([operations, routing.per_operation]).toEqual([3, { chosen: 'random' }]);
   expect(broker.state.operations.byName.size).toBe(3);
   speak('operationsMax');
@@ -132,7 +132,7 @@ test('snapshotRowsMax: the busiest operations', async () => {
   await using broker = await harness({ snapshotRowsMax: 2 }, socket);
   const raw = await broker.session();
   for (const name of ['quiet', 'busy', 'busier', 'busy', 'busier', 'busier']) await submit(raw, name);
-  const { queues, operations } = await raw.request('broker.snapshot', {});
+  const { queues, operation_count: operations } = await raw.request('broker.snapshot', {});
   expect([queues.map(({ operation }) => operation), operations]).toEqual([['busier', 'busy'], 3]);
   speak('snapshotRowsMax');
 });

@@ -39,7 +39,7 @@ test('looking, choosing, stopping', async () => {
   await collector.register('w', { labels: { zone: 'a' }, metadata: { who: 'me' }, status: 'degraded' });
   await operator.request('task.submit', { operation: 'dream' });
   expect(await operator.request('broker.health', {})).toMatchObject({ status: 'healthy' });
-  const { methods, operations } = await operator.request('broker.capabilities', {});
+  const { methods, collectors_by_operation: operations } = await operator.request('broker.capabilities', {});
   expect([methods, operations]).toEqual([Object.keys(methodTable), { work: ['w'] }]);
   expect((await operator.request('routing.show', {})).strategy).toBe('least_loaded');
   await operator.request('routing.set', { strategy: 'round_robin' });

@@ -2,7 +2,8 @@
 import type { Duplex } from 'node:stream';
 import { FrameReader, Kind, readId } from '../../src/protocol/frame.ts';
 import { decodeValue, MalformedError } from '../../src/protocol/msgpack.ts';
-import { decodeParams, readRequest } from '../../src/protocol/request.ts';
+import { decodeParams } from '../../src/protocol/params.ts';
+import { readRequest } from '../../src/protocol/request.ts';
 import { statusTopic } from '../../src/protocol/view-schema.ts';
 import { Conversation, type ConversationOptions } from './conversation.ts';
 
