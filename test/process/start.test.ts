@@ -261,3 +261,17 @@ test('several state directories and one stale socket: one broker has it, and it 
     expect(existsSync(world.socket)).toBe(true);
   }
 });
+
+test('stop with a state directory means the broker that holds it, and never another', async () => {
+  await using one = new World();
+  await using other = new World();
+  expect((await one.run(['broker', 'start', '--no-collectors'])).code).toBe(0);
+  expect((await other.run(['broker', 'start', '--no-collectors'])).code).toBe(0);
+  const env = { DEYE_SOCKET: '', XDG_RUNTIME_DIR: '' };
+  const nobody = await one.run(['broker', 'stop', '--state-dir', join(one.directory, 'nobody')], { env });
+  expect(nobody).toMatchObject({ code: 69, stderr: expect.stringMatching(/No broker holds the state directory/) });
+  const stopped = await one.run(['broker', 'stop', '--state-dir', other.state, '--json'], { env });
+  expect(stopped.code, stopped.stderr).toBe(0);
+  expect((await other.run(['broker', 'status'])).code).toBe(69);
+  expect((await one.run(['broker', 'status'])).code).toBe(0);
+});
