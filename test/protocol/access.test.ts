@@ -154,3 +154,12 @@ test('a refusal names who may, or the rule', () => {
     message: expect.stringMatching(/has not registered the event domain "network"/),
   });
 });
+
+test('a collector publishes the configuration of its own id, not of one that ends like it', () => {
+  const b = principal('collector', { collectorId: 'b' });
+  const publish = (topic: string) => authorise(b, { action: 'publish', topic })?.code;
+  expect(publish('control.collector.config.b')).toBeUndefined();
+  for (const id of ['ab', 'a-b', 'a_b', 'ba', 'a'])
+    expect(publish(`control.collector.config.${id}`)).toBe('not_allowed');
+  expect(publish('control.collector.config.a.b')).toBe('not_allowed');
+});

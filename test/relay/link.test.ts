@@ -1,0 +1,52 @@
+/** What a link keeps while its stream takes nothing. */
+import { Duplex } from 'node:stream';
+import { expect, test } from 'vitest';
+import { Link } from '../../src/relay/link.ts';
+
+const kib = 1024;
+
+/** A stream that takes nothing until `release` is called, and then everything; `written` is what it was given. */
+function stuckStream() {
+  const written: Buffer[] = [];
+  let waiting: (() => void) | undefined;
+  let isStuck = true;
+  const stream = new Duplex({
+    read() {},
+    write(chunk: Buffer, _encoding, done) {
+      written.push(chunk);
+      if (isStuck) waiting = done;
+      else done();
+    },
+  });
+  const release = (): void => {
+    isStuck = false;
+    waiting?.();
+  };
+  return { stream, written, release };
+}
+
+test('what waits behind a write keeps no larger chunk alive than itself', async () => {
+  const { stream, written, release } = stuckStream();
+  const link = new Link(stream, { dirty: () => {}, taken: () => {}, nowMs: () => 0 });
+  const sizes = Array.from({ length: 120 }, (_, at) => (17 + (at % 4)) * kib);
+  for (const [at, size] of sizes.entries()) {
+    const chunk = Buffer.alloc(64 * kib, at); // as a socket reads them
+    link.push(chunk, 1000, 1000 + size);
+    if (at % 10 === 9) link.flush();
+  }
+  expect(link.writes).toBe(1);
+  const all = sizes.reduce((sum, size) => sum + size);
+  expect(link.queuedBytes).toBe(all);
+  const inFlight = stream.writableLength;
+  release();
+  while (link.queuedBytes > 0) await new Promise((resolve) => setImmediate(resolve));
+
+  expect(written.reduce((sum, { length }) => sum + length, 0)).toBe(all);
+  let before = 0;
+  const kept = written.filter(({ length }) => (before += length) > inFlight);
+  expect(kept.length).toBeGreaterThan(60);
+  for (const part of kept) expect(part.buffer.byteLength - part.length).toBeLessThanOrEqual(32 * kib);
+  // Whole, and in order.
+  const sent = Buffer.concat(sizes.map((size, at) => Buffer.alloc(size, at)));
+  expect(Buffer.concat(written).equals(sent)).toBe(true);
+});
