@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The door from the shell. `--version` is answered before anything heavy is imported. */
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import * as nodeModule from 'node:module'; // a name it lacks would be a syntax error on an old Node
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -21,8 +21,12 @@ if (arguments_.length === 1 && (arguments_[0] === '--version' || arguments_[0] =
   const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string };
   process.stdout.write(`deye ${version}\n`);
 } else {
-  // A cache of the user's own: the default one lies in the shared temporary directory.
-  nodeModule.enableCompileCache(join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'deye', 'compile'));
+  // A cache of the user's own, whatever the umask: the default one lies in the shared temporary directory.
+  const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'deye', 'compile');
+  try {
+    mkdirSync(cache, { recursive: true, mode: 0o700 });
+    nodeModule.enableCompileCache(cache);
+  } catch {} // a home that cannot be written costs time and nothing else
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1)); // the reader, such as head, has enough
   const { run, flush } = await import('@oclif/core');
   await run(arguments_, { root: packageRoot }).then(

@@ -4,7 +4,7 @@ import { roles, textSchema } from './schema.ts';
 
 /** Opens a session. A role is what a client asks for; on the local socket its owner may have any. */
 export const helloSchema = z.object({
-  protocol: z.string().max(16),
+  protocol: textSchema(16),
   name: textSchema(128).min(1),
   version: textSchema(64).default(''),
   role: z.enum(roles).default('operator'),

@@ -164,7 +164,7 @@ export const taskDetailSchema = taskSummarySchema.extend({
 export type TaskDetail = z.output<typeof taskDetailSchema>;
 
 /** One attempt that is held: the task, and the lease's token as it came with the assignment. */
-export const leaseSchema = z.strictObject({ task_id: taskIdSchema, token: z.string().min(1).max(64) });
+export const leaseSchema = z.strictObject({ task_id: taskIdSchema, token: textSchema(64).min(1) });
 export type Lease = z.output<typeof leaseSchema>;
 export const leasesSchema = z.array(leaseSchema).max(10_000).default([]);
 
