@@ -5,7 +5,10 @@ import { defaultSocket, parseAddress } from '../transport/address.ts';
 import { dial } from '../transport/registry.ts';
 
 export interface ConnectOptions {
-  /** Path of the broker's socket, or another address (`unix:PATH`). Default: `DEYE_SOCKET`, else where `deye broker start` puts it; `deye.yaml` is not read. */
+  /**
+   * Path of the broker's socket, or another address (`unix:PATH`). Default: `DEYE_SOCKET`, else where `deye broker start`
+   * puts it; `deye.yaml` is not read.
+   */
   readonly socket?: string;
   /** How this program is called in logs and in `deye top`. Default: the name of its script. */
   readonly name?: string;
