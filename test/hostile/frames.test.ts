@@ -5,22 +5,42 @@ import { statusTopic } from '../../src/protocol/view-schema.ts';
 import { harness } from '../broker/harness.ts';
 import { VirtualClock } from '../broker/virtual-clock.ts';
 
-test('a status that fits no frame is refused to those who ask, and not published', async () => {
+const aboutMe = Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`name-${at}`, 'x'.repeat(500)]));
+
+async function crowd(frameBytesMax: number, metadata: Record<string, string>) {
   const clock = new VirtualClock();
-  await using broker = await harness({ frameBytesMax: 30_000 }, { clock });
+  const broker = await harness({ frameBytesMax }, { clock });
   const [observer, ...collectors] = await Promise.all(
     ['observer', 'collector', 'collector', 'collector'].map((role) => broker.session(role as 'observer')),
   );
-  const metadata = Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`name-${at}`, 'x'.repeat(500)]));
   await observer!.request('topic.subscribe', { patterns: [statusTopic] });
   await clock.advance(1000);
   expect(await observer!.message()).toMatchObject({ waiting: 0 });
   for (const [at, collector] of collectors.entries()) await collector.register(`w-${at}`, { metadata });
   await clock.advance(3000);
-  expect(observer!.frames.filter(([kind]) => kind === Kind.publish)).toEqual([]);
-  for (const method of ['broker.snapshot', 'collector.list'])
-    expect(await observer!.refused(method, {})).toMatchObject({ code: 'reply_too_large', context: { limit: 30_000 } });
-  await collectors[0]!.request('collector.deregister', {});
+  return { broker, clock, observer: observer!, collectors };
+}
+
+test('what collectors say of themselves makes a list too large, and a status never', async () => {
+  const { broker, observer } = await crowd(30_000, aboutMe);
+  await using _ = broker;
+  expect(await observer.message()).toMatchObject({ collector_count: 3, collectors: [{ metadata: {} }, {}, {}] });
+  expect(await observer.request('broker.snapshot', {})).toMatchObject({ collector_count: 3 });
+  expect(await observer.refused('collector.list', {})).toMatchObject({
+    code: 'reply_too_large',
+    context: { limit: 30_000 },
+  });
+});
+
+test('a status that fits no frame is refused to those who ask, and not published', async () => {
+  const { broker, clock, observer, collectors } = await crowd(1400, {});
+  await using _ = broker;
+  expect(observer.frames.filter(([kind]) => kind === Kind.publish)).toEqual([]);
+  expect(await observer.refused('broker.snapshot', {})).toMatchObject({
+    code: 'reply_too_large',
+    context: { limit: 1400 },
+  });
+  for (const collector of collectors) await collector.request('collector.deregister', {});
   await clock.advance(1000);
-  expect(await observer!.message()).toMatchObject({ waiting: 0 });
+  expect(await observer.message()).toMatchObject({ waiting: 0 });
 });
