@@ -24,6 +24,12 @@ async function measure(once: (replied: () => void) => void, calls: number): Prom
   return { p50Micros: times[Math.floor(calls / 2)]!, p99Micros: times[Math.floor(calls * 0.99)]! };
 }
 
+/** Where the chunk's first frame of this kind begins, or -1: a ping may come in the same chunk, before it. */
+function frameAt(chunk: Buffer, kind: number): number {
+  for (let at = 0; at + 6 <= chunk.length; at += 4 + chunk.readUInt32BE(at)) if (chunk[at + 5] === kind) return at;
+  return -1;
+}
+
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const text = Buffer.alloc(100, 0x61);
 
@@ -57,8 +63,9 @@ export async function deyeRoundTrip(peer: Peer, calls: number): Promise<RoundTri
   );
   await pause(200);
   collector.on('data', (chunk: Buffer) => {
-    if (chunk[5] !== 5) return; // a ping or a late reply
-    const reply = frame([Buffer.from([0x94, 6]), chunk.subarray(6, 11), Buffer.from([0]), bin(text)]);
+    const at = frameAt(chunk, 5);
+    if (at < 0) return; // a ping or a late reply
+    const reply = frame([Buffer.from([0x94, 6]), chunk.subarray(at + 6, at + 11), Buffer.from([0]), bin(text)]);
     collector.write(reply);
   });
   const caller = await peer.open();
@@ -72,7 +79,7 @@ export async function deyeRoundTrip(peer: Peer, calls: number): Promise<RoundTri
   await pause(200);
   caller.removeAllListeners('data');
   let replied: () => void = () => {};
-  caller.on('data', () => replied());
+  caller.on('data', (chunk: Buffer) => frameAt(chunk, 6) >= 0 && replied());
   const result = await measure((done) => {
     replied = done;
     caller.write(request);
@@ -89,11 +96,11 @@ export async function natsRoundTrip(peer: Peer, calls: number): Promise<RoundTri
   caller.write('SUB _INBOX.bench 2\r\n');
   await pause(200);
   callee.on('data', (chunk: Buffer) => {
-    if (chunk[0] !== 0x4d) return; // only MSG
+    if (!chunk.includes('MSG ')) return; // a PING may come alone, or before it
     callee.write(Buffer.concat([Buffer.from(`PUB _INBOX.bench ${text.length}\r\n`), text, Buffer.from('\r\n')]));
   });
   let replied: () => void = () => {};
-  caller.on('data', (chunk: Buffer) => chunk[0] === 0x4d && replied());
+  caller.on('data', (chunk: Buffer) => chunk.includes('MSG ') && replied());
   const request = Buffer.concat([Buffer.from(`PUB echo _INBOX.bench ${text.length}\r\n`), text, Buffer.from('\r\n')]);
   await pause(100);
   const result = await measure((done) => {
