@@ -22,6 +22,7 @@ export {
 } from './collector/define.ts';
 export { ExcludeMeError, NonRetryableError, RetryAfterError } from './collector/error.ts';
 export type { RunOptions } from './collector/run.ts';
+export { ConfigurationError } from './configuration/error.ts';
 export { type EmbeddedOptions, startBroker } from './embedded.ts';
 export type * from './protocol/assignment.ts';
 export type * from './protocol/collector-method.ts';

@@ -26,16 +26,17 @@ const mayImport: Record<string, readonly string[]> = {
   relay: ['protocol', 'time'],
   store: ['core', 'protocol'],
   transport: [],
+  configuration: ['transport', 'text'],
   supervisor: ['protocol'],
-  broker: ['core', 'relay', 'store', 'transport', 'supervisor', 'protocol', 'time', 'text'],
-  client: ['transport', 'protocol'],
+  broker: ['core', 'relay', 'store', 'transport', 'configuration', 'supervisor', 'protocol', 'time', 'text'],
+  client: ['configuration', 'transport', 'protocol'],
   collector: ['client', 'protocol'],
   collectors: ['collector'],
   tui: ['client', 'protocol', 'text'],
-  cli: ['broker', 'client', 'supervisor', 'transport', 'protocol', 'tui', 'text'],
-  commands: ['cli', 'collectors', 'protocol', 'text'],
+  cli: ['broker', 'client', 'configuration', 'supervisor', 'transport', 'protocol', 'tui', 'text'],
+  commands: ['cli', 'collectors', 'configuration', 'protocol', 'text'],
   main: ['cli'],
-  src: ['broker', 'client', 'collector', 'protocol', 'transport'],
+  src: ['broker', 'client', 'collector', 'configuration', 'protocol', 'transport'],
 };
 
 const roomOf = (file: string): string => {

@@ -1,6 +1,7 @@
 import { DeyeCommand } from '../../src/cli/command.ts';
-import { findBroker, namedIn } from '../../src/cli/place.ts';
+import { namedIn } from '../../src/cli/place.ts';
 import { pairs } from '../../src/cli/table.ts';
+import { findSocket } from '../../src/configuration/place.ts';
 import { bytes, duration } from '../../src/text/quantity.ts';
 
 export default class BrokerStatus extends DeyeCommand {
@@ -10,7 +11,7 @@ export default class BrokerStatus extends DeyeCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(BrokerStatus);
-    const place = await findBroker(flags.socket);
+    const place = await findSocket(flags.socket);
     const client = await this.connect(flags, { role: 'observer' });
     const { broker, totals, collectors, waiting } = await client.request('broker.snapshot', {});
     await this.print({ ...broker, totals, collectors: collectors.length, waiting }, flags, () =>

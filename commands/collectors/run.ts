@@ -1,8 +1,8 @@
 import { Args, Flags } from '@oclif/core';
 import { DeyeCommand } from '../../src/cli/command.ts';
 import { UsageError } from '../../src/cli/error.ts';
-import { findBroker } from '../../src/cli/place.ts';
 import { builtin } from '../../src/collectors/builtin.ts';
+import { findSocket } from '../../src/configuration/place.ts';
 
 export default class CollectorsRun extends DeyeCommand {
   static override summary = 'Run a built-in collector in the foreground.';
@@ -24,7 +24,7 @@ export default class CollectorsRun extends DeyeCommand {
       throw new UsageError(
         `There is no built-in collector "${args.type}". There is: ${Object.keys(builtin).join(', ')}.`,
       );
-    const { socket } = await findBroker(flags.socket);
+    const { value: socket } = await findSocket(flags.socket);
     process.removeAllListeners('SIGINT'); // it means: drain
     process.title = `deye-${args.type}`;
     const collector = await make();

@@ -1,11 +1,12 @@
 /** The part of deye.1 on configuration: environment, files, and every key of deye.yaml. */
 import { z } from 'zod';
-import { configurationSchema } from '../../src/broker/configuration-file.ts';
+import { configurationSchema } from '../../src/broker/configuration-schema.ts';
 import { example, heading, paragraph, subheading, term } from './roff.ts';
 
 /** What each key of deye.yaml means. A test holds them against the schema. */
 export const keyTexts: Readonly<Record<string, string>> = {
-  socket: "path of the broker's socket, for the broker and for every command; relative to the directory it is read in",
+  socket:
+    "path of the broker's socket, for the broker, every command and every program with the SDK; relative to the directory of the file",
   state_dir: 'where tasks, the log and the lock are kept',
   log_level: 'error, warn, info, debug or trace; default info',
   'routing.strategy': 'the routing strategy until deye routing set changes it',
@@ -60,7 +61,10 @@ export const configurationSections: readonly string[] = [
   term('NO_COLOR', 'no colours'),
   term('XDG_RUNTIME_DIR, XDG_STATE_HOME, XDG_CONFIG_HOME, XDG_CACHE_HOME', 'as the XDG base directories say'),
   heading('files'),
-  term('./deye.yaml', 'configuration of the project: every command that runs in this directory reads it'),
+  term(
+    './deye.yaml',
+    'configuration of the project: every command and every program with the SDK that runs in this directory reads it',
+  ),
   term('$XDG_CONFIG_HOME/deye/deye.yaml, else ~/.config/deye/deye.yaml', 'configuration of the user'),
   term('deye.db', 'the store, an SQLite file in the state directory'),
   term('broker.log', 'in the state directory: the log of the broker and of what its collectors print'),

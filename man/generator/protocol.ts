@@ -45,7 +45,7 @@ const hex = (bytes: Buffer): string =>
 const connecting = [
   heading('connecting'),
   paragraph(
-    `A stream socket of the Unix domain at $DEYE_SOCKET, else at $XDG_RUNTIME_DIR/deye/broker.sock, else at deye-UID/broker.sock under the temporary directory. Where deye.yaml names another (socket), deye broker status --json prints it. Before connecting, check that its directory is yours, has mode 0700 and is no symbolic link. This is protocol ${protocolVersion}: another major version is refused, a minor one only adds.`,
+    `A stream socket of the Unix domain at $DEYE_SOCKET, else at $XDG_RUNTIME_DIR/deye/broker.sock, else at deye-UID/broker.sock under the temporary directory. Where deye.yaml names another (socket), commands and the SDK find it there, and deye broker status --json prints it. Before connecting, check that its directory is yours, has mode 0700 and is no symbolic link. This is protocol ${protocolVersion}: another major version is refused, a minor one only adds.`,
   ),
   paragraph(
     'On Windows the broker listens on a named pipe, whose name is \\\\.\\pipe\\deye- and the first 32 hex digits of the SHA-256 of the file "token" in the state directory. Before the first frame both sides prove that they can read that file: the client sends 32 random bytes c; the broker answers 32 random bytes s and HMAC-SHA-256(token, "broker" c s); the client sends HMAC-SHA-256(token, "client" c s).',

@@ -1,8 +1,8 @@
 /** Limits as people set them: `limits.pending_max` in deye.yaml, DEYE_LIMITS_PENDING_MAX in the environment. */
+import { ConfigurationError } from '../configuration/error.ts';
 import { type LimitName, type LimitRow, type Limits, limitKey, limitTable } from '../protocol/limits.ts';
 import { nearestName } from '../text/edit-distance.ts';
-import { ConfigurationError } from './configuration-error.ts';
-import type { ReadFile } from './configuration-file.ts';
+import type { CheckedFile } from './configuration-schema.ts';
 
 interface Candidate {
   readonly value: number;
@@ -21,7 +21,7 @@ const frameRoomBytes = 1024 * 1024;
 
 /** What the environment and the files set, the one that wins first. Throws a ConfigurationError. */
 export function limitCandidates(
-  files: readonly ReadFile[],
+  files: readonly CheckedFile[],
   env: Readonly<Record<string, string | undefined>>,
 ): ReadonlyMap<LimitName, Candidate> {
   const found = new Map<LimitName, Candidate>();

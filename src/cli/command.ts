@@ -2,12 +2,13 @@
 import { Command, Errors, Flags } from '@oclif/core';
 import { type Client, connect } from '../client/client.ts';
 import type { ConnectOptions } from '../client/dial.ts';
+import { findSocket } from '../configuration/place.ts';
 import { TransportError } from '../transport/error.ts';
 import { commandError, report, wantsJson } from './error.ts';
 import { exitCodes } from './exit.ts';
 import { hint } from './hint.ts';
 import { formatOf, formats, formatted, itemFormatter, type OutputFlags } from './output.ts';
-import { findBroker, namedIn } from './place.ts';
+import { namedIn } from './place.ts';
 
 export abstract class DeyeCommand extends Command {
   static override baseFlags = {
@@ -35,14 +36,14 @@ export abstract class DeyeCommand extends Command {
     flags: { readonly socket?: string | undefined },
     options: Pick<ConnectOptions, 'role' | 'reconnect'> = {},
   ): Promise<Client> {
-    const place = await findBroker(flags.socket);
+    const place = await findSocket(flags.socket);
     try {
       const client = await connect({
         name: `deye ${this.#words()}`.trim(),
         version: this.config.version,
         reconnect: false,
         ...options,
-        socket: place.socket,
+        socket: place.value,
       });
       this.#clients.push(client);
       return client;
@@ -50,7 +51,7 @@ export abstract class DeyeCommand extends Command {
       if (!(cause instanceof TransportError) || cause.code !== 'broker_not_running') throw cause;
       throw new TransportError(
         'broker_not_running',
-        `No broker is running on ${place.socket}${namedIn(place)}. Start one with: ${hint('deye broker start', flags)}`,
+        `No broker is running on ${place.value}${namedIn(place)}. Start one with: ${hint('deye broker start', flags)}`,
         { cause },
       );
     }

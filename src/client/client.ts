@@ -12,7 +12,7 @@ import type { BodyName, Submitted, TaskDetail, TaskSubmit } from '../protocol/sc
 import { uuidv7 } from '../protocol/uuid.ts';
 import { onAbort } from './abort.ts';
 import { Connection } from './connection.ts';
-import { openStream } from './dial.ts';
+import { streamOpener } from './dial.ts';
 import { ConnectionLostError, isDeadline, isDeparture } from './error.ts';
 import { type CallHandler, IncomingCalls } from './incoming-calls.ts';
 import type { Message } from './incoming-frame.ts';
@@ -32,7 +32,7 @@ const repeatPauseMs = 100;
 const callMsDefault = limitTable.callMsDefault.value;
 const patternsPerRequest = 1000;
 
-/** Connects and opens a session. Rejects with a TransportError (no broker, not allowed) or the FaultError of a refusal. */
+/** Connects and opens a session. Rejects with a TransportError (no broker, not allowed), a ConfigurationError (of deye.yaml) or a FaultError. */
 export async function connect(options: ClientOptions = {}): Promise<Client> {
   const client = new Client(options);
   await client.open();
@@ -41,6 +41,7 @@ export async function connect(options: ClientOptions = {}): Promise<Client> {
 
 export class Client implements AsyncDisposable {
   readonly #options: ClientOptions;
+  readonly #openStream: ReturnType<typeof streamOpener>;
   readonly #link: ReconnectingConnection;
   readonly #subscriptions = new Subscriptions();
   readonly #calls = new IncomingCalls();
@@ -53,6 +54,7 @@ export class Client implements AsyncDisposable {
 
   constructor(options: ClientOptions) {
     this.#options = options;
+    this.#openStream = streamOpener(options);
     this.#link = new ReconnectingConnection({
       enabled: options.reconnect !== false,
       dial: () => this.#dial(),
@@ -250,7 +252,7 @@ export class Client implements AsyncDisposable {
         this.#link.lost(connection, why);
       },
     };
-    return Connection.open(await openStream(this.#options, timeoutMs), { name, version, role }, events, timeoutMs);
+    return Connection.open(await this.#openStream(timeoutMs), { name, version, role }, events, timeoutMs);
   }
 
   async #restore(connection: Connection): Promise<void> {

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { loadConfiguration } from '../../src/broker/configuration.ts';
-import { findBroker, namedIn } from '../../src/cli/place.ts';
+import { namedIn } from '../../src/cli/place.ts';
+import { findSocket } from '../../src/configuration/place.ts';
 
 let directory: string;
 const before = process.cwd();
@@ -40,17 +41,17 @@ test.each(combinations)('commands find the socket as the broker does: %o', async
     ...(given.named ? { DEYE_CONFIG: join(directory, 'named.yaml') } : {}),
   };
   const flag = given.flag ? join(directory, 'flag.sock') : undefined;
-  const place = await findBroker(flag, env);
+  const place = await findSocket(flag, env);
   const { socket, origins } = await loadConfiguration({ socket: flag }, env);
-  expect(place).toEqual({ socket, origin: origins.get('socket') });
+  expect(place).toEqual({ value: socket, origin: origins.get('socket') });
   if (given.project && !given.flag && !given.variable && !given.named) {
-    expect(place.socket).toBe(join(directory, 'project.sock'));
+    expect(place.value).toBe(join(directory, 'project.sock'));
     expect(namedIn(place)).toBe(` (socket of ${join(process.cwd(), 'deye.yaml')})`);
   }
 });
 
 test('a named file that is not there, or not YAML, stops a command', async () => {
-  await expect(findBroker(undefined, { DEYE_CONFIG: 'nope.yaml' })).rejects.toMatchObject({
+  await expect(findSocket(undefined, { DEYE_CONFIG: 'nope.yaml' })).rejects.toMatchObject({
     code: 'configuration_invalid',
     message: expect.stringMatching(/nope\.yaml/),
   });
@@ -58,7 +59,7 @@ test('a named file that is not there, or not YAML, stops a command', async () =>
     await expect(
       (async () => {
         writeFileSync('deye.yaml', text);
-        return findBroker(undefined, { XDG_CONFIG_HOME: directory });
+        return findSocket(undefined, { XDG_CONFIG_HOME: directory });
       })(),
     ).rejects.toMatchObject({ code: 'configuration_invalid', message: expect.stringMatching(/deye\.yaml/) });
 });
@@ -66,24 +67,24 @@ test('a named file that is not there, or not YAML, stops a command', async () =>
 test('a socket in a deeper place is none', async () => {
   writeFileSync('deye.yaml', 'collectors:\n  - {id: a, type: a, command: x, args: [--socket]}\n');
   const env = { XDG_CONFIG_HOME: directory, XDG_RUNTIME_DIR: directory };
-  expect(await findBroker(undefined, env)).toEqual({
-    socket: join(directory, 'deye', 'broker.sock'),
+  expect(await findSocket(undefined, env)).toEqual({
+    value: join(directory, 'deye', 'broker.sock'),
     origin: 'default',
   });
 });
 
 test('a file that is wrong stops a command as it stops the broker', async () => {
   writeFileSync('deye.yaml', 'sockett: x\n');
-  await expect(findBroker(undefined, { XDG_CONFIG_HOME: directory })).rejects.toMatchObject({
+  await expect(findSocket(undefined, { XDG_CONFIG_HOME: directory })).rejects.toMatchObject({
     code: 'configuration_invalid',
     message: expect.stringMatching(/deye\.yaml.*sockett/),
   });
 });
 
 test('a relative path means the same from everywhere', async () => {
-  expect((await findBroker('run/broker.sock', {})).socket).toBe(join(process.cwd(), 'run/broker.sock'));
+  expect((await findSocket('run/broker.sock', {})).value).toBe(join(process.cwd(), 'run/broker.sock'));
   mkdirSync('below');
   writeFileSync('below/deye.yaml', 'socket: run/broker.sock\n');
-  const place = await findBroker(undefined, { DEYE_CONFIG: 'below/deye.yaml' });
-  expect(place.socket).toBe(join(process.cwd(), 'below', 'run', 'broker.sock'));
+  const place = await findSocket(undefined, { DEYE_CONFIG: 'below/deye.yaml' });
+  expect(place.value).toBe(join(process.cwd(), 'below', 'run', 'broker.sock'));
 });

@@ -1,0 +1,75 @@
+/**
+ * Where the broker is, for the broker itself, for every command and for every program with the SDK: a flag or an option
+ * > the environment > deye.yaml here > the user's deye.yaml > the default.
+ */
+import { resolve } from 'node:path';
+import { defaultSocket, defaultStateDir, formatAddress, parseAddress } from '../transport/address.ts';
+import { TransportError } from '../transport/error.ts';
+import { ConfigurationError } from './error.ts';
+import { type ConfigurationFile, type Environment, readFiles } from './file.ts';
+
+/** A value, and who said so: a flag, a variable, the path of a file, or `default`. */
+export interface Found<T> {
+  readonly value: T;
+  readonly origin: string;
+}
+export type Candidate<T> = readonly [value: T | undefined, origin: string];
+
+export interface PlaceFlags {
+  readonly socket?: string | undefined;
+  readonly stateDir?: string | undefined;
+}
+
+/** The address of the socket, as text, the same from every directory. Rejects with a ConfigurationError. */
+export async function findSocket(given?: string, env: Environment = process.env): Promise<Found<string>> {
+  const isNamed = given !== undefined || present(env.DEYE_SOCKET) !== undefined;
+  // On Windows the state directory leads to the pipe.
+  const files = isNamed ? [] : await readFiles(undefined, env, /socket|state_dir/);
+  return placeOf({ socket: given }, files, env).socket;
+}
+
+/** Of both: what a flag, the environment or one of the files says. Throws a ConfigurationError. */
+export function placeOf(
+  flags: PlaceFlags,
+  files: readonly ConfigurationFile[],
+  env: Environment,
+): { readonly socket: Found<string>; readonly stateDir: Found<string> } {
+  const stateDir = firstOf<string>(
+    [flags.stateDir, '--state-dir'],
+    [present(env.DEYE_STATE_DIR), 'DEYE_STATE_DIR'],
+    ...fromFiles(files, ({ values: { state_dir }, directory }) => state_dir && resolve(directory, state_dir)),
+    [defaultStateDir(env), 'default'],
+  );
+  const socket = firstOf<string>(
+    [address(flags.socket, '--socket'), '--socket'],
+    [address(present(env.DEYE_SOCKET), 'DEYE_SOCKET'), 'DEYE_SOCKET'],
+    ...fromFiles(files, ({ values, directory, path }) => address(values.socket, `${path}: socket`, directory)),
+    [defaultSocket({ ...env, DEYE_SOCKET: undefined, DEYE_STATE_DIR: resolve(stateDir.value) }), 'default'],
+  );
+  return { socket, stateDir: { ...stateDir, value: resolve(stateDir.value) } };
+}
+
+/** The first candidate that has a value; the last one is the default. */
+export function firstOf<T>(...candidates: Candidate<T>[]): Found<T> {
+  const [value, origin] = candidates.find(([candidate]) => candidate !== undefined) ?? candidates.at(-1)!;
+  return { value: value as T, origin };
+}
+
+/** What each file says, with the file. */
+export const fromFiles = <T, File extends { readonly path: string }>(
+  files: readonly File[],
+  read: (file: File) => T | undefined,
+): Candidate<T>[] => files.map((file) => [read(file), file.path]);
+
+/** An empty variable is one that is not set. */
+export const present = (text: string | undefined): string | undefined => (text === '' ? undefined : text);
+
+function address(text: string | undefined, origin: string, directory?: string): string | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return formatAddress(parseAddress(text, directory));
+  } catch (error) {
+    if (!(error instanceof TransportError)) throw error;
+    throw new ConfigurationError(`${origin}: ${error.message}`, { cause: error });
+  }
+}
