@@ -1,12 +1,12 @@
 import { Flags } from '@oclif/core';
 import { DeyeCommand } from '../../src/cli/command.ts';
-import { followLog } from '../../src/cli/follow.ts';
+import { findLog, followLog } from '../../src/cli/follow.ts';
 import { logEntry, prettyLogLine } from '../../src/cli/log-line.ts';
 
 export default class BrokerLogs extends DeyeCommand {
   static override summary = "Print the broker's log, and what its collectors wrote.";
   static override description =
-    'The log is rotated when it reaches the limit log_bytes_max; log_files_max files are kept. --follow goes on over a rotation.';
+    'The log is rotated when it reaches the limit log_bytes_max; log_files_max files are kept. --follow goes on over a rotation. It is found by the state directory, or, with --socket, by asking the broker there.';
   static override examples = [
     '<%= config.bin %> broker logs -n 50',
     '<%= config.bin %> broker logs --follow',
@@ -22,9 +22,9 @@ export default class BrokerLogs extends DeyeCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(BrokerLogs);
     const { lines, follow } = flags;
+    const place = { socket: flags.socket, stateDir: flags['state-dir'], file: flags.config };
+    const path = await findLog(place, (socket) => this.connect({ socket }, { role: 'observer' }));
     const print = await this.printer(flags);
-    await followLog({ stateDir: flags['state-dir'], file: flags.config }, { lines, follow }, (line) =>
-      print(logEntry(line), () => prettyLogLine(line)),
-    );
+    await followLog(path, { lines, follow }, (line) => print(logEntry(line), () => prettyLogLine(line)));
   }
 }

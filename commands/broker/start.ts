@@ -6,7 +6,8 @@ export default class BrokerStart extends DeyeCommand {
   static override summary = 'Start the broker, and the collectors that the configuration declares.';
   static override description =
     `Runs in the background by default and returns when the broker is ready. When a broker of this state directory is
-running already, says so and exits with 0. A declared collector that cannot be started is named on standard error; the
+running already, says so and exits with 0; with 1 when that one listens on another socket, and with 75 when it is
+stopping. A declared collector that cannot be started is named on standard error; the
 broker runs without it. Collectors get the environment of this command, secrets included, unless their declaration says
 otherwise with inherit_env. With --foreground it stays, for supervisors such as systemd: logs go to
 standard error, SIGTERM stops it gracefully.`;

@@ -6,7 +6,7 @@ import { bytes, duration } from '../../src/text/quantity.ts';
 
 export default class BrokerStatus extends DeyeCommand {
   static override summary = 'Say whether the broker runs, where, and how busy it is.';
-  static override description = 'Exits with 69 when no broker is running.';
+  static override description = 'Exits with 69 when no broker is running, and with 75 when it is stopping.';
   static override examples = ['<%= config.bin %> broker status', '<%= config.bin %> broker status --json'];
 
   async run(): Promise<void> {
@@ -22,6 +22,7 @@ export default class BrokerStatus extends DeyeCommand {
         ['up', duration(broker.at_ms - broker.started_at_ms)],
         ['socket', `${broker.socket}${namedIn(place)}`],
         ['store', broker.store],
+        ['log', broker.log],
         ['memory', bytes(broker.rss_bytes)],
         ['sessions', String(broker.sessions)],
         ['collectors', String(collectors.length)],

@@ -7,7 +7,8 @@ export default class BrokerStop extends DeyeCommand {
   static override description =
     `Attempts in progress may finish, for as long as the limit stop_grace_ms of the broker says (30 seconds by default);
 with --immediate they are returned to the queue. Nothing that was accepted is lost either way. Returns when the process
-is gone. A broker that cannot be reached, because its socket was removed, is found by its state directory.`;
+is gone. A broker that cannot be reached, because its socket was removed, is found by its state directory;
+one that is stopping already is waited for.`;
   static override examples = ['<%= config.bin %> broker stop', '<%= config.bin %> broker stop --immediate'];
   static override flags = {
     immediate: Flags.boolean({ description: 'do not wait for attempts in progress' }),

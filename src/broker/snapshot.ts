@@ -19,6 +19,7 @@ export function snapshot(broker: Surroundings, state: CoreState, now: Now): Snap
       pid: process.pid,
       socket: place.socket,
       store: place.store,
+      ...(place.log === undefined ? {} : { log: place.log }),
       started_at_ms: broker.startedAtMs,
       at_ms: now.wallMs,
       sessions: broker.sessions.size,

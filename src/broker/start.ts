@@ -15,6 +15,7 @@ import type { Address, Listener, ListenHandler } from '../transport/port.ts';
 import { ensurePrivateDirectory } from '../transport/private-directory.ts';
 import { listen } from '../transport/registry.ts';
 import { Broker } from './broker.ts';
+import type { BrokerInfo } from './broker-info.ts';
 import type { Configuration } from './configuration.ts';
 import { Door, withinDescriptors } from './descriptors.ts';
 import { lockStateDirectory } from './lock.ts';
@@ -37,6 +38,8 @@ export interface StartOptions {
   /** Starts the declared collectors, or leaves them to be started by command. Without it there are none. */
   readonly collectors?: boolean;
   readonly log?: Logger;
+  /** The file that `log` writes to, for those who ask. */
+  readonly logFile?: string;
   /** The entry that runs a built-in collector as a child: a program and its first arguments. */
   readonly builtin?: readonly string[];
   readonly fatal?: (error: Error) => void;
@@ -75,14 +78,20 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
   const declared = options.collectors === undefined ? [] : configuration.collectors.filter(({ enabled }) => enabled);
   const limits = withinDescriptors(configuration.limits, declared.length, log);
   const address = parseAddress(configuration.socket);
-  const place = { socket: withSocket ? formatAddress(address) : 'none', store: options.store ?? configuration.store };
+  const place = {
+    socket: withSocket ? formatAddress(address) : 'none',
+    store: options.store ?? configuration.store,
+    ...(options.logFile === undefined ? {} : { log: options.logFile }),
+  };
 
   if (state) ensurePrivateDirectory(stateDir);
   const lock = state ? lockStateDirectory(stateDir) : undefined;
   undo.add(() => lock?.[Symbol.dispose]());
-  const announce = (ready: boolean, startedAtMs: number): void =>
-    lock?.announce({ socket: place.socket, version, started_at_ms: startedAtMs, ready });
-  announce(false, Date.now());
+  const announce = (life: BrokerInfo['state'], startedAtMs: number): void => {
+    const { store: _, ...announced } = place;
+    lock?.announce({ ...announced, version, started_at_ms: startedAtMs, state: life });
+  };
+  announce('starting', Date.now());
 
   progress('loading the store');
   const store = openStore(place.store);
@@ -124,7 +133,7 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
   undo.add(() => void closeAll());
   listeners.push(await listen(inside, { ...handler, accept: (stream) => broker.accept(stream) }));
   if (withSocket) listeners.push(await listen(address, handler));
-  announce(true, broker.startedAtMs);
+  announce('running', broker.startedAtMs);
 
   const supervisor = options.collectors === undefined ? undefined : supervise(broker, place.socket, options, log);
   broker.supervisor = supervisor;
@@ -138,6 +147,9 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
     stopping ??= (async () => {
       log.info({ component: 'broker', type }, 'broker stops');
       stopType = type;
+      try {
+        announce('stopping', broker.startedAtMs);
+      } catch {} // its directory is full or gone; it stops all the same
       const closed = closeAll();
       // The children go first, while they can still hand in what they have done.
       broker.stopAccepting();

@@ -13,8 +13,8 @@ export interface Surroundings {
   readonly limits: Limits;
   readonly version: string;
   readonly log: Logger;
-  /** Where it can be reached, and what its store is; shown, not used. */
-  readonly place: { readonly socket: string; readonly store: string };
+  /** Where it can be reached, what its store is, and the file of its log if it has one; shown, not used. */
+  readonly place: { readonly socket: string; readonly store: string; readonly log?: string };
   readonly startedAtMs: number;
   readonly sessions: Sessions;
   readonly relay: Relay;

@@ -49,6 +49,8 @@ export abstract class DeyeCommand extends Command {
       return client;
     } catch (cause) {
       if (!(cause instanceof TransportError) || cause.code !== 'broker_not_running') throw cause;
+      const stopping = await (await import('./held.ts')).stoppingAt(place, flags);
+      if (stopping !== undefined) throw stopping;
       throw new TransportError(
         'broker_not_running',
         `No broker is running on ${place.value}${namedIn(place)}. Start one with: ${hint('deye broker start', flags)}`,

@@ -7,12 +7,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { type BrokerInfo, readBrokerInfo } from '../broker/broker-info.ts';
 import { loadConfiguration, type Overrides } from '../broker/configuration.ts';
-import { type BrokerInfo, readBrokerInfo } from '../broker/lock.ts';
 import { version } from '../broker/start.ts';
 import type { StartFailure } from '../supervisor/supervisor.ts';
 import { ensurePrivateDirectory } from '../transport/private-directory.ts';
-import { daemonVariable, type StartupEnd, startupReportSchema } from './startup.ts';
+import { conflict, StartError } from './held.ts';
+import { daemonVariable, logName, type StartupEnd, startupReportSchema } from './startup.ts';
 
 export interface StartFlags extends Overrides {
   readonly collectors: boolean;
@@ -36,17 +37,6 @@ export interface Started {
   readonly collectors_failed: readonly StartFailure[];
 }
 
-/** An error that the child met before it was ready, with its code. */
-class StartError extends Error {
-  override readonly name = 'StartError';
-  readonly code: string;
-
-  constructor(code: string, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
-
 const main = fileURLToPath(new URL('../main.js', import.meta.url));
 /** Without a look at the time it has used, a child that loads for long looks as if it hung. */
 const silenceMsDefault = process.platform === 'linux' ? 60_000 : 600_000;
@@ -57,11 +47,12 @@ const unannouncedMax = 20;
 /** A child that reported why it failed has nothing left to do. */
 const endMs = 5000;
 
-/** Starts a broker in the background and resolves when it is ready; one that is running already is no error. */
+/** Starts a broker in the background and resolves when it is ready; one that is running already on this socket is no error. */
 export async function startInBackground(flags: StartFlags, watch: StartWatch = {}): Promise<Started> {
-  const { stateDir } = await loadConfiguration(flags);
+  const configuration = await loadConfiguration(flags);
+  const { stateDir } = configuration;
   ensurePrivateDirectory(stateDir);
-  const log = join(stateDir, 'broker.log');
+  const log = join(stateDir, logName);
   const describe = (pid: number, socket: string, running: string): Started => ({
     pid,
     socket,
@@ -79,7 +70,11 @@ export async function startInBackground(flags: StartFlags, watch: StartWatch = {
     }
     if (outcome.failed.code !== 'already_running') throw new StartError(outcome.failed.code, outcome.failed.message);
     const info = await announced(stateDir, log, watch);
-    if (info !== undefined) return describe(info.pid, info.socket, info.version);
+    if (info !== undefined) {
+      const refusal = conflict(info, configuration, flags);
+      if (refusal !== undefined) throw refusal;
+      return describe(info.pid, info.socket, info.version);
+    }
     // The one that held the lock has ended before it was ready, or has not announced itself yet.
     if (left === 0) throw new StartError(outcome.failed.code, outcome.failed.message);
     await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
@@ -184,19 +179,19 @@ async function ended(child: ChildProcess): Promise<void> {
   clearTimeout(timer);
 }
 
-/** What the broker that holds the lock announces when it is ready; undefined when it has ended before. */
+/** What the broker that holds the lock announces once it has started; undefined when it has ended before. */
 function announced(stateDir: string, log: string, watch: StartWatch): Promise<BrokerInfo | undefined> {
   let info = readBrokerInfo(stateDir);
-  if (info === undefined || info.ready) return Promise.resolve(info);
+  if (info?.state !== 'starting') return Promise.resolve(info);
   const { pid } = info;
   return new Promise((resolve, reject) => {
     const life = new LifeWatch(pid, watch);
     life.stage(`waiting for the broker that another command started (pid ${pid})`);
     const timer = setInterval(() => {
       info = readBrokerInfo(stateDir);
-      if (info?.pid === pid && !info.ready) return;
+      if (info?.pid === pid && info.state === 'starting') return;
       finish();
-      resolve(info?.ready === true ? info : undefined);
+      resolve(info?.state === 'starting' ? undefined : info);
     }, 20);
     const finish = (): void => {
       life.end();

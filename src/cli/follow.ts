@@ -2,20 +2,49 @@
 import { closeSync, createReadStream, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { readBrokerInfo } from '../broker/broker-info.ts';
 import { loadConfiguration, type Overrides } from '../broker/configuration.ts';
+import type { Client } from '../client/client.ts';
+import type { Snapshot } from '../protocol/view-schema.ts';
+import { TransportError } from '../transport/error.ts';
 import { UsageError } from './error.ts';
+import { logName } from './startup.ts';
 
 /** Enough for the last few thousand lines without reading a log of any size. */
 const tailBytes = 4 * 1024 * 1024;
 const lookEveryMs = 200;
 
+/**
+ * Of the state directory; or of the broker on the socket that was named: what it announces where it is the one of this
+ * state directory, else what it answers.
+ */
+export async function findLog(place: Overrides, connect: (socket: string) => Promise<Client>): Promise<string> {
+  const { stateDir, socket } = await loadConfiguration(place);
+  const path = join(stateDir, logName);
+  if (place.socket === undefined) return path;
+  const info = readBrokerInfo(stateDir);
+  const { pid, log } = info?.socket === socket ? info : await askBroker(socket, connect);
+  if (log !== undefined) return log;
+  throw new UsageError(
+    `The broker (pid ${pid}) on ${socket} runs in the foreground: its log is on the standard error of whoever started it.`,
+  );
+}
+
+async function askBroker(socket: string, connect: (socket: string) => Promise<Client>): Promise<Snapshot['broker']> {
+  try {
+    return (await (await connect(socket)).request('broker.snapshot', {})).broker;
+  } catch (cause) {
+    if (!(cause instanceof TransportError) || cause.code !== 'broker_not_running') throw cause;
+    const message = `No broker is running on ${socket}, and only it could say where its log is. Leave --socket out and name its state directory with --state-dir.`;
+    throw new TransportError('broker_not_running', message, { cause });
+  }
+}
+
 export async function followLog(
-  place: Overrides,
+  path: string,
   { lines, follow }: { lines: number; follow: boolean },
   print: (line: string) => void,
 ): Promise<void> {
-  const { stateDir } = await loadConfiguration(place);
-  const path = join(stateDir, 'broker.log');
   if (sizeOf(path) === undefined)
     throw new UsageError(
       `There is no log at ${path}: no broker was started in the background with this state directory.`,

@@ -9,9 +9,10 @@ import { ConfigurationError } from '../configuration/error.ts';
 import { parseAddress } from '../transport/address.ts';
 import type { StartFlags } from './daemon.ts';
 import { closeInherited } from './descriptors.ts';
+import { conflict } from './held.ts';
 import { prettyLogLine } from './log-line.ts';
 import { RotatingLog } from './rotating-log.ts';
-import { channelDescriptor, daemonVariable, type StartupReport } from './startup.ts';
+import { channelDescriptor, daemonVariable, logName, type StartupReport } from './startup.ts';
 
 const main = fileURLToPath(new URL('../main.js', import.meta.url));
 
@@ -38,6 +39,8 @@ export async function runInForeground(flags: StartFlags): Promise<number> {
       return 1;
     }
     if (error instanceof AlreadyRunningError) {
+      const refusal = error.info && conflict(error.info, await loadConfiguration(flags), flags);
+      if (refusal !== undefined) throw refusal;
       process.stderr.write(`${message}\n`);
       return 0;
     }
@@ -62,20 +65,22 @@ async function runAsDaemon(configuration: Configuration, flags: StartFlags): Pro
   if (process.env.DEYE_CONFIG) process.env.DEYE_CONFIG = files[0] ?? resolve(process.env.DEYE_CONFIG);
   process.chdir(stateDir);
   for (const name of ['_', 'OLDPWD', 'PWD', 'SHLVL', 'COLUMNS', 'LINES']) delete process.env[name];
-  const file = new RotatingLog(join(stateDir, 'broker.log'), 2);
+  const path = join(stateDir, logName);
+  const file = new RotatingLog(path, 2);
   file.limit(limits.logBytesMax, limits.logFilesMax);
-  const running = await run(configuration, flags, pino({ base: null }, file));
+  const running = await run(configuration, flags, pino({ base: null }, file), path);
   const collectors_failed = [...(await running.collectorsTried)];
   await report({ ready: { pid: process.pid, socket: running.socket!, collectors_failed } });
   return running;
 }
 
-function run(configuration: Configuration, flags: StartFlags, log: Logger): Promise<RunningBroker> {
+function run(configuration: Configuration, flags: StartFlags, log: Logger, logFile?: string): Promise<RunningBroker> {
   log.level = configuration.logLevel;
   return startBroker({
     configuration,
     collectors: flags.collectors,
     log,
+    ...(logFile === undefined ? {} : { logFile }),
     builtin: [process.execPath, main],
     progress: (stage) => void report({ progress: stage }),
     fatal: (error) => {

@@ -20,3 +20,6 @@ export const daemonVariable = 'DEYE_DAEMON';
 
 /** The descriptor of the IPC channel in the child: the first one after the standard ones. */
 export const channelDescriptor = 3;
+
+/** The log of a broker in the background, in its state directory. */
+export const logName = 'broker.log';

@@ -1,9 +1,10 @@
 /** Stopping the broker of this place, also one whose socket is gone: it still holds its state directory. */
+import { type BrokerInfo, readBrokerInfo } from '../broker/broker-info.ts';
 import { loadConfiguration, type Overrides } from '../broker/configuration.ts';
-import { type BrokerInfo, readBrokerInfo } from '../broker/lock.ts';
 import type { Client } from '../client/client.ts';
 import { TransportError } from '../transport/error.ts';
 import { gone, pause, stopBroker, stopWithinMs } from './broker-process.ts';
+import { StoppingError } from './held.ts';
 
 export interface StopWays {
   readonly connect: (socket: string) => Promise<Client>;
@@ -24,6 +25,11 @@ export async function stopAt(place: Overrides, type: 'graceful' | 'immediate', w
     const info = isUnreachable(error) ? readBrokerInfo(stateDir) : undefined;
     // A socket that was named means the broker behind it, and no other.
     if (info === undefined || (origins.get('socket') !== 'default' && info.socket !== socket)) throw error;
+    if (info.state === 'stopping') {
+      ways.note(`The broker (pid ${info.pid}) is stopping already; attempts in progress may finish.`);
+      await gone(info.pid, stopWithinMs(limits.stopGraceMs));
+      return info.pid;
+    }
     const client = await reach(info, ways);
     if (client !== undefined) return stopBroker(client, type, ways.note);
     ways.note(
@@ -58,4 +64,5 @@ async function reach({ socket }: BrokerInfo, { connect }: StopWays): Promise<Cli
 }
 
 /** Nobody answers there, or something is there that is no socket of deye. */
-const isUnreachable = (error: unknown): boolean => error instanceof TransportError && error.code !== 'bad_address';
+const isUnreachable = (error: unknown): boolean =>
+  error instanceof StoppingError || (error instanceof TransportError && error.code !== 'bad_address');

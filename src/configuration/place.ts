@@ -20,20 +20,28 @@ export interface PlaceFlags {
   readonly stateDir?: string | undefined;
 }
 
+export interface FoundPlace {
+  readonly socket: Found<string>;
+  readonly stateDir: Found<string>;
+}
+
+const placeKeys = /socket|state_dir/;
+
 /** The address of the socket, as text, the same from every directory. Rejects with a ConfigurationError. */
 export async function findSocket(given?: string, env: Environment = process.env): Promise<Found<string>> {
   const isNamed = given !== undefined || present(env.DEYE_SOCKET) !== undefined;
   // On Windows the state directory leads to the pipe.
-  const files = isNamed ? [] : await readFiles(undefined, env, /socket|state_dir/);
+  const files = isNamed ? [] : await readFiles(undefined, env, placeKeys);
   return placeOf({ socket: given }, files, env).socket;
 }
 
+/** The same for both; a file that does not speak of them is not looked at. */
+export async function findPlace(flags: PlaceFlags = {}, env: Environment = process.env): Promise<FoundPlace> {
+  return placeOf(flags, await readFiles(undefined, env, placeKeys), env);
+}
+
 /** Of both: what a flag, the environment or one of the files says. Throws a ConfigurationError. */
-export function placeOf(
-  flags: PlaceFlags,
-  files: readonly ConfigurationFile[],
-  env: Environment,
-): { readonly socket: Found<string>; readonly stateDir: Found<string> } {
+export function placeOf(flags: PlaceFlags, files: readonly ConfigurationFile[], env: Environment): FoundPlace {
   const stateDir = firstOf<string>(
     [flags.stateDir, '--state-dir'],
     [present(env.DEYE_STATE_DIR), 'DEYE_STATE_DIR'],

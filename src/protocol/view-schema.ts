@@ -60,6 +60,8 @@ export const snapshotSchema = z.object({
     pid: countSchema,
     socket: z.string(),
     store: z.string(),
+    /** The file of its log; none when it runs in the foreground. */
+    log: z.string().optional(),
     started_at_ms: atMsSchema,
     at_ms: atMsSchema,
     sessions: countSchema,
