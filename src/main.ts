@@ -5,6 +5,7 @@ import * as nodeModule from 'node:module'; // a name it lacks would be a syntax 
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { outputFailed } from './cli/output-failure.ts';
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 18)) {
@@ -16,6 +17,7 @@ if (major < 22 || (major === 22 && minor < 18)) {
 
 const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const arguments_ = process.argv.slice(2);
+process.stdout.on('error', (error) => outputFailed(error, arguments_));
 
 if (arguments_.length === 1 && (arguments_[0] === '--version' || arguments_[0] === '-v')) {
   const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string };
@@ -27,7 +29,6 @@ if (arguments_.length === 1 && (arguments_[0] === '--version' || arguments_[0] =
     mkdirSync(cache, { recursive: true, mode: 0o700 });
     nodeModule.enableCompileCache(cache);
   } catch {} // a home that cannot be written costs time and nothing else
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1)); // the reader, such as head, has enough
   const { run, flush } = await import('@oclif/core');
   await run(arguments_, { root: packageRoot }).then(
     () => flush(),

@@ -4,11 +4,12 @@ import { type Client, connect } from '../client/client.ts';
 import type { ConnectOptions } from '../client/dial.ts';
 import { findSocket } from '../configuration/place.ts';
 import { TransportError } from '../transport/error.ts';
-import { commandError, report, wantsJson } from './error.ts';
+import { commandError, report } from './error.ts';
 import { exitCodes } from './exit.ts';
 import { hint } from './hint.ts';
 import { formatOf, formats, formatted, itemFormatter, type OutputFlags } from './output.ts';
 import { namedIn } from './place.ts';
+import { wantsJson } from './wants-json.ts';
 
 export abstract class DeyeCommand extends Command {
   static override baseFlags = {

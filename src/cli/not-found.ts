@@ -1,8 +1,9 @@
 /** Words that are no command, and oclif's hook for them. */
 import type { Hook } from '@oclif/core';
-import { type CommandError, report, wantsJson } from './error.ts';
+import { type CommandError, report } from './error.ts';
 import { exitCodes } from './exit.ts';
 import { suggestions } from './suggestion.ts';
+import { wantsJson } from './wants-json.ts';
 
 /** `known` are the ids of the commands; both as oclif spells them, with colons. */
 export function commandNotFound(id: string, known: readonly string[] = []): CommandError & { suggestions: string[] } {

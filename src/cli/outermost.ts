@@ -1,7 +1,8 @@
 /** Errors that no command caught: of the help, of what is loaded before a command runs. */
 import { Errors, handle } from '@oclif/core';
-import { commandError, report, wantsJson } from './error.ts';
+import { commandError, report } from './error.ts';
 import { commandNotFound } from './not-found.ts';
+import { wantsJson } from './wants-json.ts';
 
 export async function end(error: Error, argv: readonly string[]): Promise<void> {
   if (error instanceof Errors.ExitError) return handle(error);

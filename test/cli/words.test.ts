@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { wantsJson } from '../../src/cli/error.ts';
 import { hint, shellQuoted } from '../../src/cli/hint.ts';
 import { jsonFlaw } from '../../src/cli/json-text.ts';
 import { suggestions } from '../../src/cli/suggestion.ts';
 import { genericTable, pairs, table } from '../../src/cli/table.ts';
+import { wantsJson } from '../../src/cli/wants-json.ts';
 import { editDistance } from '../../src/text/edit-distance.ts';
 import { columnsOf } from '../../src/text/width.ts';
 

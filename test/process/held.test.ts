@@ -33,7 +33,9 @@ test('while attempts may finish, everything says that it is stopping and how to 
     expect(await world.run(args), args.join(' ')).toMatchObject({
       code: 75,
       stdout: '',
-      stderr: expect.stringMatching(/is stopping.*Wait until it is gone with: deye broker stop(?: --state-dir \S+)? \[broker_stopping\]\n$/),
+      stderr: expect.stringMatching(
+        /is stopping.*Wait until it is gone with: deye broker stop(?: --state-dir \S+)? \[broker_stopping\]\n$/,
+      ),
     });
   const directory = await world.run(['broker', 'start', '--state-dir', world.state], { env: { DEYE_STATE_DIR: '' } });
   expect(directory.stderr).toContain(`deye broker stop --state-dir ${world.state} [`);
