@@ -32,7 +32,7 @@ export default class Tap extends DeyeCommand {
     const client = await this.connect(flags, { role: 'observer', reconnect: true });
     client.onState((state, why) => {
       if (state === 'connected') this.note('connected again');
-      else if (why !== undefined) this.note(`${state}: ${why.message}`);
+      else if (why !== undefined) this.note(`${state}: ${plain(why.message, 1000)}`);
     });
     // A program that reads gets JSON unless it asks for something else.
     const piped = flags.output === undefined && !process.stdout.isTTY;

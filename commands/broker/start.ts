@@ -1,16 +1,16 @@
 import { Flags } from '@oclif/core';
 import { DeyeCommand } from '../../src/cli/command.ts';
 import { progressLines } from '../../src/cli/progress.ts';
+import { plain } from '../../src/text/plain.ts';
 
 export default class BrokerStart extends DeyeCommand {
   static override summary = 'Start the broker, and the collectors that the configuration declares.';
   static override description =
     `Runs in the background by default and returns when the broker is ready. When a broker of this state directory is
 running already, says so and exits with 0; with 1 when that one listens on another socket, and with 75 when it is
-stopping. A declared collector that cannot be started is named on standard error; the
-broker runs without it. Collectors get the environment of this command, secrets included, unless their declaration says
-otherwise with inherit_env. With --foreground it stays, for supervisors such as systemd: logs go to
-standard error, SIGTERM stops it gracefully.`;
+stopping. A declared collector that cannot be started is named on standard error; the broker runs without it. Collectors
+get the environment of this command, secrets included, unless their declaration says otherwise with inherit_env. With
+--foreground it stays, for supervisors such as systemd: logs go to standard error, SIGTERM stops it gracefully.`;
   static override examples = [
     { description: 'Start it in the background', command: '<%= config.bin %> broker start' },
     { description: 'Under a supervisor', command: '<%= config.bin %> broker start --foreground --no-collectors' },
@@ -48,7 +48,7 @@ standard error, SIGTERM stops it gracefully.`;
     ]);
     const started = await startInBackground(options, { progress: progressLines() });
     for (const { collector_id, reason } of started.collectors_failed)
-      this.note(`Collector ${collector_id} is down: ${reason}.`);
+      this.note(`Collector ${collector_id} is down: ${plain(reason, 1000)}.`);
     await this.print(started, flags, () => startedText(started, options));
   }
 

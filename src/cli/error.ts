@@ -1,5 +1,6 @@
 /** Errors as a command ends with them: one line for people, an object for programs, and the exit code. */
 import { Errors } from '@oclif/core';
+import { jsonOf } from '../text/json.ts';
 import { plainLines } from '../text/plain.ts';
 import { exitCodes, exitOf } from './exit.ts';
 
@@ -54,9 +55,7 @@ export function report(
   more: Record<string, unknown> = {},
 ): void {
   process.stderr.write(
-    asJson
-      ? `${JSON.stringify({ error: { code, message, ...more } })}\n`
-      : `deye: ${plainLines(message, 2000)} [${code}]\n`,
+    asJson ? `${jsonOf({ error: { code, message, ...more } })}\n` : `deye: ${plainLines(message, 2000)} [${code}]\n`,
   );
   process.exitCode = exit;
 }

@@ -1,11 +1,12 @@
 /** The process that is the broker: in the foreground, or as the child that `startInBackground` starts. */
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Logger, pino } from 'pino';
+import { type Logger, type LoggerOptions, pino } from 'pino';
 import { type Configuration, loadConfiguration } from '../broker/configuration.ts';
 import { AlreadyRunningError } from '../broker/lock.ts';
 import { type RunningBroker, startBroker } from '../broker/start.ts';
 import { ConfigurationError } from '../configuration/error.ts';
+import { escapeJson } from '../text/json.ts';
 import { parseAddress } from '../transport/address.ts';
 import type { StartFlags } from './daemon.ts';
 import { closeInherited } from './descriptors.ts';
@@ -16,13 +17,16 @@ import { channelDescriptor, daemonVariable, logName, type StartupReport } from '
 
 const main = fileURLToPath(new URL('../main.js', import.meta.url));
 
+/** What a program prints is in the log as well, and somebody reads the log in a terminal. */
+const logOptions: LoggerOptions = { base: null, hooks: { streamWrite: escapeJson } };
+
 /** Runs the broker in this process until it is told to stop. Resolves with the exit code; rejects when it did not start. */
 export async function runInForeground(flags: StartFlags): Promise<number> {
   process.title = 'deye-broker';
   const daemon = process.env[daemonVariable] === '1';
   delete process.env[daemonVariable];
   if (daemon) closeInherited(channelDescriptor);
-  const log = daemon ? pino({ base: null }, pino.destination({ fd: 2, sync: true })) : foregroundLog();
+  const log = daemon ? pino(logOptions, pino.destination({ fd: 2, sync: true })) : foregroundLog();
   try {
     const configuration = await loadConfiguration(flags);
     if (parseAddress(configuration.socket).scheme === 'memory')
@@ -50,7 +54,7 @@ export async function runInForeground(flags: StartFlags): Promise<number> {
 
 function foregroundLog(): Logger {
   return pino(
-    { base: null },
+    logOptions,
     process.stderr.isTTY
       ? { write: (line: string) => process.stderr.write(`${prettyLogLine(line)}\n`) }
       : pino.destination({ fd: 2, sync: true }),
@@ -68,7 +72,12 @@ async function runAsDaemon(configuration: Configuration, flags: StartFlags): Pro
   const path = join(stateDir, logName);
   const file = new RotatingLog(path, 2);
   file.limit(limits.logBytesMax, limits.logFilesMax);
-  const running = await run(configuration, flags, pino({ base: null }, file), path);
+  const running = await run(
+    configuration,
+    flags,
+    pino({ base: null }, { write: (line) => file.write(escapeJson(line)) }),
+    path,
+  );
   const collectors_failed = [...(await running.collectorsTried)];
   await report({ ready: { pid: process.pid, socket: running.socket!, collectors_failed } });
   return running;

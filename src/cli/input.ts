@@ -2,18 +2,22 @@
 import { readFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { UsageError } from './error.ts';
-import { jsonFlaw } from './json-text.ts';
+import { jsonFlaw, parseExactly } from './json-text.ts';
 
 /** Reads JSON from the argument itself, from standard input (`-`) or from a file (`@path`). */
 export async function readJson(argument: string, what: string): Promise<unknown> {
   const file = argument.startsWith('@') ? argument.slice(1) : undefined;
   const source = argument === '-' ? await text(process.stdin) : file === undefined ? argument : readText(file, what);
   try {
-    return JSON.parse(source);
-  } catch {
+    return parseExactly(source, (why) => {
+      throw new UsageError(`The ${what} holds ${why}`);
+    });
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
     // The parser's message is not the cause: it quotes what it read.
-    const { line, column } = jsonFlaw(source) ?? { line: 1, column: 1 };
-    const where = `at line ${line}, column ${column}`;
+    const flaw = jsonFlaw(source);
+    if (flaw === undefined) throw new UsageError(`The ${what} is nested too deeply.`);
+    const where = `at line ${flaw.line}, column ${flaw.column}`;
     if (argument === '-') throw new UsageError(`The ${what} on standard input is not JSON ${where}.`);
     if (file !== undefined) throw new UsageError(`The ${what} in ${file} is not JSON ${where}.`);
     throw new UsageError(`The ${what} is not JSON ${where}. A text needs its quotes: '"like this"'.`);

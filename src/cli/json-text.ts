@@ -1,7 +1,36 @@
 /**
- * Where a text stops being JSON. The parser's own message quotes the text, which may be a file or standard input that
- * nobody wants in a terminal or a log.
+ * JSON as people give it: its integers exact, and where a text stops being JSON. The parser's own message quotes the
+ * text, which may be a file or standard input that nobody wants in a terminal or a log.
  */
+
+type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown;
+// The source of a number is of ES2026; Node has it.
+const parse = JSON.parse as (text: string, reviver?: Reviver) => unknown;
+
+/** What MessagePack carries as an integer. */
+const least = -(2n ** 63n);
+const most = 2n ** 64n - 1n;
+
+/**
+ * As `JSON.parse`, but an integer that a number cannot hold becomes a bigint; one that MessagePack cannot carry either,
+ * and a decimal that would lose what stands before its point, is given to `refuse`, with the reason.
+ */
+export function parseExactly(text: string, refuse: (why: string) => never): unknown {
+  if (!/\d{16}|e/i.test(text)) return parse(text); // nothing in it is that large
+  return parse(text, (_, value, { source = '' }) => {
+    if (typeof value !== 'number' || Number.isSafeInteger(value)) return value;
+    const shown = source.length > 60 ? `${source.slice(0, 59)}…` : source;
+    if (/^-?\d+$/.test(source)) {
+      const exact = BigInt(source);
+      if (exact >= least && exact <= most) return exact;
+      return refuse(`the integer ${shown}; it must be from ${least} to ${most}. Write it as a text.`);
+    }
+    const loses = Math.abs(value) > Number.MAX_SAFE_INTEGER && !/e/i.test(source);
+    if (loses || !Number.isFinite(value))
+      return refuse(`the number ${shown}, which is too large to be kept as it is. Write it as a text.`);
+    return value;
+  });
+}
 
 /** Line and column, from 1, of the first token that does not fit; undefined when all of it is JSON. */
 export function jsonFlaw(text: string): { readonly line: number; readonly column: number } | undefined {

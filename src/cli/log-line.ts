@@ -28,7 +28,7 @@ export function prettyLogLine(line: string): string {
   const { time, level, msg, pid: _pid, hostname: _host, component, err, ...rest } = entry;
   const [name, style] = levels[Number(level)] ?? [String(level), 'gray'];
   const details = Object.entries(rest).map(
-    ([key, value]) => `${key}=${typeof value === 'string' ? plain(value) : inline(value)}`,
+    ([key, value]) => `${plain(key)}=${typeof value === 'string' ? plain(value) : inline(value)}`,
   );
   const problem = err === undefined ? '' : ` — ${plain(String((err as { message?: string }).message ?? err), 1000)}`;
   return `${new Date(Number(time)).toISOString()} ${paint(style, name.padEnd(5))} ${plain(String(component ?? ''))}: ${plain(String(msg ?? ''), 4000)}${problem} ${paint('gray', details.join(' '))}`.trimEnd();

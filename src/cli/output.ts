@@ -1,4 +1,6 @@
 /** Data as it was asked for: a table for people, JSON, JSON lines or YAML for programs. */
+import { escapeYaml, isUnsafe, jsonOf } from '../text/json.ts';
+
 export const formats = ['table', 'json', 'jsonl', 'yaml'] as const;
 export type Format = (typeof formats)[number];
 
@@ -16,9 +18,9 @@ export async function formatted(data: unknown, format: Format, people: () => str
       return people();
     case 'json':
       // One line, so that what `head` lets through is still whole; indented where a person reads it.
-      return JSON.stringify(data, null, process.stdout.isTTY ? 2 : 0);
+      return jsonOf(data, process.stdout.isTTY ? 2 : 0);
     case 'jsonl':
-      return (Array.isArray(data) ? data : [data]).map((one) => JSON.stringify(one)).join('\n');
+      return (Array.isArray(data) ? data : [data]).map((one) => jsonOf(one)).join('\n');
     case 'yaml':
       return (await yaml())(data);
   }
@@ -27,12 +29,20 @@ export async function formatted(data: unknown, format: Format, people: () => str
 /** For commands that print item after item as they come. */
 export async function itemFormatter(format: Format): Promise<(item: unknown, people: () => string) => string> {
   if (format === 'table') return (_, people) => people();
-  if (format !== 'yaml') return (item) => JSON.stringify(item);
+  if (format !== 'yaml') return (item) => jsonOf(item);
   const text = await yaml();
   return (item) => `---\n${text(item)}`; // a document each
 }
 
 async function yaml(): Promise<(data: unknown) => string> {
-  const { stringify } = await import('yaml');
-  return (data) => stringify(data, { aliasDuplicateObjects: false }).trimEnd();
+  const { Document, visit } = await import('yaml');
+  return (data) => {
+    const document = new Document(data, { aliasDuplicateObjects: false });
+    visit(document, {
+      Scalar(_, node) {
+        if (typeof node.value === 'string' && isUnsafe(node.value)) node.type = 'QUOTE_DOUBLE';
+      },
+    });
+    return escapeYaml(document.toString()).trimEnd();
+  };
 }

@@ -83,7 +83,7 @@ export function genericTable(
   return table(
     rows,
     ordered.map((key) => {
-      const right = rows.every((row) => typeof row[key] === 'number');
+      const right = rows.every((row) => typeof row[key] === 'number' || typeof row[key] === 'bigint');
       return { title: key.toUpperCase(), value: (row) => show(key, row[key]), right, ...(right ? {} : { least: 8 }) };
     }),
   );

@@ -1,6 +1,8 @@
 /** Any value as people read it: rows as a table when it holds a list of objects, else JSON. */
+
+import { jsonOf } from '../text/json.ts';
 import { paint } from '../text/paint.ts';
-import { inline, plain, plainLines } from '../text/plain.ts';
+import { inline, plain } from '../text/plain.ts';
 import { ago, bytes } from '../text/quantity.ts';
 import { genericTable } from './table.ts';
 
@@ -14,8 +16,7 @@ export function valueText(value: unknown): string {
 }
 
 /** Indented, and whole. */
-export const jsonText = (value: unknown): string =>
-  plainLines(JSON.stringify(value, null, 2) ?? '-', Number.POSITIVE_INFINITY);
+export const jsonText = (value: unknown): string => (value === undefined ? '-' : jsonOf(value, 2));
 
 function rowsOf(value: unknown): Record<string, unknown>[] | undefined {
   const lists = Array.isArray(value)

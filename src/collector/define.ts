@@ -10,6 +10,7 @@ export interface AssignedTask {
   readonly operation: string;
   /** 1 for the first attempt. */
   readonly attempt: number;
+  /** An integer in it that a number cannot hold is a bigint. */
   readonly payload: unknown;
   readonly priority: number;
   readonly metadata: Assignment['metadata'];

@@ -1,4 +1,5 @@
 /** Text that came from outside, made safe for a terminal. Nothing else may print it. */
+import { jsonOf } from './json.ts';
 import { cut } from './width.ts';
 
 /** No grapheme that people write is longer, in UTF-16 units per column. */
@@ -26,8 +27,5 @@ export const plainLines = (text: string, most = 200): string =>
 /** Any value on one line. */
 export function inline(value: unknown, most = 200): string {
   if (value === null || value === undefined) return '-';
-  return plain(
-    typeof value === 'string' ? value : typeof value === 'object' ? JSON.stringify(value) : String(value),
-    most,
-  );
+  return plain(typeof value === 'string' ? value : typeof value === 'object' ? jsonOf(value) : String(value), most);
 }

@@ -21,3 +21,15 @@ test('a collector in about twenty lines gets a task and its result arrives', asy
   await running;
   expect((await client.request('collector.list', {})).collectors).toEqual([]);
 });
+
+test('integers beyond 2^53 arrive in all their digits', async () => {
+  await using broker = await startBroker({ socket: false, stateDir: false });
+  await using client = await connect({ transport: broker.open, name: 'test' });
+  const body = { small: 7, most: 2n ** 64n - 1n, least: -(2n ** 63n), list: [2n ** 53n + 1n] };
+  const { id } = await client.submit({ operation: 'count', payload: body });
+  expect((await client.show(id, { include: ['payload'] })).payload).toEqual(body);
+  expect(() => client.publish('a.b', 2n ** 64n)).toThrow();
+  // Where the broker itself reads a number, it wants one that it can hold.
+  const params = { collector_id: 'c', limit: 2n ** 60n } as never;
+  await expect(client.request('task.list', params)).rejects.toMatchObject({ code: 'invalid_params' });
+});

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parseAllDocuments } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import { formats } from '../../src/cli/output.ts';
 import type { Submitted } from '../../src/index.ts';
 import { until } from '../broker/harness.ts';
@@ -150,5 +151,80 @@ describe('beside the data', () => {
     await world.run(['task', 'submit', 'twice']);
     expect((await world.run(['task', 'submit', 'twice'])).stdout).toMatch(/waits behind 1 other\n/);
     expect((await world.run(['task', 'submit', 'twice'])).stdout).toMatch(/waits behind 2 others\n/);
+  });
+});
+
+describe('what a payload holds', () => {
+  const least = '-9223372036854775808';
+  const most = '18446744073709551615';
+  const numbers = `{"n":12345678901234567890,"least":${least},"most":${most},"list":[9007199254740993],"half":0.5,"one":1e3}`;
+  const shown = numbers.replace('1e3', '1000');
+
+  beforeAll(() => world.run(['up']));
+  test('integers are kept and shown in all their digits', async () => {
+    const { id } = await json<Submitted>('task', 'submit', 'numbers', '-p', numbers);
+    const inJson = (await world.run(['task', 'show', id, '--json'])).stdout;
+    expect(inJson).toContain(`"payload":${shown}`);
+    const yaml = (await world.run(['task', 'show', id, '-o', 'yaml'])).stdout;
+    for (const line of ['n: 12345678901234567890', `least: ${least}`, `most: ${most}`, '- 9007199254740993'])
+      expect(yaml).toContain(line);
+    expect((await world.run(['task', 'show', id])).stdout).toContain(shown);
+    expect((await world.run(['task', 'show', id, '--full'])).stdout).toContain('"n": 12345678901234567890');
+  });
+
+  test('so are those of messages and calls', async () => {
+    const tap = world.spawn('tap', 'numbers.#', '--json');
+    let seen = '';
+    tap.stdout!.on('data', (chunk) => (seen += chunk));
+    await until(
+      async () => (await json<{ subscribers: number }>('topic', 'pub', 'numbers.a', numbers)).subscribers === 1,
+      'somebody subscribes',
+    );
+    await until(() => seen.includes(`"body":${shown}`), 'the message');
+    tap.kill('SIGINT');
+  });
+
+  test.each(['18446744073709551616', '-9223372036854775809', '1e400', '12345678901234567890.5'])(
+    '%s, which would change, is refused',
+    async (number) => {
+      const { code, stdout, stderr } = await world.run(['topic', 'pub', 'numbers.a', `{"n":[${number}]}`]);
+      expect([code, stdout]).toEqual([2, '']);
+      expect(stderr).toContain(number);
+      expect(stderr).toMatch(/^deye: The body holds .* Write it as a text\. \[usage\]\n$/);
+    },
+  );
+
+  const odd = '\u0000 \u001b[31m \u007f \u009b2J \u0085 \u061c \u200b \u202e \u2028 \u2066 \ufeff \u{e0041} ü 日本 🦊';
+  const raw = /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
+
+  test.each(['json', 'jsonl', 'yaml', 'table'] as const)('-o %s moves no cursor and hides nothing', async (format) => {
+    const { id } = await json<Submitted>('task', 'submit', 'odd', '-p', JSON.stringify({ [odd]: [odd] }));
+    for (const more of [[], ['--full']]) {
+      const { stdout } = await world.run(['task', 'show', id, ...more, '-o', format]);
+      expect(stdout).not.toMatch(raw);
+      expect(stdout).toContain('ü 日本 🦊');
+      if (format !== 'table')
+        expect(format === 'yaml' ? parse(stdout) : JSON.parse(stdout)).toMatchObject({ payload: { [odd]: [odd] } });
+    }
+  });
+
+  test('nor does an error for a program, or the log', async () => {
+    const { stderr } = await world.run(['collectors', 'show', odd.slice(1), '--json']);
+    expect(stderr).not.toMatch(raw);
+    await json('call', 'broker', 'broker.shutdown', JSON.stringify({ reason: odd }));
+    await until(async () => (await world.run(['broker', 'status'])).code === 69, 'it is gone');
+    const log = readFileSync(join(world.state, 'broker.log'), 'utf8');
+    expect(log).toContain('\\u202e');
+    expect(log).not.toMatch(raw);
+    for (const format of formats) expect((await world.run(['broker', 'logs', '-o', format])).stdout).not.toMatch(raw);
+  });
+
+  test('nor does the log in the foreground', async () => {
+    const broker = await world.broker();
+    let printed = '';
+    broker.stderr!.on('data', (chunk) => (printed += chunk));
+    await json('call', 'broker', 'broker.shutdown', JSON.stringify({ reason: odd }));
+    await until(() => printed.includes('\\u202e'), 'the reason is logged');
+    expect(printed).not.toMatch(raw);
   });
 });
