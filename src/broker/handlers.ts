@@ -144,7 +144,12 @@ function manage(
 ): { collector_id: string; status: CollectorView['status'] } | Fault {
   const { supervisor } = broker;
   if (supervisor?.has(id) !== true) {
-    if (!broker.isRegistered(id)) return unknownCollector(id);
+    if (!broker.isRegistered(id))
+      return fault(
+        'not_found',
+        `Collector ${id} is not declared in the configuration that the broker was started with, so the broker cannot ${what} it. See: deye collectors ls`,
+        { collector_id: id },
+      );
     return fault(
       'wrong_state',
       `Collector ${id} was not started by this broker, so the broker cannot ${what} it. Its own process decides.`,
