@@ -1,6 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import { DeyeCommand } from '../src/cli/command.ts';
-import { readDuration, readJson } from '../src/cli/input.ts';
+import { durationHelp, readDuration, readJson } from '../src/cli/input.ts';
 import { jsonText } from '../src/cli/value-print.ts';
 
 export default class Call extends DeyeCommand {
@@ -16,7 +16,9 @@ export default class Call extends DeyeCommand {
     method: Args.string({ required: true, description: 'such as health_check' }),
     params: Args.string({ description: 'JSON, - for standard input, or @file', default: '{}' }),
   };
-  static override flags = { timeout: Flags.string({ description: 'how long to wait for the answer', default: '30s' }) };
+  static override flags = {
+    timeout: Flags.string({ description: durationHelp('how long to wait for the answer'), default: '30s' }),
+  };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Call);

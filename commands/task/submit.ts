@@ -1,7 +1,7 @@
 import { Args, Flags } from '@oclif/core';
 import { DeyeCommand } from '../../src/cli/command.ts';
 import { exitCodes } from '../../src/cli/exit.ts';
-import { readDuration } from '../../src/cli/input.ts';
+import { durationHelp, readDuration } from '../../src/cli/input.ts';
 import { withBodies } from '../../src/cli/task-bodies.ts';
 import { taskFlags, taskFrom } from '../../src/cli/task-input.ts';
 import { submittedText, taskText } from '../../src/cli/task-print.ts';
@@ -31,7 +31,7 @@ export default class TaskSubmitCommand extends DeyeCommand {
   static override flags = {
     ...taskFlags,
     wait: Flags.boolean({ char: 'w', description: 'wait for the end and print the result' }),
-    'wait-timeout': Flags.string({ description: 'how long to wait', default: '60s' }),
+    'wait-timeout': Flags.string({ description: durationHelp('how long to wait'), default: '60s' }),
   };
 
   async run(): Promise<void> {

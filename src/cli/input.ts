@@ -49,11 +49,19 @@ export function readPairs(arguments_: readonly string[] | undefined, what: strin
   );
 }
 
-/** `250`, `2s`, `5m`, `1h`, `7d` in ms. */
+const unitsMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** The description of a flag that `readDuration` reads, with how one is written. */
+export const durationHelp = (what: string): string => `${what}, such as 500ms, 30s, 2m or 1h`;
+
+/** `500ms`, `2s`, `5m`, `1h`, `7d` in ms. A number without a unit means something else to everybody; only 0 needs none. */
 export function readDuration(argument: string): number {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(argument);
-  if (match === null)
+  const [, number, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(argument) ?? [];
+  if (number === undefined)
     throw new UsageError(`${JSON.stringify(argument)} is no duration. Write 500ms, 30s, 5m, 2h or 7d.`);
-  const unit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }[match[2] ?? 'ms']!;
-  return Math.round(Number(match[1]) * unit);
+  if (unit === undefined && Number(number) !== 0)
+    throw new UsageError(
+      `The duration ${number} has no unit. Write ${number}s for seconds, or ${number}ms, ${number}m, ${number}h.`,
+    );
+  return Math.round(Number(number) * unitsMs[(unit ?? 'ms') as keyof typeof unitsMs]);
 }

@@ -1,12 +1,12 @@
 /** A task as flags say it. */
 import { Flags, type Interfaces } from '@oclif/core';
 import type { TaskSubmit } from '../protocol/schema.ts';
-import { readDuration, readJson, readPairs } from './input.ts';
+import { durationHelp, readDuration, readJson, readPairs } from './input.ts';
 
 export const taskFlags = {
   payload: Flags.string({ char: 'p', description: 'JSON, - for standard input, or @file' }),
   priority: Flags.string({ description: 'critical, high, normal, low, or 0 to 255', default: 'normal' }),
-  timeout: Flags.string({ description: 'time limit of one attempt, such as 30s' }),
+  timeout: Flags.string({ description: durationHelp('time limit of one attempt') }),
   retries: Flags.integer({ description: 'how often a failed attempt is repeated', min: 0 }),
   id: Flags.string({ description: 'a UUIDv7 of your own; the same id again adds nothing' }),
   requires: Flags.string({

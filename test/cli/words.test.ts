@@ -1,12 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { hint, shellQuoted } from '../../src/cli/hint.ts';
+import { readDuration } from '../../src/cli/input.ts';
 import { jsonFlaw } from '../../src/cli/json-text.ts';
 import { suggestions } from '../../src/cli/suggestion.ts';
 import { genericTable, pairs, table } from '../../src/cli/table.ts';
 import { wantsJson } from '../../src/cli/wants-json.ts';
 import { editDistance } from '../../src/text/edit-distance.ts';
 import { columnsOf } from '../../src/text/width.ts';
+import { read } from '../source.ts';
 
 describe('hints', () => {
   test('carry the --socket that was given, as one word of a shell', () => {
@@ -62,6 +64,31 @@ describe('where a text stops being JSON', () => {
   test('a deep text and a long string do not overflow the stack', () => {
     expect(jsonFlaw('['.repeat(1_000_000))).toEqual({ line: 1, column: 1_000_001 });
     expect(jsonFlaw(`"${'a'.repeat(5_000_000)}"`)).toBeUndefined();
+  });
+});
+
+describe('durations', () => {
+  test.each([
+    ['500ms', 500],
+    ['30s', 30_000],
+    ['1.5s', 1500],
+    ['2m', 120_000],
+    ['1h', 3_600_000],
+    ['7d', 604_800_000],
+    ['0', 0],
+    ['0s', 0],
+  ])('%s is %i ms', (text, ms) => expect(readDuration(text)).toBe(ms));
+  test.each(['30', '1.5', '-1s', '1 s', 's', '', '1e3s', '3w'])('%j is refused, with how to write one', (text) =>
+    expect(() => readDuration(text)).toThrow(/Write .*\d+s/),
+  );
+  test('the help of every flag that takes one says how it is written', () => {
+    const { commands } = JSON.parse(read('oclif.manifest.json')) as {
+      commands: Record<string, { flags: Record<string, { description: string }> }>;
+    };
+    const flags = Object.values(commands).flatMap(({ flags: own }) => Object.entries(own));
+    const timeouts = flags.filter(([name]) => name.endsWith('timeout'));
+    expect(timeouts).toHaveLength(4);
+    for (const [, { description }] of timeouts) expect(description).toMatch(/500ms, 30s, 2m/);
   });
 });
 

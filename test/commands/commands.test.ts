@@ -110,6 +110,11 @@ describe('with a broker and procmond', () => {
       [['task', 'submit', 'a', '--priority', 'urgent'], 2, /priority.*critical, high, normal, low/],
       [['task', 'submit', 'a', '--label', 'novalue'], 2, /key=value/],
       [['task', 'submit', 'a', '--timeout', 'soon'], 2, /duration/],
+      [['task', 'submit', 'a', '--timeout', '30'], 2, /The duration 30 has no unit\. Write 30s for seconds, or 30ms/],
+      [['task', 'submit', 'a', '--wait', '--wait-timeout', '1.5'], 2, /1\.5 has no unit/],
+      [['call', 'procmond', 'health_check', '--timeout', '30'], 2, /no unit/],
+      [['collectors', 'start', 'missing'], 5, /Collector missing is not declared.*cannot start it.*\[not_found\]/],
+      [['collectors', 'stop', 'missing'], 5, /Collector missing is not declared.*cannot stop it/],
       [['task', 'submit'], 2, /OPERATION/],
       [['task', 'ls', '--state', 'odd'], 2, /Expected --state/],
       [['task', 'show', 'x'], 2, /UUIDv7/],
@@ -248,6 +253,11 @@ describe('with a broker and procmond', () => {
     for (const [id, { summary, examples }] of Object.entries(manifest.commands))
       expect([id, Boolean(summary), (examples ?? []).length > 0]).toEqual([id, true, true]);
     expect((await world.run(['task', 'submit', '--help'])).stdout).toMatch(/EXAMPLES[\s\S]*enumerate_processes --wait/);
+    for (const id of ['', 'task', ...Object.keys(manifest.commands)]) {
+      const words = id.split(':').filter(Boolean);
+      const [long, short] = await Promise.all(['--help', '-h'].map((flag) => world.run([...words, flag])));
+      expect(short, id).toEqual({ code: 0, stdout: long!.stdout, stderr: '' });
+    }
   });
 
   test('a stop is clean: settings and tasks are there afterwards, the socket is gone', async () => {
