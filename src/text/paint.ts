@@ -5,6 +5,10 @@ type Style = Parameters<typeof styleText>[0];
 
 export const paint = (style: Style, text: string): string => styleText(style, text, { stream: process.stdout });
 
+/** NO_COLOR asks for none; for those who draw by other means than `paint`. Bold, dim and inverse stay. */
+export const isColourWanted = (env: Readonly<Record<string, string | undefined>> = process.env): boolean =>
+  !env.NO_COLOR;
+
 /** The colour of a state of a task or a status of a collector. */
 export function statusStyle(status: string): Style {
   if (status === 'healthy' || status === 'completed') return 'green';

@@ -42,7 +42,8 @@ export const keyMap = [
   { name: 'up', keys: ['k', 'upArrow'], help: 'scroll up' },
   { name: 'first', keys: ['g'], help: 'to the top' },
   { name: 'pause', keys: ['p'], help: 'pause the screen' },
-  { name: 'help', keys: ['?'], help: 'this help' },
+  { name: 'help', keys: ['?'], help: 'this help, and back' },
+  { name: 'close', keys: ['escape'], help: 'close this help' },
   { name: 'quit', keys: ['q'], help: 'quit' },
 ] as const;
 export type KeyName = (typeof keyMap)[number]['name'];
@@ -103,6 +104,8 @@ function press(state: TopState, name: KeyName): TopState {
       return { ...state, paused: !state.paused };
     case 'help':
       return { ...state, help: !state.help };
+    case 'close':
+      return { ...state, help: false };
     case 'quit':
       return state; // the window closes itself
   }

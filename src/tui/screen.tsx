@@ -1,6 +1,7 @@
 /** The window: draws what `layout` says, and turns keys into events. */
 import { Box, render, Text, useApp, useInput, useWindowSize } from 'ink';
 import { useEffect, useState, useSyncExternalStore } from 'react';
+import { isColourWanted } from '../text/paint.ts';
 import type { TopFeed } from './feed.ts';
 import { type Line, layout } from './layout.ts';
 import { type KeyName, keyMap } from './model.ts';
@@ -45,7 +46,7 @@ function Row({ line }: { readonly line: Line }) {
           bold={bold}
           dimColor={dim}
           inverse={inverse}
-          {...(color === undefined ? {} : { color })}
+          {...(color === undefined || !isColourWanted() ? {} : { color })}
         >
           {text === '' ? ' ' : text}
         </Text>

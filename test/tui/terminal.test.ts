@@ -24,10 +24,15 @@ test.skipIf(missing(!hasTmux, 'tmux'))(
         env: { ...world.env, TERM: 'xterm-256color' } as NodeJS.ProcessEnv,
       });
     const screen = () => tmux('capture-pane', '-p', '-t', 'top');
+    const styled = () => tmux('capture-pane', '-p', '-e', '-t', 'top');
+    const colour = /\p{Cc}\[(\d+;)*(3[0-8]|9[0-7])[;m]/u;
     tmux('new-session', '-d', '-s', 'top', '-x', '80', '-y', '24', 'sh');
     try {
       tmux('send-keys', '-t', 'top', `clear; ${process.execPath} ${main} top; echo left with $?`, 'Enter');
       await until(() => /live/.test(screen()) && /procmond +healthy/.test(screen()), 'it is live');
+      // The world asks for no colour; what is bold or inverse stays.
+      expect(styled()).not.toMatch(colour);
+      expect(styled()).toContain('\u001b[');
       await world.run(['task', 'submit', 'enumerate_processes', '--wait']);
       await until(() => /enumerate_processes +0/.test(screen()), 'the queue appears');
       tmux('resize-window', '-t', 'top', '-x', '120', '-y', '30');
@@ -43,6 +48,8 @@ test.skipIf(missing(!hasTmux, 'tmux'))(
       tmux('send-keys', '-t', 'top', 'q');
       await until(() => /left with 0/.test(screen()), 'it left');
       expect(screen()).not.toMatch(/procmond/);
+      tmux('send-keys', '-t', 'top', `clear; NO_COLOR= ${process.execPath} ${main} top`, 'Enter');
+      await until(() => colour.test(styled()), 'it is in colour');
     } finally {
       tmux('kill-server');
     }

@@ -5,7 +5,7 @@ import { columnsOf } from '../../src/text/width.ts';
 import { sparkline } from '../../src/tui/columns.ts';
 import { TopFeed } from '../../src/tui/feed.ts';
 import { layout, rollingLine } from '../../src/tui/layout.ts';
-import { initialState, keyMap, ratesBetween, reduce, type TopState } from '../../src/tui/model.ts';
+import { initialState, type KeyName, keyMap, ratesBetween, reduce, type TopState } from '../../src/tui/model.ts';
 import { Screen } from '../../src/tui/screen.tsx';
 import { until } from '../broker/harness.ts';
 
@@ -242,6 +242,13 @@ describe('the layout', () => {
   });
 });
 
+test('help opens and closes with ?, and escape only closes it', () => {
+  const press = (state: TopState, name: KeyName) => reduce(state, { kind: 'key', name });
+  const open = press(initialState, 'help');
+  expect([open.help, press(open, 'help').help, press(open, 'close').help]).toEqual([true, false, false]);
+  expect(press(initialState, 'close')).toEqual(initialState);
+});
+
 test('the window draws, follows keys and new snapshots', async () => {
   const feed = new TopFeed();
   const window = render(<Screen feed={feed} />);
@@ -250,7 +257,8 @@ test('the window draws, follows keys and new snapshots', async () => {
   await until(() => window.lastFrame()!.includes('enumerate_processes'), 'the snapshot');
   window.stdin.write('?');
   await until(() => window.lastFrame()!.includes('pause the screen'), 'the help');
-  window.stdin.write('?');
+  window.stdin.write('\u001b');
+  await until(() => window.lastFrame()!.includes('enumerate_processes'), 'the help is closed');
   window.stdin.write('p');
   await until(() => window.lastFrame()!.includes('PAUSED'), 'paused');
   window.unmount();
