@@ -16,13 +16,14 @@ const most = 2n ** 64n - 1n;
  * and a decimal that would lose what stands before its point, is given to `refuse`, with the reason.
  */
 export function parseExactly(text: string, refuse: (why: string) => never): unknown {
-  if (!/\d{16}|e/i.test(text)) return parse(text); // nothing in it is that large
+  if (!/\d{16}|\de/i.test(text)) return parse(text); // nothing in it is that large
   return parse(text, (_, value, { source = '' }) => {
     if (typeof value !== 'number' || Number.isSafeInteger(value)) return value;
     const shown = source.length > 60 ? `${source.slice(0, 59)}…` : source;
     if (/^-?\d+$/.test(source)) {
       const exact = BigInt(source);
       if (exact >= least && exact <= most) return exact;
+      if (String(value) === source) return value; // 1e20, say, written out: it comes back as it was given
       return refuse(`the integer ${shown}; it must be from ${least} to ${most}. Write it as a text.`);
     }
     const loses = Math.abs(value) > Number.MAX_SAFE_INTEGER && !/e/i.test(source);

@@ -2,11 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { hint, shellQuoted } from '../../src/cli/hint.ts';
 import { readDuration } from '../../src/cli/input.ts';
-import { jsonFlaw } from '../../src/cli/json-text.ts';
+import { jsonFlaw, parseExactly } from '../../src/cli/json-text.ts';
 import { suggestions } from '../../src/cli/suggestion.ts';
 import { genericTable, pairs, table } from '../../src/cli/table.ts';
 import { wantsJson } from '../../src/cli/wants-json.ts';
 import { editDistance } from '../../src/text/edit-distance.ts';
+import { jsonOf } from '../../src/text/json.ts';
 import { columnsOf } from '../../src/text/width.ts';
 import { read } from '../source.ts';
 
@@ -60,6 +61,23 @@ describe('where a text stops being JSON', () => {
       }),
       { numRuns: 3000 },
     );
+  });
+  test('what is read exactly is what the parser reads, but for integers that it would change', () => {
+    const refuse = (why: string): never => {
+      throw new Error(why);
+    };
+    fc.assert(
+      fc.property(fc.json(), fc.bigInt({ min: -(2n ** 63n), max: 2n ** 64n - 1n }), (text, integer) => {
+        const [plain, exact] = parseExactly(`[${text}, ${integer}]`, refuse) as [unknown, number | bigint];
+        const rounded: unknown = JSON.parse(jsonOf(plain));
+        expect(rounded).toEqual(JSON.parse(text));
+        expect(BigInt(exact)).toBe(integer);
+        expect(typeof exact).toBe(Number.isSafeInteger(Number(integer)) ? 'number' : 'bigint');
+      }),
+    );
+    expect(parseExactly('[100000000000000000000, 1e20]', refuse)).toEqual([1e20, 1e20]);
+    expect(() => parseExactly('100000000000000000001', refuse)).toThrow(/the integer 1000.*; it must be from -9223/);
+    expect(() => parseExactly('[1e999]', refuse)).toThrow(/the number 1e999/);
   });
   test('a deep text and a long string do not overflow the stack', () => {
     expect(jsonFlaw('['.repeat(1_000_000))).toEqual({ line: 1, column: 1_000_001 });
