@@ -93,12 +93,12 @@ const topics = [
     `A topic is 1 to ${limitTable.topicSegmentsMax.value} segments of a-z 0-9 _ - joined by dots, at most ${limitTable.topicBytesMax.value} bytes. In a pattern a segment may be * (or +), which is exactly one segment, and the last may be #, which is any number of them, also none. The roots system and debug are reserved. A subscriber gets a message once, however many of its patterns match.`,
   ),
   paragraph(
-    `The first rule that matches a topic says who may publish on it; everybody may subscribe. A collector publishes on events.DOMAIN only when it has registered that domain. An observer may publish on ${observerTopics.join(', ')}, and on nothing else.`,
+    `The first rule that matches a topic says who may publish on it; everybody may subscribe. An observer may publish on ${observerTopics.join(', ')}, and on nothing else.`,
   ),
-  ...accessRules.map(({ name, pattern, publish, own }) =>
+  ...accessRules.map(({ name, pattern, publish, own, domains }) =>
     term(
       pattern,
-      `${publish.length === 0 ? 'nobody' : publish.join(', ')}${own === true ? ', and the collector whose id stands last' : ''} (${name})`,
+      `${publish.length === 0 ? 'nobody' : publish.join(', ')}${own === true ? ', and the collector whose id stands last' : ''}${domains === true ? '; on events.DOMAIN a collector only when it has registered that domain' : ''} (${name})`,
     ),
   ),
   subheading('Topics of the broker'),
