@@ -9,6 +9,13 @@ const goodbye = async (raw: Awaited<ReturnType<typeof harness>>['raw'] extends (
   return fault as { code: string; message: string; context: Record<string, unknown> };
 };
 
+/** The frame with one byte more inside it, after its array. */
+function leftOver(elements: readonly unknown[]): Buffer {
+  const frame = Buffer.concat([encodeFrame(elements), Buffer.from([0])]);
+  frame.writeUInt32BE(frame.length - 4);
+  return frame;
+}
+
 describe('a session that breaks a rule ends with its name, and nobody else notices', () => {
   test.each<[string, Buffer, string]>([
     [
@@ -46,6 +53,24 @@ describe('a session that breaks a rule ends with its name, and nobody else notic
     ['no array', Buffer.from([0, 0, 0, 2, 0x81, 0x05])],
     ['a publish without a body', encodeFrame([Kind.publish, 'a.b'])],
     ['a topic that is no string', encodeFrame([Kind.publish, 7, 'x'])],
+    ['a reply without a body', encodeFrame([Kind.reply, 70_000, 0])],
+    ['a reply without a status', encodeFrame([Kind.reply, 70_000])],
+    ['a reply whose status is a text', encodeFrame([Kind.reply, 70_000, 'ok', 1])],
+    ['a reply with the status 2', encodeFrame([Kind.reply, 70_000, 2, 1])],
+    ['a chunk without a body', encodeFrame([Kind.chunk, 70_000])],
+    ['a request without params', encodeFrame([Kind.request, 70_000, 'broker', 'broker.health'])],
+    ...(
+      [
+        [Kind.request, 70_000, 'broker', 'broker.health', {}, 0],
+        [Kind.request, 70_000, 'broker', 'broker.health', {}],
+        [Kind.reply, 70_000, 0, 'x'],
+        [Kind.chunk, 70_000, 'x'],
+        [Kind.cancel, 70_000],
+        [Kind.ping, 1],
+        [Kind.pong, 1],
+        [Kind.goodbye, 'bye'],
+      ] as const
+    ).map((elements): [string, Buffer] => [`bytes left over after ${JSON.stringify(elements)}`, leftOver(elements)]),
     [
       'params that nest without end',
       Buffer.concat([
@@ -271,6 +296,28 @@ test('a collector whose answer is no value does not leave the broker waiting', a
   raw.write(reply);
   await expect(call).rejects.toMatchObject({ code: 'malformed_body' });
   speakFault('malformed_body');
+});
+
+test('a call whose answer has no body ends as if the collector had gone, and its session ends by name', async () => {
+  await using broker = await harness();
+  const [raw, caller] = [await broker.session('collector'), await broker.session()];
+  await raw.register('w');
+  const asked = caller.ask('x', {}, 'w');
+  const [, id] = await raw.kind(Kind.request);
+  raw.send(Kind.reply, id, 0);
+  expect((await raw.goodbye()).code).toBe('malformed_frame');
+  expect((await caller.refusal(asked)).code).toBe('collector_gone');
+});
+
+test('elements that a later version may add to a request or a reply are ignored', async () => {
+  await using broker = await harness();
+  const [raw, caller] = [await broker.session('collector'), await broker.session()];
+  await raw.register('w');
+  caller.send(Kind.request, 70_000, 'w', 'x', {}, 0, { later: [1] }, 'more');
+  const [, id, ...rest] = await raw.kind(Kind.request);
+  expect(rest).toEqual(['w', 'x', {}, 0, { later: [1] }, 'more']);
+  raw.send(Kind.reply, id, 0, 'done', 'more');
+  expect(await caller.kind(Kind.reply)).toEqual([Kind.reply, 70_000, 0, 'done', 'more']);
 });
 
 test.each([null, 'no', 5, [], {}, { code: 5 }])('a collector that refuses with %j does not, either', async (body) => {
