@@ -65,7 +65,7 @@ const frames = [
     );
   }),
   paragraph(
-    'An id is chosen by whoever sends the request, from 65536 to 4294967295, and is in use until the reply. Every MessagePack library writes such a number as 0xce and four bytes, which lets the broker rewrite it in place. Elements after the last one you know are to be ignored. A frame ends with its array: bytes that are left over in it are malformed_frame.',
+    'An id is chosen by whoever sends the request, from 65536 to 4294967295, and is in use until the reply: whatever else is asked under it meanwhile is refused with invalid_params. Every MessagePack library writes such a number as 0xce and four bytes, which lets the broker rewrite it in place. Elements after the last one you know are to be ignored. A frame ends with its array: bytes that are left over in it are malformed_frame.',
   ),
   subheading('Example: hello, then a message on a.b'),
   example(hex(encodeFrame([Kind.hello, { protocol: protocolVersion, name: 'me', role: 'operator' }]))),

@@ -19,10 +19,15 @@ const isMethod = (name: string): name is Method => Object.hasOwn(methodTable, na
 
 export function handleRequest(broker: Surroundings, session: Session, head: RequestHead, bytes: Buffer): void {
   const to = { session: session.id, id: head.id };
-  const outcome = answerTo(broker, session, to, head, bytes);
+  const inUse = broker.calls.isMade(session.id, head.id) || session.backlog.has(head.id);
+  const outcome = inUse ? idInUse(head.id) : answerTo(broker, session, to, head, bytes);
   if (outcome !== undefined) session.reply(to, outcome);
-  else if (head.method !== 'task.wait') session.backlog.add(to, head.paramsEnd - head.paramsStart); // waits have a limit of their own
+  else session.backlog.add(to, head.method === 'task.wait' ? 0 : head.paramsEnd - head.paramsStart); // waits have a limit of their own
 }
+
+/** The id names another request of the session that is not answered yet, whatever it asks. */
+export const idInUse = (id: number): Fault<'invalid_params'> =>
+  fault('invalid_params', `Request id ${id} is in use by another request in flight.`, { id });
 
 /** Undefined when the answer comes later. */
 function answerTo(

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { encodeFrame, Kind } from '../../src/protocol/frame.ts';
+import { MemoryStore } from '../../src/store/memory.ts';
 import { speakFault } from '../tables/spoken.ts';
 import { harness, until } from './harness.ts';
 
@@ -328,4 +329,49 @@ test.each([null, 'no', 5, [], {}, { code: 5 }])('a collector that refuses with %
   const [, id] = await raw.kind(Kind.request);
   raw.send(Kind.reply, id, 1, body);
   await expect(call).rejects.toMatchObject({ code: 'malformed_body' });
+});
+
+test('an id is in use until its request is answered, whatever it asks: a call, a wait, a read, a task', async () => {
+  const store = new MemoryStore();
+  const gate = Promise.withResolvers<void>();
+  await using broker = await harness({}, { store });
+  const [raw, collector] = [await broker.session(), await broker.session('collector')];
+  await collector.register('w');
+  const { id: task } = await raw.request('task.submit', { operation: 'nobody' });
+  const [commit, list] = [store.commit.bind(store), store.list.bind(store)];
+  store.commit = (records) => gate.promise.then(() => commit(records));
+  store.list = (filter) => gate.promise.then(() => list(filter));
+  const asks: Record<string, readonly [target: string, method: string, params: unknown]> = {
+    call: ['w', 'x', {}],
+    wait: ['broker', 'task.wait', { id: task }],
+    read: ['broker', 'task.list', {}],
+    task: ['broker', 'task.submit', { operation: 'a' }],
+  };
+  const ask = (id: number, what: string) => raw.send(Kind.request, id, ...asks[what]!, 60_000);
+  const names = Object.keys(asks);
+  for (const [at, first] of names.entries()) {
+    const id = 80_000 + at;
+    ask(id, first);
+    for (const second of [...names, ...names]) {
+      ask(id, second);
+      expect(await raw.refusal(id), `${first}, then ${second}`).toMatchObject({
+        code: 'invalid_params',
+        message: expect.stringMatching(/is in use by/),
+        context: { id },
+      });
+    }
+  }
+  gate.resolve();
+  const [, call] = await collector.kind(Kind.request);
+  collector.send(Kind.reply, call, 0, 'done');
+  await raw.request('task.cancel', { id: task });
+  expect(await raw.reply(80_000)).toBe('done');
+  expect(await raw.reply(80_001)).toMatchObject({ state: 'cancelled' });
+  for (const id of [80_002, 80_003]) await raw.reply(id);
+  // Answered, they are free again.
+  for (const id of [80_000, 80_001, 80_002, 80_003]) {
+    ask(id, 'task');
+    expect(await raw.reply(id)).toMatchObject({ state: 'pending' });
+  }
+  expect(collector.frames).toEqual([]);
 });
