@@ -42,12 +42,12 @@ function answerTo(
   const { principal } = session;
   const denial = authorise(principal, { action: 'request', method });
   if (denial !== undefined) return denial;
-  const given = decodeParams(bytes, head);
-  if (given === undefined)
+  const decoded = decodeParams(bytes, head);
+  if (decoded === undefined)
     return fault('invalid_params', `${method}: params: more than ${broker.limits.paramsEntriesMax} entries`, {
       limit: broker.limits.paramsEntriesMax,
     });
-  const params = validators[method].safeParse(given);
+  const params = validators[method].safeParse(decoded.given);
   if (!params.success) return paramsFault(method, params.error);
   const asked = {
     broker,
@@ -55,7 +55,7 @@ function answerTo(
     principal,
     to,
     params: params.data,
-    raw: bytes.subarray(head.paramsStart, head.paramsEnd),
+    bodies: decoded.bodies,
     timeoutMs: head.timeoutMs || broker.limits.callMsDefault,
   };
   const outcome = (handlers[method] as Handler<Method>)(asked as Asked<Method>);
