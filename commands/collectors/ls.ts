@@ -1,3 +1,4 @@
+import { allCollectors } from '../../src/cli/collector-pages.ts';
 import { collectorsTable } from '../../src/cli/collector-print.ts';
 import { DeyeCommand } from '../../src/cli/command.ts';
 
@@ -8,7 +9,7 @@ export default class CollectorsLs extends DeyeCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(CollectorsLs);
-    const { collectors } = await (await this.connect(flags, { role: 'observer' })).request('collector.list', {});
+    const collectors = await allCollectors(await this.connect(flags, { role: 'observer' }));
     await this.print(collectors, flags, () => collectorsTable(collectors, flags));
   }
 }

@@ -1,4 +1,5 @@
 /** The grammar of names and the bounds of values; `shape.ts` calls them by these words. */
+import { reservedTargets } from '../../src/protocol/schema.ts';
 import { term } from './roff.ts';
 
 export const nameTerms: readonly string[] = [
@@ -6,6 +7,7 @@ export const nameTerms: readonly string[] = [
     'identifier',
     '1 to 64 of a-z 0-9 _ -, beginning with a letter or digit: names of operations, ids and types of collectors, capabilities, event domains, strategies',
   ),
+  term('id of a collector', `an identifier, but not ${reservedTargets.join(' or ')}: these are targets of calls`),
   term(
     'UUIDv7',
     'the id of a task, in lower case: 8-4-4-4-12 hex digits, of which the first 12 are the ms since the epoch; so ids in order of text are in order of time',

@@ -65,7 +65,7 @@ const frames = [
     );
   }),
   paragraph(
-    'An id is chosen by whoever sends the request, from 65536 to 4294967295, and is in use until the reply. Every MessagePack library writes such a number as 0xce and four bytes, which lets the broker rewrite it in place. Elements after the last one you know are to be ignored.',
+    'An id is chosen by whoever sends the request, from 65536 to 4294967295, and is in use until the reply: whatever else is asked under it meanwhile is refused with invalid_params. Every MessagePack library writes such a number as 0xce and four bytes, which lets the broker rewrite it in place. Elements after the last one you know are to be ignored. A frame ends with its array: bytes that are left over in it are malformed_frame.',
   ),
   subheading('Example: hello, then a message on a.b'),
   example(hex(encodeFrame([Kind.hello, { protocol: protocolVersion, name: 'me', role: 'operator' }]))),
@@ -93,12 +93,12 @@ const topics = [
     `A topic is 1 to ${limitTable.topicSegmentsMax.value} segments of a-z 0-9 _ - joined by dots, at most ${limitTable.topicBytesMax.value} bytes. In a pattern a segment may be * (or +), which is exactly one segment, and the last may be #, which is any number of them, also none. The roots system and debug are reserved. A subscriber gets a message once, however many of its patterns match.`,
   ),
   paragraph(
-    `The first rule that matches a topic says who may publish on it; everybody may subscribe. A collector publishes on events.DOMAIN only when it has registered that domain. An observer may publish on ${observerTopics.join(', ')}, and on nothing else.`,
+    `The first rule that matches a topic says who may publish on it; everybody may subscribe. An observer may publish on ${observerTopics.join(', ')}, and on nothing else.`,
   ),
-  ...accessRules.map(({ name, pattern, publish, own }) =>
+  ...accessRules.map(({ name, pattern, publish, own, domains }) =>
     term(
       pattern,
-      `${publish.length === 0 ? 'nobody' : publish.join(', ')}${own === true ? ', and the collector whose id stands last' : ''} (${name})`,
+      `${publish.length === 0 ? 'nobody' : publish.join(', ')}${own === true ? ', and the collector whose id stands last' : ''}${domains === true ? '; on events.DOMAIN a collector only when it has registered that domain' : ''} (${name})`,
     ),
   ),
   subheading('Topics of the broker'),
@@ -122,7 +122,7 @@ const topics = [
     `A realtime publish (kind 2) is forwarded at once; a subscriber that is over its outbound limit loses it, and the loss is counted. A confirmed publish (kind 3) carries a sequence that grows from message to message; it waits for full subscribers. An ack [4, sequence, subscribers] is cumulative: every confirmed publish after the previous ack, up to and with sequence, was delivered to that many subscribers each. One ack may therefore stand for many publishes. A fourth element is the fault for which the publish of exactly this sequence was refused; those before it are acknowledged by an ack of their own. Sequence 0 stands for a realtime publish that was refused; a session gets the first ${limit('refusalsMax')} of those only.`,
   ),
   paragraph(
-    'The broker does not look into bodies. A body that cannot be decoded (malformed_body) is the fault of its sender: drop that message and go on.',
+    'The broker does not look into bodies. Of nil, a boolean, a number, a string or bytes it checks by their header that they end where the frame ends, or before the headers; of a body that is a map or a list, of a body of another type, and of headers, nothing. So those that you get may be cut short, may hold what is refused elsewhere, and bytes may follow them: decode them within the frame, to its end. A body that cannot be decoded (malformed_body) is the fault of its sender: drop that message and go on. The same holds for the bodies of replies and chunks.',
   ),
 ];
 

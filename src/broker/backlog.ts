@@ -7,8 +7,8 @@ import type { ReplyTo } from '../core/input.ts';
 export class Backlog {
   readonly #bytesMax: number;
   readonly #resume: () => void;
-  /** Bytes by request: this very one, since a client may use an id twice. */
-  readonly #requests = new Map<ReplyTo, number>();
+  /** By the id of the request, which is in use until this very one is answered. */
+  readonly #requests = new Map<number, { readonly to: ReplyTo; readonly bytes: number }>();
   #bytes = 0;
   #isFull = false;
 
@@ -23,16 +23,21 @@ export class Backlog {
     return this.#isFull;
   }
 
+  /** Whether the id is in use. */
+  has(id: number): boolean {
+    return this.#requests.has(id);
+  }
+
   add(to: ReplyTo, bytes: number): void {
-    this.#requests.set(to, bytes);
+    this.#requests.set(to.id, { to, bytes });
     this.#bytes += bytes;
   }
 
   answered(to: ReplyTo): void {
-    const bytes = this.#requests.get(to);
-    if (bytes === undefined) return;
-    this.#requests.delete(to);
-    this.#bytes -= bytes;
+    const request = this.#requests.get(to.id);
+    if (request?.to !== to) return; // one that was refused at once, perhaps for its id
+    this.#requests.delete(to.id);
+    this.#bytes -= request.bytes;
     if (!this.#isFull || this.#bytes > this.#bytesMax / 2) return;
     this.#isFull = false;
     this.#resume();

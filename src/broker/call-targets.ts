@@ -7,6 +7,7 @@ import type { RequestHead } from '../protocol/request.ts';
 import type { Health } from '../protocol/view-schema.ts';
 import type { Calls } from '../relay/calls.ts';
 import type { Now } from '../time/now.ts';
+import { idInUse } from './requests.ts';
 import type { Session } from './session.ts';
 import type { Sessions } from './sessions.ts';
 import type { Core } from './turn.ts';
@@ -43,7 +44,8 @@ export class CallTargets {
     end: number,
   ): Fault | { readonly result: Health } | undefined {
     const { calls, now } = this.#options;
-    const { target, method } = head;
+    const { id, target, method } = head;
+    if (caller.backlog.has(id)) return idInUse(id);
     const denial = authorise(caller.principal, { action: 'call', target, method });
     if (denial !== undefined) return denial;
     const any = target.startsWith(anyPrefix) ? target.slice(anyPrefix.length) : undefined;

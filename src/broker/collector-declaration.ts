@@ -1,13 +1,13 @@
 /** A collector as deye.yaml declares it: what to run and how to look after it. */
 import { z } from 'zod';
-import { identifierSchema } from '../protocol/schema.ts';
+import { collectorIdSchema, identifierSchema } from '../protocol/schema.ts';
 
 /** The collectors that come with deye. */
 export const builtinTypes = ['procmond'];
 
 export const declarationSchema = z
   .strictObject({
-    id: identifierSchema,
+    id: collectorIdSchema,
     type: identifierSchema,
     /** A program. Without it, the built-in collector of this type runs. */
     command: z.string().min(1).optional(),

@@ -5,9 +5,10 @@ import { authorise, type Principal } from '../protocol/access.ts';
 import type { CollectorView } from '../protocol/collector-schema.ts';
 import { type Fault, fault, isFault } from '../protocol/fault.ts';
 import { type Method, methodTable, type ParamsParsed, type Reply } from '../protocol/message.ts';
-import { fieldBytes } from '../protocol/msgpack.ts';
+import { encodeValue } from '../protocol/msgpack.ts';
+import type { Bodies } from '../protocol/params.ts';
 import type { Session } from './session.ts';
-import { brokerHealth, collectorDetail, collectorList, operationsOffered, snapshot } from './snapshot.ts';
+import { brokerHealth, collectorDetail, collectorPage, operationsOffered, snapshot } from './snapshot.ts';
 import { specsOf } from './submit-params.ts';
 import type { Surroundings } from './surroundings.ts';
 import { specOf } from './task-view.ts';
@@ -19,8 +20,8 @@ export interface Asked<M extends Method> {
   readonly principal: Principal;
   readonly to: ReplyTo;
   readonly params: ParamsParsed<M>;
-  /** The params as they came, encoded. */
-  readonly raw: Buffer;
+  /** The bodies in the params as they came, encoded. */
+  readonly bodies: Bodies;
   readonly timeoutMs: number;
 }
 
@@ -74,17 +75,17 @@ export const handlers: { readonly [M in Method]: Handler<M> } = {
     return { level: params.level };
   },
 
-  'task.submit': ({ broker, to, params, raw }) => {
-    const spec = specOf(params, fieldBytes(raw, 0, 'payload'), broker.limits, broker.now().wallMs);
+  'task.submit': ({ broker, to, params, bodies: [payload] }) => {
+    const spec = specOf(params, payload, broker.limits, broker.now().wallMs);
     if (isFault(spec)) return spec;
     broker.enqueue({ kind: 'submit', to, specs: [spec], batch: false });
   },
 
-  'task.submit_batch': ({ broker, to, params, raw }) =>
+  'task.submit_batch': ({ broker, to, params, bodies }) =>
     broker.enqueue({
       kind: 'submit',
       to,
-      specs: specsOf(params.tasks, raw, broker.limits, broker.now().wallMs),
+      specs: specsOf(params.tasks, bodies, broker.limits, broker.now().wallMs),
       batch: true,
     }),
 
@@ -96,8 +97,7 @@ export const handlers: { readonly [M in Method]: Handler<M> } = {
 
   'task.cancel': ({ broker, to, params }) => broker.enqueue({ kind: 'cancel', to, ...params }),
 
-  'task.complete': ({ broker, to, params, raw }) => {
-    const result = fieldBytes(raw, 0, 'result');
+  'task.complete': ({ broker, to, params, bodies: [result] }) => {
     const { payloadBytesMax: limit } = broker.limits;
     if (result !== undefined && result.length > limit)
       return fault('payload_too_large', `The result is ${result.length} bytes; the limit is ${limit}.`, { limit });
@@ -113,14 +113,24 @@ export const handlers: { readonly [M in Method]: Handler<M> } = {
 
   'task.fail': ({ broker, to, params }) => broker.enqueue({ kind: 'fail', to, failure: params }),
 
-  'collector.register': ({ broker, to, params }) => broker.enqueue({ kind: 'register', to, registration: params }),
+  'collector.register': ({ broker, to, params }) => {
+    const { length } = encodeValue({ ...params, leases: [] });
+    const { registrationBytesMax: limit } = broker.limits;
+    if (length > limit)
+      return fault(
+        'invalid_params',
+        `collector.register: the registration is ${length} bytes beside its leases; the limit is ${limit}.`,
+        { limit },
+      );
+    broker.enqueue({ kind: 'register', to, registration: params });
+  },
 
   'collector.heartbeat': ({ broker, to, params }) => broker.enqueue({ kind: 'heartbeat', to, report: params }),
 
   'collector.deregister': ({ broker, to, params }) => broker.enqueue({ kind: 'deregister', to, ...params }),
 
-  'collector.list': ({ broker, to }) =>
-    broker.reads.fromCore(to, (state, now) => ({ result: { collectors: collectorList(broker, state, now) } })),
+  'collector.list': ({ broker, to, params }) =>
+    broker.reads.fromCore(to, (state, now) => ({ result: collectorPage(broker, state, now, params) })),
 
   'collector.show': ({ broker, to, params: { collector_id: id } }) =>
     broker.reads.fromCore(to, (state, now) => {

@@ -7,7 +7,7 @@ import type { Limits } from '../protocol/limits.ts';
 import type { Outbound } from '../relay/peer.ts';
 
 interface Read {
-  /** The request that it answers: this very one, since a client may use an id twice. */
+  /** The request that it answers: this very one, since another may be refused for having its id. */
   readonly to: ReplyTo;
   readonly begin: () => void;
 }

@@ -19,10 +19,15 @@ const isMethod = (name: string): name is Method => Object.hasOwn(methodTable, na
 
 export function handleRequest(broker: Surroundings, session: Session, head: RequestHead, bytes: Buffer): void {
   const to = { session: session.id, id: head.id };
-  const outcome = answerTo(broker, session, to, head, bytes);
+  const inUse = broker.calls.isMade(session.id, head.id) || session.backlog.has(head.id);
+  const outcome = inUse ? idInUse(head.id) : answerTo(broker, session, to, head, bytes);
   if (outcome !== undefined) session.reply(to, outcome);
-  else if (head.method !== 'task.wait') session.backlog.add(to, head.paramsEnd - head.paramsStart); // waits have a limit of their own
+  else session.backlog.add(to, head.method === 'task.wait' ? 0 : head.paramsEnd - head.paramsStart); // waits have a limit of their own
 }
+
+/** The id names another request of the session that is not answered yet, whatever it asks. */
+export const idInUse = (id: number): Fault<'invalid_params'> =>
+  fault('invalid_params', `Request id ${id} is in use by another request in flight.`, { id });
 
 /** Undefined when the answer comes later. */
 function answerTo(
@@ -37,12 +42,12 @@ function answerTo(
   const { principal } = session;
   const denial = authorise(principal, { action: 'request', method });
   if (denial !== undefined) return denial;
-  const given = decodeParams(bytes, head);
-  if (given === undefined)
+  const decoded = decodeParams(bytes, head);
+  if (decoded === undefined)
     return fault('invalid_params', `${method}: params: more than ${broker.limits.paramsEntriesMax} entries`, {
       limit: broker.limits.paramsEntriesMax,
     });
-  const params = validators[method].safeParse(given);
+  const params = validators[method].safeParse(decoded.given);
   if (!params.success) return paramsFault(method, params.error);
   const asked = {
     broker,
@@ -50,7 +55,7 @@ function answerTo(
     principal,
     to,
     params: params.data,
-    raw: bytes.subarray(head.paramsStart, head.paramsEnd),
+    bodies: decoded.bodies,
     timeoutMs: head.timeoutMs || broker.limits.callMsDefault,
   };
   const outcome = (handlers[method] as Handler<Method>)(asked as Asked<Method>);

@@ -10,6 +10,7 @@ import { randomUUID } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { Outcome, ReplyTo } from '../core/input.ts';
 import type { Principal } from '../protocol/access.ts';
+import { checkAnswer, checkElement } from '../protocol/body.ts';
 import { type ClosingCode, type Fault, fault } from '../protocol/fault.ts';
 import {
   encodeFrame,
@@ -170,6 +171,7 @@ export class Session implements FrameSink, Publisher {
       this.#inlet.flush();
     } catch (error) {
       if (!(error instanceof MalformedError || error instanceof FrameTooLargeError)) throw error;
+      this.#inlet.flush(); // what came before this frame was accepted
       const reason = fault(error.code, error.message);
       this.#host.sessions.protocolBroken(this, reason);
       this.end(reason);
@@ -194,17 +196,22 @@ export class Session implements FrameSink, Publisher {
         return;
       case Kind.reply:
       case Kind.chunk:
+        checkAnswer(bytes, start, end, kind);
         this.#host.answer(this, bytes, start, end, kind === Kind.reply);
         return;
       case Kind.cancel:
+        checkElement(bytes, start, end, start + 6, 1);
         this.#host.cancel(this, readId(bytes, start, end));
         return;
       case Kind.ping:
+        checkElement(bytes, start, end, start + 6, 1);
         this.send(encodeFrame([Kind.pong, readUint(bytes, start + 6, end).value]));
         return;
       case Kind.pong:
+        checkElement(bytes, start, end, start + 6, 1);
         return;
       case Kind.goodbye:
+        checkElement(bytes, start, end, start + 6, 1);
         this.#stream.end();
         this.#gone('said goodbye');
         return;

@@ -3,7 +3,7 @@ import type { Collector } from '../core/collector.ts';
 import type { CoreState } from '../core/state.ts';
 import { collectorView, queueViews, routingView } from '../core/view.ts';
 import type { CollectorView } from '../protocol/collector-schema.ts';
-import type { Reply } from '../protocol/message.ts';
+import type { ParamsParsed, Reply } from '../protocol/message.ts';
 import type { Health, Snapshot } from '../protocol/view-schema.ts';
 import type { Now } from '../time/now.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -79,8 +79,21 @@ function collectorsShown(broker: Surroundings, state: CoreState, now: Now): Coll
     }));
 }
 
+/** A page of all collectors: those after the one that the cursor names. */
+export function collectorPage(
+  broker: Surroundings,
+  state: CoreState,
+  now: Now,
+  { limit, cursor }: ParamsParsed<'collector.list'>,
+): Reply<'collector.list'> {
+  const all = collectorList(broker, state, now);
+  const rest = cursor === undefined ? all : all.filter(({ collector_id }) => collector_id > cursor);
+  const collectors = rest.slice(0, limit);
+  return rest.length <= limit ? { collectors } : { collectors, cursor: collectors.at(-1)!.collector_id };
+}
+
 /** The registered collectors and the supervised ones that are not there, by id. */
-export function collectorList({ supervisor }: Surroundings, state: CoreState, now: Now): CollectorView[] {
+function collectorList({ supervisor }: Surroundings, state: CoreState, now: Now): CollectorView[] {
   const registered = [...state.collectors.values()].map((collector) => viewOf(supervisor, state, collector, now));
   const absent = supervisor?.absent(new Set(state.collectors.keys())) ?? [];
   return [...registered, ...absent].sort((a, b) => (a.collector_id < b.collector_id ? -1 : 1));

@@ -3,19 +3,23 @@ import { z } from 'zod';
 import type { TaskSpec } from '../core/task.ts';
 import { type Fault, fault } from '../protocol/fault.ts';
 import type { Limits } from '../protocol/limits.ts';
-import { elementBytes, fieldBytes } from '../protocol/msgpack.ts';
+import type { Bodies } from '../protocol/params.ts';
 import { taskSubmitSchema } from '../protocol/schema.ts';
 import { specOf } from './task-view.ts';
 
 const parseTask = z.compile(taskSubmitSchema);
 
-/** `raw` is the encoded map that `tasks` is a field of; payloads are cut out of it as bytes. */
-export function specsOf(tasks: readonly unknown[], raw: Buffer, limits: Limits, wallMs: number): (TaskSpec | Fault)[] {
-  const bodies = elementBytes(fieldBytes(raw, 0, 'tasks')!);
+/** `payloads` are those of the tasks, encoded. */
+export function specsOf(
+  tasks: readonly unknown[],
+  payloads: Bodies,
+  limits: Limits,
+  wallMs: number,
+): (TaskSpec | Fault)[] {
   return tasks.map((task, at) => {
     const parsed = parseTask.safeParse(task);
     if (!parsed.success) return paramsFault('task', parsed.error);
-    return specOf(parsed.data, fieldBytes(bodies[at]!, 0, 'payload'), limits, wallMs);
+    return specOf(parsed.data, payloads[at], limits, wallMs);
   });
 }
 

@@ -3,13 +3,15 @@
  * caused leaves only when their records, and all records before them, are durable; while a commit is in flight later
  * inputs are stepped already, and their records gather for the next one (group commit). Outputs keep their order.
  *
- * An input that needs facts from the store waits for them here, and with it the later inputs of its session.
+ * An input that needs facts from the store waits for them here, and with it the later inputs of its session. One
+ * look-up serves all inputs of a pass; what a session sends while one is under way is served by the next.
  */
 import type { Input, Output } from '../core/input.ts';
 import { type Facts, noFacts, type Prefetch, prefetch, type Recall, recall } from '../core/prefetch.ts';
 import type { StoreRecord } from '../core/record.ts';
 import type { CoreState } from '../core/state.ts';
 import { step } from '../core/step.ts';
+import { limitTable } from '../protocol/limits.ts';
 import type { TaskState } from '../protocol/state.ts';
 import type { Store } from '../store/port.ts';
 import type { Now } from '../time/now.ts';
@@ -37,17 +39,26 @@ export interface Core {
   state: CoreState;
 }
 
-interface Waiting {
-  readonly inputs: Input[];
-}
-
 /** An input that is ready to be stepped, and what it was found to need. */
 interface Ready {
   readonly input: Input;
   readonly recall: Recall | undefined;
+  readonly needs: Prefetch | undefined;
   readonly facts?: Facts;
-  readonly needs?: Prefetch;
 }
+
+/** A session whose inputs wait for facts. */
+interface Waiting {
+  readonly session: number;
+  /** What the look-up is for, in order: the first input needs facts, those behind it need not. */
+  readonly ready: Ready[];
+  /** What came while the look-up was under way. */
+  readonly later: Input[];
+  isUnderWay: boolean;
+}
+
+/** Ids in one message to the store, so that a commit does not wait behind very many; a batch submit holds as many. */
+const idsAtOnce = limitTable.batchMax.value;
 
 export class Turn {
   readonly #options: TurnOptions;
@@ -55,8 +66,9 @@ export class Turn {
   #records: StoreRecord[] = [];
   #outputs: Output[] = [];
   #state: 'ready' | 'committing' | 'folding' | 'broken' = 'ready';
-  /** Sessions whose latest input waits for facts, with what they sent since. */
   readonly #waiting = new Map<number, Waiting>();
+  /** Those of the waiting for whom the look-up begins in the next `run`. */
+  #gathered: Waiting[] = [];
   /** Look-ups that must see records which the store has not been given yet. */
   #afterCommit: (() => void)[] = [];
 
@@ -87,23 +99,25 @@ export class Turn {
   enqueue(input: Input): void {
     const session = 'to' in input ? input.to.session : 'session' in input ? input.session : undefined;
     const waiting = session === undefined ? undefined : this.#waiting.get(session);
-    if (waiting !== undefined) {
-      waiting.inputs.push(input);
+    if (waiting?.isUnderWay === true) {
+      waiting.later.push(input);
       return;
     }
     const { state } = this.#options.core;
-    const needs = prefetch(state, input);
-    const ready = { input, recall: recall(state, input) };
-    if (needs === undefined) this.#inbox.push(ready);
-    else void this.#lookUp(session!, { ...ready, needs });
+    const ready = { input, recall: recall(state, input), needs: prefetch(state, input) };
+    if (waiting !== undefined) waiting.ready.push(ready);
+    else if (ready.needs === undefined) this.#inbox.push(ready);
+    else this.#gather(session!, ready);
     this.#options.wake();
   }
 
   /** Steps what was accepted. Call once per loop pass, and when a deadline of the core is due (enqueue a `tick` first). */
   run(): void {
     const { core, now, step: apply = step } = this.#options;
+    if (this.#state === 'broken' || this.#state === 'folding') return;
+    if (this.#gathered.length > 0) void this.#lookUp(this.#gathered.splice(0));
     const inbox = this.#inbox;
-    if (inbox.length === 0 || this.#state === 'broken' || this.#state === 'folding') return;
+    if (inbox.length === 0) return;
     this.#inbox = [];
     const out: Output[] = [];
     const moment = now();
@@ -130,7 +144,9 @@ export class Turn {
       this.#options.core.state = state;
       this.#state = 'ready';
       // What was found out for the old state is found out again for the new one.
-      const later = this.#inbox.splice(0);
+      const gathered = this.#gathered.splice(0);
+      for (const { session } of gathered) this.#waiting.delete(session);
+      const later = [...this.#inbox.splice(0), ...gathered.flatMap(({ ready }) => ready)];
       for (const ready of later) dispose(ready);
       for (const input of [...first, ...later.map((one) => one.input)]) this.enqueue(input);
       this.#options.wake();
@@ -167,27 +183,42 @@ export class Turn {
     if (outputs.length > 0 && mayAnswer()) deliver(outputs);
   }
 
-  async #lookUp(session: number, ready: Ready & { readonly needs: Prefetch }): Promise<void> {
-    const { core, store, wake } = this.#options;
-    const { state } = core;
-    const waiting: Waiting = { inputs: [] };
+  #gather(session: number, ready: Ready): void {
+    const waiting = { session, ready: [ready], later: [], isUnderWay: false };
     this.#waiting.set(session, waiting);
+    this.#gathered.push(waiting);
+  }
+
+  async #lookUp(batch: readonly Waiting[]): Promise<void> {
+    const { core, wake } = this.#options;
+    const { state } = core;
+    for (const waiting of batch) waiting.isUnderWay = true;
     let found: ReadonlyMap<string, TaskState>;
     try {
       // The store shows what it was given: what has been stepped must be among that.
       if (this.#records.length > 0) await new Promise<void>((resolve) => this.#afterCommit.push(resolve));
-      found = await store.states(ready.needs.ids);
+      found = await this.#statesOf(batch);
     } catch (error) {
       this.#break(error as Error);
       return;
     }
-    this.#waiting.delete(session);
+    for (const { session } of batch) this.#waiting.delete(session);
     // What was found out for a state that was replaced is found out again for the new one.
     const isStale = core.state !== state;
-    if (isStale) dispose(ready);
-    else this.#inbox.push({ ...ready, facts: { ended: new Map([...found, ...(ready.recall?.facts.ended ?? [])]) } });
-    for (const again of isStale ? [ready.input, ...waiting.inputs] : waiting.inputs) this.enqueue(again);
+    for (const { ready, later } of batch) {
+      if (!isStale) for (const one of ready) this.#inbox.push({ ...one, facts: factsOf(one, found) });
+      else for (const one of ready) dispose(one);
+      for (const input of isStale ? [...ready.map((one) => one.input), ...later] : later) this.enqueue(input);
+    }
     wake();
+  }
+
+  async #statesOf(batch: readonly Waiting[]): Promise<ReadonlyMap<string, TaskState>> {
+    const ids = [...new Set(batch.flatMap(({ ready }) => ready.flatMap(({ needs }) => needs?.ids ?? [])))];
+    const found = new Map<string, TaskState>();
+    for (let at = 0; at < ids.length; at += idsAtOnce)
+      for (const [id, one] of await this.#options.store.states(ids.slice(at, at + idsAtOnce))) found.set(id, one);
+    return found;
   }
 
   #break(error: Error): void {
@@ -195,6 +226,15 @@ export class Turn {
     this.#state = 'broken';
     this.#options.failed(error);
   }
+}
+
+function factsOf({ recall: noted, needs }: Ready, found: ReadonlyMap<string, TaskState>): Facts {
+  const ended = new Map(noted?.facts.ended);
+  for (const id of needs?.ids ?? []) {
+    const state = found.get(id);
+    if (state !== undefined) ended.set(id, state);
+  }
+  return { ended };
 }
 
 function dispose({ recall: noted, needs }: Ready): void {

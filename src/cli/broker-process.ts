@@ -3,6 +3,7 @@ import type { Client } from '../client/client.ts';
 import type { CollectorView } from '../protocol/collector-schema.ts';
 import { isAlive } from '../supervisor/alive.ts';
 import { duration } from '../text/quantity.ts';
+import { allCollectors } from './collector-pages.ts';
 
 /** What a stop takes beside the grace, which its collectors and then the attempts of others may use up. */
 const stopMs = 15_000;
@@ -38,8 +39,7 @@ export async function gone(pid: number, withinMs: number): Promise<void> {
 
 /** Starts the declared collectors that are down. */
 export async function startStopped(client: Client): Promise<void> {
-  const { collectors } = await client.request('collector.list', {});
-  for (const { collector_id, supervised, status, pid } of collectors)
+  for (const { collector_id, supervised, status, pid } of await allCollectors(client))
     if (supervised && pid === 0 && (status === 'stopped' || status === 'quarantined'))
       await client.request('collector.start', { collector_id });
 }
@@ -51,7 +51,7 @@ export async function settledCollectors(
   progress: (starting: readonly string[]) => void,
 ): Promise<CollectorView[]> {
   for (const untilMs = performance.now() + timeoutMs; ; await pause(50)) {
-    const { collectors } = await client.request('collector.list', {});
+    const collectors = await allCollectors(client);
     const starting = collectors.filter(({ status }) => status === 'starting').map(({ collector_id }) => collector_id);
     if (starting.length === 0 || performance.now() > untilMs) return collectors;
     progress(starting);

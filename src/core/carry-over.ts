@@ -12,6 +12,9 @@ export const noRequest = 0;
  */
 export function carryOver(old: CoreState, now: Now): Input[] {
   const inputs: Input[] = old.stopping ? [{ kind: 'stop' }] : [];
+  for (const [session, bytes] of old.unread) inputs.push({ kind: 'unread', session, bytes });
+  for (const { session, unreadBytes: bytes } of old.collectors.values())
+    if (bytes > 0) inputs.push({ kind: 'unread', session, bytes });
   for (const { registration, session, tasks, status, reason } of old.collectors.values()) {
     const leases = [...tasks.values()].map(({ spec, token }) => ({ task_id: spec.id, token }));
     const reported = status === 'healthy' || status === 'degraded' ? status : 'stopped';

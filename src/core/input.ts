@@ -62,6 +62,8 @@ export type Input =
     }
   /** The collector's session took `bytes` of the payloads that were sent to it. */
   | { readonly kind: 'drained'; readonly session: number; readonly bytes: number }
+  /** Of what was assigned to the session by the core before this one, it has not taken `bytes` of payloads yet. */
+  | { readonly kind: 'unread'; readonly session: number; readonly bytes: number }
   | { readonly kind: 'session_closed'; readonly session: number }
   | { readonly kind: 'stop' }
   | { readonly kind: 'tick' };

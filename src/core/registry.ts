@@ -30,6 +30,7 @@ export function register(state: CoreState, input: Extract<Input, { kind: 'regist
     return;
   }
   const collector = holder ?? newCollector(registration, to.session, now);
+  if (holder === undefined) takeUnread(state, collector);
   collector.registration = registration;
   state.collectors.set(id, collector);
   state.collectorOfSession.set(to.session, collector);
@@ -88,14 +89,27 @@ export function sessionClosed(state: CoreState, session: number, now: Now, out: 
   dropWaits(state, session);
   const collector = state.collectorOfSession.get(session);
   if (collector !== undefined) removeCollector(state, collector, 'its connection closed', now, out);
+  state.unread.delete(session);
 }
 
-/** The session took payload bytes that were on their way to its collector. */
+/** The session took payload bytes that were on their way to its collector, or to the one it was. */
 export function drained(state: CoreState, session: number, bytes: number): void {
   const collector = state.collectorOfSession.get(session);
-  if (collector === undefined) return;
+  if (collector === undefined) return setUnread(state, session, (state.unread.get(session) ?? 0) - bytes);
   collector.unreadBytes = Math.max(0, collector.unreadBytes - bytes);
   state.freed.add(collector);
+}
+
+/** Payload bytes are on their way to a session that is no collector now. */
+export function setUnread({ unread }: CoreState, session: number, bytes: number): void {
+  if (bytes > 0) unread.set(session, bytes);
+  else unread.delete(session);
+}
+
+/** What was on its way to the session's collector before it was taken out still is. */
+function takeUnread({ unread }: CoreState, collector: Collector): void {
+  collector.unreadBytes = unread.get(collector.session) ?? 0;
+  unread.delete(collector.session);
 }
 
 /** Draining collectors that hold nothing any more are removed. Called at the end of each step. */
@@ -135,6 +149,7 @@ function removeCollector(state: CoreState, collector: Collector, reason: string,
   state.collectorOfSession.delete(collector.session);
   state.draining.delete(collector);
   state.deadlines.delete(collector);
+  setUnread(state, collector.session, collector.unreadBytes);
   unlink(collector);
   const message = `Collector ${collector.id} is gone: ${reason}.`;
   for (const task of [...collector.tasks.values()])

@@ -25,6 +25,8 @@ export interface CoreState {
   readonly collectors: Map<string, Collector>;
   readonly collectorOfSession: Map<number, Collector>;
   readonly draining: Set<Collector>;
+  /** Payload bytes that a session has not taken yet, of a collector that it was and may be again. */
+  readonly unread: Map<number, number>;
   /** Collectors that may have gained credit in this step. */
   readonly freed: Set<Collector>;
   readonly waits: Waits;
@@ -58,6 +60,7 @@ export function newState({ seed = 1, limits = defaultLimits, epoch = 1 }: CoreOp
     collectors: new Map(),
     collectorOfSession: new Map(),
     draining: new Set(),
+    unread: new Map(),
     freed: new Set(),
     waits: newWaits(),
     deadlines: new Deadlines(),

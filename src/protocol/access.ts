@@ -32,6 +32,8 @@ interface TopicRule {
   readonly publish: readonly Role[];
   /** The pattern ends in a collector's id, and that collector may publish there too. */
   readonly own?: true;
+  /** On `events.DOMAIN` a collector publishes by this rule only when it has registered the domain. */
+  readonly domains?: true;
 }
 
 /** Who may publish; the first rule that matches decides. Everybody may subscribe to everything. */
@@ -53,7 +55,7 @@ export const accessRules: readonly TopicRule[] = [
   { name: 'public health', pattern: 'health.#', publish: ['operator', 'collector', 'observer'] },
   { name: 'public control.health', pattern: 'control.health.#', publish: ['operator', 'collector', 'observer'] },
   { name: 'public anomalies', pattern: 'events.*.anomaly', publish: ['operator', 'collector', 'observer'] },
-  { name: 'restricted', pattern: '#', publish: ['operator', 'collector'] },
+  { name: 'restricted', pattern: '#', publish: ['operator', 'collector'], domains: true },
 ];
 
 /** What of a collector may be asked by whoever may only look. */
@@ -104,7 +106,7 @@ function publishDenial(
   const isOwn = rule.own === true && collectorId !== undefined && topic.endsWith(`.${collectorId}`);
   if (!rule.publish.includes(role) && !isOwn)
     return deny(`A session in the role ${role} may not publish on ${topic}: ${rule.name}.`, rule.name, { topic });
-  const domain = eventDomain(topic);
+  const domain = rule.domains === true ? eventDomain(topic) : undefined;
   return role === 'collector' && domain !== undefined && !eventDomains.has(domain)
     ? deny(
         `This collector has not registered the event domain "${domain}", so it may not publish on ${topic}.`,

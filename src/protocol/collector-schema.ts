@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import {
   atMsSchema,
+  collectorIdSchema,
   countSchema,
   identifierSchema,
   leasesSchema,
@@ -28,7 +29,7 @@ const priorityLevelsSchema = z
 const reportedStatusSchema = z.enum(['healthy', 'degraded', 'stopped']).default('healthy');
 
 export const registrationSchema = z.strictObject({
-  collector_id: identifierSchema,
+  collector_id: collectorIdSchema,
   collector_type: identifierSchema,
   version: textSchema(64).default('0'),
   hostname: textSchema(255).default(''),

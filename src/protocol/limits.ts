@@ -19,7 +19,8 @@ const row = (
 ): LimitRow => ({ value, unit, summary, configurable, most });
 
 const fixed = { configurable: false };
-const mib = 1024 * 1024;
+const kib = 1024;
+const mib = 1024 * kib;
 const day = 24 * 3_600_000;
 
 export const limitTable = {
@@ -27,6 +28,7 @@ export const limitTable = {
   frameBytesMax: row(16 * mib, 'bytes', 'largest frame, its length prefix not counted'),
   helloBytesMax: row(4096, 'bytes', 'largest frame before a valid hello', fixed),
   payloadBytesMax: row(10 * mib, 'bytes', 'largest payload or result of a task, encoded'),
+  registrationBytesMax: row(64 * kib, 'bytes', 'largest registration of a collector, encoded, its leases not counted'),
   paramsEntriesMax: row(
     32_768,
     'count',

@@ -227,12 +227,15 @@ export const methodTable = {
     reply: z.object({ tasks_in_progress: countSchema }),
   }),
   'collector.list': row({
-    summary: 'The collectors, by id.',
+    summary: 'The collectors by id, a page at a time. A page of the default limits always fits a frame.',
     roles: everyone,
     durable: false,
     faults: [],
-    params: noParams,
-    reply: z.object({ collectors: z.array(collectorViewSchema) }),
+    params: z.strictObject({
+      limit: z.number().int().min(1).max(200).default(200),
+      cursor: z.string().optional(),
+    }),
+    reply: z.object({ collectors: z.array(collectorViewSchema), cursor: z.string().optional() }),
   }),
   'collector.show': row({
     summary: 'One collector and the tasks it holds.',

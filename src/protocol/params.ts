@@ -6,8 +6,11 @@ import { limitTable } from './limits.ts';
 import { decodeValue, elementBytes, encodeValue, entriesOf, fieldBytes } from './msgpack.ts';
 import type { RequestHead } from './request.ts';
 
-/** Where bodies stand in the params of the methods that carry them. */
-const bodies: Readonly<Record<string, (params: Buffer) => (Buffer | undefined)[]>> = {
+/** The encoded bodies that params hold, as views; finding them is a walk over all of them, so it is done once. */
+export type Bodies = readonly (Buffer | undefined)[];
+
+/** Where bodies stand in the params of the methods that carry them: of a batch one per task. */
+const bodies: Readonly<Record<string, (params: Buffer) => Bodies>> = {
   'task.submit': (params) => [fieldBytes(params, 0, 'payload')],
   'task.complete': (params) => [fieldBytes(params, 0, 'result')],
   'task.submit_batch': (params) => {
@@ -19,8 +22,17 @@ const bodies: Readonly<Record<string, (params: Buffer) => (Buffer | undefined)[]
 const entriesMax = limitTable.paramsEntriesMax.value;
 const nil = encodeValue(null);
 
-/** Undefined when they hold too many entries. Bodies are nil; the params were checked when the head was read. */
-export function decodeParams(bytes: Buffer, { method, paramsStart, paramsEnd }: RequestHead): unknown {
+export interface DecodedParams {
+  /** With nil where the bodies stood. */
+  readonly given: unknown;
+  readonly bodies: Bodies;
+}
+
+/** Undefined when they hold too many entries. The params were checked when the head was read. */
+export function decodeParams(
+  bytes: Buffer,
+  { method, paramsStart, paramsEnd }: RequestHead,
+): DecodedParams | undefined {
   const params = bytes.subarray(paramsStart, paramsEnd);
   const found = Object.hasOwn(bodies, method) ? bodies[method]!(params) : [];
   const parts: Buffer[] = [];
@@ -34,5 +46,5 @@ export function decodeParams(bytes: Buffer, { method, paramsStart, paramsEnd }: 
   }
   parts.push(params.subarray(from));
   const rest = parts.length === 1 ? parts[0]! : Buffer.concat(parts);
-  return entriesOf(rest, entriesMax) > entriesMax ? undefined : (decodeValue(rest) ?? {});
+  return entriesOf(rest, entriesMax) > entriesMax ? undefined : { given: decodeValue(rest) ?? {}, bodies: found };
 }

@@ -19,6 +19,13 @@ export const identifierSchema = z
   .string()
   .regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, 'must be 1 to 64 of a-z 0-9 _ -, starting with a letter or digit');
 export const operationNameSchema = identifierSchema;
+
+/** What a call means by these targets is not a collector. */
+export const reservedTargets = ['broker', 'any'] as const;
+export const collectorIdSchema = identifierSchema.refine(
+  (id) => !(reservedTargets as readonly string[]).includes(id),
+  `must be another id than the call targets ${reservedTargets.join(' and ')}`,
+);
 export const taskIdSchema = z
   .string()
   .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/, 'must be a UUIDv7 in lower case');

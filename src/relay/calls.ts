@@ -46,6 +46,11 @@ export class Calls {
     return this.#calls.size;
   }
 
+  /** Whether the session makes a call under this id. */
+  isMade(session: number, id: number): boolean {
+    return this.#sides.get(session)?.made.has(id) === true;
+  }
+
   /** Sessions that something is kept of. */
   get sessions(): number {
     return this.#sides.size;

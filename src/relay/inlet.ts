@@ -5,6 +5,7 @@
  *
  * A realtime publish makes no object, no string and no closure here.
  */
+import { checkElement } from '../protocol/body.ts';
 import type { Fault } from '../protocol/fault.ts';
 import { encodeFrame, Kind, readUint } from '../protocol/frame.ts';
 import { MalformedError } from '../protocol/msgpack.ts';
@@ -48,6 +49,7 @@ export class Inlet implements Holdable {
   realtime(bytes: Buffer, start: number, end: number): boolean {
     const follows = bytes === this.#bytes && start === this.#end && start + 6 + this.#topicLength < end;
     if (follows && this.#sameTopic(bytes, start + 6)) {
+      checkElement(bytes, start, end, start + 6 + this.#topicLength, 2);
       this.#topicAt = start + 6;
       this.#end = end;
       this.#count++;
@@ -100,6 +102,7 @@ export class Inlet implements Holdable {
     const textEnd = short ? text + (head & 0x1f) : head === 0xd9 ? text + (bytes[topicAt + 1] ?? 0) : -1;
     if (textEnd === -1 || textEnd >= end)
       throw new MalformedError('a publish needs a topic of at most 255 bytes, and a body');
+    checkElement(bytes, start, end, textEnd, elements - 1);
     const route = this.#relay.routes.at(bytes, text, textEnd);
     const refusal = publishRefusal(route, this.#publisher.principal);
     if (refusal !== undefined) {

@@ -121,6 +121,7 @@ describe('what is wrong is refused, with the place, the key and the rule', () =>
       '{collectors: [{id: a, type: a, command: b, inherit_env: some}]}',
       /inherit_env: must be true, false or a list of names/,
     ],
+    ['{collectors: [{id: broker, type: procmond}]}', /must be another id than the call targets/],
     ['{collectors: [{id: a, type: nosuch}]}', /no command and is no built-in type/],
     ['{log_level: loud}', /log_level/],
     ['a: [', /cannot be read as YAML/],

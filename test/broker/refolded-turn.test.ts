@@ -81,6 +81,7 @@ test('a look-up that outlives its state is made again for the new one, and leave
   const [old, fresh] = [core.state, newState()];
   for (const state of [old, fresh]) state.ended.horizonMs = Number.MAX_SAFE_INTEGER;
   turn.enqueue(submitOf(1));
+  turn.run();
   await turn.refold(async () => ({ state: fresh, first: [] }));
   expect(old.ended.lookUps.size).toBeGreaterThan(0);
   answers.shift()?.();
@@ -93,6 +94,26 @@ test('a look-up that outlives its state is made again for the new one, and leave
   expect(fresh.ended.lookUps.size).toBe(0);
   expect([old.tasks.size, fresh.tasks.size]).toEqual([0, 1]);
   expect(answered).toEqual([1]);
+});
+
+test('what was gathered for a look-up is found out for the new state, in order', async () => {
+  const asked: (readonly string[])[] = [];
+  const states = async (ids: readonly string[]) => {
+    asked.push(ids);
+    return new Map<string, TaskState>();
+  };
+  const { core, turn, answered, settle } = turnWith({ store: { commit: async () => {}, states } });
+  const [old, fresh] = [core.state, newState()];
+  for (const state of [old, fresh]) state.ended.horizonMs = Number.MAX_SAFE_INTEGER;
+  const from = (session: number, input: Input): Input => ({ ...input, to: { session, id: 70_000 } }) as Input;
+  for (const at of [1, 2, 3]) turn.enqueue(from(at === 3 ? 1 : at, submitOf(at)));
+  await turn.refold(async () => ({ state: fresh, first: [] }));
+  expect([old.ended.lookUps.size, asked.length]).toEqual([0, 0]);
+  await settle();
+  expect(asked).toHaveLength(1);
+  expect(fresh.ended.lookUps.size).toBe(0);
+  expect([old.tasks.size, fresh.tasks.size]).toEqual([0, 3]);
+  expect(answered).toEqual([1, 1, 2]);
 });
 
 test('a broken turn stays broken: its state is not replaced, and nothing is delivered any more', async () => {

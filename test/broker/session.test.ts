@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { encodeFrame, Kind } from '../../src/protocol/frame.ts';
+import { MemoryStore } from '../../src/store/memory.ts';
 import { speakFault } from '../tables/spoken.ts';
 import { harness, until } from './harness.ts';
 
@@ -8,6 +9,13 @@ const goodbye = async (raw: Awaited<ReturnType<typeof harness>>['raw'] extends (
   await raw.ended();
   return fault as { code: string; message: string; context: Record<string, unknown> };
 };
+
+/** The frame with one byte more inside it, after its array. */
+function leftOver(elements: readonly unknown[]): Buffer {
+  const frame = Buffer.concat([encodeFrame(elements), Buffer.from([0])]);
+  frame.writeUInt32BE(frame.length - 4);
+  return frame;
+}
 
 describe('a session that breaks a rule ends with its name, and nobody else notices', () => {
   test.each<[string, Buffer, string]>([
@@ -46,6 +54,24 @@ describe('a session that breaks a rule ends with its name, and nobody else notic
     ['no array', Buffer.from([0, 0, 0, 2, 0x81, 0x05])],
     ['a publish without a body', encodeFrame([Kind.publish, 'a.b'])],
     ['a topic that is no string', encodeFrame([Kind.publish, 7, 'x'])],
+    ['a reply without a body', encodeFrame([Kind.reply, 70_000, 0])],
+    ['a reply without a status', encodeFrame([Kind.reply, 70_000])],
+    ['a reply whose status is a text', encodeFrame([Kind.reply, 70_000, 'ok', 1])],
+    ['a reply with the status 2', encodeFrame([Kind.reply, 70_000, 2, 1])],
+    ['a chunk without a body', encodeFrame([Kind.chunk, 70_000])],
+    ['a request without params', encodeFrame([Kind.request, 70_000, 'broker', 'broker.health'])],
+    ...(
+      [
+        [Kind.request, 70_000, 'broker', 'broker.health', {}, 0],
+        [Kind.request, 70_000, 'broker', 'broker.health', {}],
+        [Kind.reply, 70_000, 0, 'x'],
+        [Kind.chunk, 70_000, 'x'],
+        [Kind.cancel, 70_000],
+        [Kind.ping, 1],
+        [Kind.pong, 1],
+        [Kind.goodbye, 'bye'],
+      ] as const
+    ).map((elements): [string, Buffer] => [`bytes left over after ${JSON.stringify(elements)}`, leftOver(elements)]),
     [
       'params that nest without end',
       Buffer.concat([
@@ -273,6 +299,28 @@ test('a collector whose answer is no value does not leave the broker waiting', a
   speakFault('malformed_body');
 });
 
+test('a call whose answer has no body ends as if the collector had gone, and its session ends by name', async () => {
+  await using broker = await harness();
+  const [raw, caller] = [await broker.session('collector'), await broker.session()];
+  await raw.register('w');
+  const asked = caller.ask('x', {}, 'w');
+  const [, id] = await raw.kind(Kind.request);
+  raw.send(Kind.reply, id, 0);
+  expect((await raw.goodbye()).code).toBe('malformed_frame');
+  expect((await caller.refusal(asked)).code).toBe('collector_gone');
+});
+
+test('elements that a later version may add to a request or a reply are ignored', async () => {
+  await using broker = await harness();
+  const [raw, caller] = [await broker.session('collector'), await broker.session()];
+  await raw.register('w');
+  caller.send(Kind.request, 70_000, 'w', 'x', {}, 0, { later: [1] }, 'more');
+  const [, id, ...rest] = await raw.kind(Kind.request);
+  expect(rest).toEqual(['w', 'x', {}, 0, { later: [1] }, 'more']);
+  raw.send(Kind.reply, id, 0, 'done', 'more');
+  expect(await caller.kind(Kind.reply)).toEqual([Kind.reply, 70_000, 0, 'done', 'more']);
+});
+
 test.each([null, 'no', 5, [], {}, { code: 5 }])('a collector that refuses with %j does not, either', async (body) => {
   await using broker = await harness();
   const raw = await broker.session('collector');
@@ -281,4 +329,49 @@ test.each([null, 'no', 5, [], {}, { code: 5 }])('a collector that refuses with %
   const [, id] = await raw.kind(Kind.request);
   raw.send(Kind.reply, id, 1, body);
   await expect(call).rejects.toMatchObject({ code: 'malformed_body' });
+});
+
+test('an id is in use until its request is answered, whatever it asks: a call, a wait, a read, a task', async () => {
+  const store = new MemoryStore();
+  const gate = Promise.withResolvers<void>();
+  await using broker = await harness({}, { store });
+  const [raw, collector] = [await broker.session(), await broker.session('collector')];
+  await collector.register('w');
+  const { id: task } = await raw.request('task.submit', { operation: 'nobody' });
+  const [commit, list] = [store.commit.bind(store), store.list.bind(store)];
+  store.commit = (records) => gate.promise.then(() => commit(records));
+  store.list = (filter) => gate.promise.then(() => list(filter));
+  const asks: Record<string, readonly [target: string, method: string, params: unknown]> = {
+    call: ['w', 'x', {}],
+    wait: ['broker', 'task.wait', { id: task }],
+    read: ['broker', 'task.list', {}],
+    task: ['broker', 'task.submit', { operation: 'a' }],
+  };
+  const ask = (id: number, what: string) => raw.send(Kind.request, id, ...asks[what]!, 60_000);
+  const names = Object.keys(asks);
+  for (const [at, first] of names.entries()) {
+    const id = 80_000 + at;
+    ask(id, first);
+    for (const second of [...names, ...names]) {
+      ask(id, second);
+      expect(await raw.refusal(id), `${first}, then ${second}`).toMatchObject({
+        code: 'invalid_params',
+        message: expect.stringMatching(/is in use by/),
+        context: { id },
+      });
+    }
+  }
+  gate.resolve();
+  const [, call] = await collector.kind(Kind.request);
+  collector.send(Kind.reply, call, 0, 'done');
+  await raw.request('task.cancel', { id: task });
+  expect(await raw.reply(80_000)).toBe('done');
+  expect(await raw.reply(80_001)).toMatchObject({ state: 'cancelled' });
+  for (const id of [80_002, 80_003]) await raw.reply(id);
+  // Answered, they are free again.
+  for (const id of [80_000, 80_001, 80_002, 80_003]) {
+    ask(id, 'task');
+    expect(await raw.reply(id)).toMatchObject({ state: 'pending' });
+  }
+  expect(collector.frames).toEqual([]);
 });

@@ -1,9 +1,18 @@
 import { expect, test } from 'vitest';
+import { allCollectors } from '../../src/cli/collector-pages.ts';
+import { registrationSchema } from '../../src/protocol/collector-schema.ts';
 import { Kind } from '../../src/protocol/frame.ts';
+import { defaultLimits } from '../../src/protocol/limits.ts';
+import { encodeValue } from '../../src/protocol/msgpack.ts';
 import { harness } from './harness.ts';
 
 test('a snapshot fits a frame whatever collectors say of themselves, and says how many there are', async () => {
-  await using broker = await harness({ frameBytesMax: 1 << 20, payloadBytesMax: 1000, snapshotRowsMax: 10 });
+  await using broker = await harness({
+    frameBytesMax: 1 << 20,
+    payloadBytesMax: 1000,
+    registrationBytesMax: 1 << 18,
+    snapshotRowsMax: 10,
+  });
   const full = Object.fromEntries(Array.from({ length: 64 }, (_, at) => [`k${at}`, 'x'.repeat(1000)]));
   for (let at = 0; at < 20; at++) {
     const raw = broker.raw().hello('collector');
@@ -20,4 +29,21 @@ test('a snapshot fits a frame whatever collectors say of themselves, and says ho
   expect(client.state).toBe('connected');
   await expect(client.request('collector.list', {})).rejects.toMatchObject({ code: 'reply_too_large' });
   expect((await client.request('collector.show', { collector_id: 'c3' })).metadata).toEqual(full);
+});
+
+test('the largest registrations, however many, are listed page by page in frames of the default size', async () => {
+  await using broker = await harness({ outboundBytesMax: 1 << 26 });
+  const metadata = Object.fromEntries(Array.from({ length: 64 }, (_, at) => [`k${at}`, 'x'.repeat(1012)]));
+  const count = 250;
+  for (let at = 0; at < count; at++) {
+    const about = { collector_id: `c${at}`, collector_type: 't', operations: [{ name: 'work' }], metadata };
+    const room = defaultLimits.registrationBytesMax - encodeValue(registrationSchema.parse(about)).length;
+    expect(room).toBeLessThan(200);
+    await (await broker.session('collector')).request('collector.register', about);
+  }
+  const client = await broker.client('c');
+  const first = await client.request('collector.list', {});
+  expect([first.collectors.length, first.cursor]).toEqual([200, first.collectors.at(-1)!.collector_id]);
+  const names = (await allCollectors(client)).map(({ collector_id }) => collector_id);
+  expect(names).toEqual(Array.from({ length: count }, (_, at) => `c${at}`).sort());
 });

@@ -125,3 +125,79 @@ test('a look-up in the store sees what was stepped before it and is not written 
   expect(asked).toEqual(['commit', 'commit', 'states']);
   expect(replies.at(-1)).toEqual({ id: ids[0], state: 'cancelled', duplicate: true });
 });
+
+/** A core for which every id may be an old one, over a store that counts what it is asked. */
+function turnOfOldIds() {
+  const store = new MemoryStore();
+  const asked: string[] = [];
+  const replies: string[] = [];
+  const state = newState();
+  state.ended.horizonMs = Number.MAX_SAFE_INTEGER;
+  const turn = new Turn({
+    core: { state },
+    store: {
+      commit: (records) => {
+        asked.push(`commit ${records.length}`);
+        return store.commit(records);
+      },
+      states: (wanted) => {
+        asked.push(`states ${wanted.length}`);
+        return store.states(wanted);
+      },
+    },
+    now: () => ({ monotonicMs: 0, wallMs: 1_800_000_000_000 }),
+    wake: () => {},
+    deliver: (outputs) => {
+      for (const output of outputs) if (output.kind === 'reply') replies.push(`${output.to.session} ${output.to.id}`);
+    },
+    failed: (error) => replies.push(error.message),
+  });
+  const settle = async (): Promise<void> => {
+    for (let turns = 0; turns < 50; turns++) {
+      turn.run();
+      await null;
+    }
+  };
+  return { turn, state, asked, replies, settle };
+}
+
+const oldId = (at: number): string => `01a31800-0000-7000-8000-${at.toString(16).padStart(12, '0')}`;
+const oldSubmit = (session: number, id: number, at: number): Input => ({
+  kind: 'submit',
+  to: { session, id },
+  specs: [specOf(oldId(at))],
+  batch: false,
+});
+
+test('old ids of one pass cost one look-up and one commit, whoever they come from; each session in its order', async () => {
+  const { turn, state, asked, replies, settle } = turnOfOldIds();
+  for (let at = 0; at < 300; at++) turn.enqueue(oldSubmit(at % 3, 70_000 + at, at));
+  turn.enqueue({ kind: 'read', to: { session: 0, id: 80_000 }, read: () => ({ result: state.tasks.size }) });
+  await settle();
+  expect(asked).toEqual(['states 300', 'commit 300']);
+  for (const session of [0, 1, 2]) {
+    const own = replies.filter((one) => one.startsWith(`${session} `));
+    expect(own).toEqual([...own].sort());
+    expect(own).toHaveLength(session === 0 ? 101 : 100);
+  }
+  expect(state.ended.lookUps.size).toBe(0);
+});
+
+test('what comes while a look-up is under way shares the next one; a known id is a duplicate in either', async () => {
+  const { turn, state, asked, replies, settle } = turnOfOldIds();
+  turn.enqueue(oldSubmit(1, 70_000, 0));
+  turn.enqueue(oldSubmit(1, 70_001, 0));
+  turn.run();
+  for (let at = 1; at <= 100; at++) turn.enqueue(oldSubmit(1, 70_001 + at, at));
+  await settle();
+  expect(asked).toEqual(['states 1', 'states 100', 'commit 1', 'commit 100']);
+  expect(replies).toEqual(Array.from({ length: 102 }, (_, at) => `1 ${70_000 + at}`));
+  expect([state.tasks.size, state.ended.lookUps.size]).toEqual([101, 0]);
+});
+
+test('very many ids are asked for a thousand at a time', async () => {
+  const { turn, asked, settle } = turnOfOldIds();
+  for (let at = 0; at < 2500; at++) turn.enqueue(oldSubmit(at, 70_000, at));
+  await settle();
+  expect(asked).toEqual(['states 1000', 'states 1000', 'states 500', 'commit 2500']);
+});

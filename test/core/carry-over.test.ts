@@ -44,6 +44,19 @@ test('collectors keep what they hold, and are given what waits', () => {
   expect(assigned(answered)).toHaveLength(1);
 });
 
+test('payload bytes that nobody has taken yet stay counted, also where a collector is no more', () => {
+  const old = new TestCore();
+  for (const name of ['A', 'B']) {
+    old.join(name);
+    old.submit(specOf(`t-${name}`, { payload: new Uint8Array(50) }));
+  }
+  const [a, b] = [old.sessionOf('A'), old.sessionOf('B')];
+  old.give({ kind: 'deregister', to: { session: b, id: 1 }, force: true, reason: '' });
+  const { core } = replaced(old);
+  expect(core.state.collectors.get('A')).toMatchObject({ session: a, unreadBytes: 50 });
+  expect([...core.state.unread]).toEqual([[b, 50]]);
+});
+
 test('open waits go on for what is left of them', () => {
   const old = new TestCore();
   old.submit(specOf('t1'));

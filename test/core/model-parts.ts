@@ -22,7 +22,6 @@ export interface ModelCollector {
   active: number;
   missed: number;
   lastAssigned: number;
-  unread: number;
 }
 
 export interface ModelWait {

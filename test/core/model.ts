@@ -22,6 +22,8 @@ export class Model {
   readonly #limits: Limits;
   readonly #strategies = new Map<string | undefined, string>();
   readonly #lastIds = new Map<string, string>();
+  /** Payload bytes by the session that has not taken them. */
+  readonly #unread = new Map<number, number>();
   #waits: ModelWait[] = [];
   #words: string[] = [];
   #now = 0;
@@ -77,8 +79,8 @@ export class Model {
     const holder = this.collectors.find((one) => one.registration.collector_id === registration.collector_id);
     const own = this.collectors.find((one) => one.session === session);
     if (holder !== own) return void this.#words.push('reply id_taken');
-    const none = { status: '', active: 0, missed: 0, lastAssigned: 0, unread: 0 };
-    if (own === undefined) this.collectors.push({ session, registration, ...none });
+    if (own === undefined)
+      this.collectors.push({ session, registration, status: '', active: 0, missed: 0, lastAssigned: 0 });
     const collector = this.collectors.find((one) => one.session === session)!;
     collector.registration = registration;
     this.collectors.sort((a, b) => (a.registration.collector_id < b.registration.collector_id ? -1 : 1));
@@ -110,11 +112,11 @@ export class Model {
     this.#waits = this.#waits.filter((wait) => wait.session !== session);
     const collector = this.collectors.find((one) => one.session === session);
     if (collector !== undefined) this.#gone(collector);
+    this.#unread.delete(session);
   }
 
   drained(session: number, bytes: number): void {
-    const collector = this.collectors.find((one) => one.session === session);
-    if (collector !== undefined) collector.unread = Math.max(0, collector.unread - bytes);
+    this.#unread.set(session, Math.max(0, (this.#unread.get(session) ?? 0) - bytes));
   }
 
   complete(session: number, id: string, attempt: number): void {
@@ -168,7 +170,8 @@ export class Model {
   #isFree(collector: ModelCollector): boolean {
     const most = Math.min(collector.registration.max_concurrent_tasks, this.#limits.collectorTasksMax);
     const usable = collector.status === 'healthy' || collector.status === 'degraded';
-    return usable && this.#held(collector).length < most && collector.unread <= this.#limits.outboundBytesMax;
+    const unread = this.#unread.get(collector.session) ?? 0;
+    return usable && this.#held(collector).length < most && unread <= this.#limits.outboundBytesMax;
   }
 
   #dispatch(): void {
@@ -190,7 +193,7 @@ export class Model {
     const { collector_id } = collector.registration;
     this.#lastIds.set(task.spec.operation, collector_id);
     collector.lastAssigned = ++this.totals.assigned;
-    collector.unread += task.spec.payload.length;
+    this.#unread.set(collector.session, (this.#unread.get(collector.session) ?? 0) + task.spec.payload.length);
     const times = { timeoutAt: this.#now + task.spec.timeoutMs, leaseEnds: this.#now + this.#limits.leaseMs };
     const attempt = task.attempt + 1;
     Object.assign(task, { state: 'in_progress', attempt, holder: collector, cancelSent: undefined, ...times });

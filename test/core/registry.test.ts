@@ -276,6 +276,24 @@ describe('payloads on their way', () => {
     expect(core.state.collectors.get('A')?.unreadBytes).toBe(150);
   });
 
+  test('are not gone when the collector is: the session may be one again, under any id', () => {
+    const core = new TestCore({ outboundBytesMax: 100 });
+    core.join('A', { max_concurrent_tasks: 9 });
+    core.submit(sized('t1', 120));
+    const session = core.sessionOf('A');
+    const to = { session, id: 1 };
+    core.give({ kind: 'deregister', to, force: true, reason: '' });
+    drain(core, 'A', 10);
+    const registration = { ...registrationOf('A'), max_concurrent_tasks: 9 };
+    expect(assigned(core.give({ kind: 'register', to, registration }))).toEqual([]);
+    expect(core.state.collectors.get('A')?.unreadBytes).toBe(110);
+    expect(assigned(drain(core, 'A', 10))).toEqual(['t1>A']);
+    core.give({ kind: 'deregister', to, force: true, reason: '' });
+    expect(core.state.unread.size).toBe(1);
+    core.give({ kind: 'session_closed', session });
+    expect(core.state.unread.size).toBe(0);
+  });
+
   test('never less than none; a session that is no collector has none', () => {
     const core = new TestCore();
     core.join('A');

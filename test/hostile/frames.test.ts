@@ -30,6 +30,11 @@ test('what collectors say of themselves makes a list too large, and a status nev
     code: 'reply_too_large',
     context: { limit: 30_000 },
   });
+  const page = await observer.request('collector.list', { limit: 2 });
+  expect(page).toMatchObject({ collectors: [{ collector_id: 'w-0' }, { collector_id: 'w-1' }], cursor: 'w-1' });
+  expect(await observer.request('collector.list', { limit: 2, cursor: page.cursor! })).toMatchObject({
+    collectors: [{ collector_id: 'w-2' }],
+  });
 });
 
 test('a status that fits no frame is refused to those who ask, and not published', async () => {

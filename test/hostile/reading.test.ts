@@ -79,10 +79,17 @@ class CountingStore extends MemoryStore {
 
 test.each<[string, (raw: Raw, at: number, id: string) => void]>([
   [
-    'requests that are answered at once, under the same id',
-    (raw, _at, id) => {
-      raw.send(Kind.request, 70_000, 'broker', 'task.show', { id, include: ['payload'] }, 0);
+    'requests that are answered at once, under one id',
+    (raw, at, id) => {
+      raw.send(Kind.request, 80_000 + at, 'broker', 'task.show', { id, include: ['payload'] }, 0);
       raw.send(Kind.request, 70_000, 'broker', 'topic.unsubscribe', { patterns: ['x'] }, 0);
+    },
+  ],
+  [
+    'requests that are refused for their id, which is in use',
+    (raw, at, id) => {
+      raw.send(Kind.request, 70_000 + at, 'broker', 'task.show', { id, include: ['payload'] }, 0);
+      raw.send(Kind.request, 70_000 + at, 'broker', 'topic.unsubscribe', { patterns: ['x'] }, 0);
     },
   ],
   [
@@ -93,11 +100,11 @@ test.each<[string, (raw: Raw, at: number, id: string) => void]>([
     },
   ],
   [
-    'waits that are cancelled, under the same id',
+    'waits that are cancelled, and reads that are not',
     (raw, at, id) => {
-      raw.send(Kind.request, 70_000 + at, 'broker', 'task.wait', { id }, 60_000);
+      raw.send(Kind.request, 80_000 + at, 'broker', 'task.wait', { id }, 60_000);
       raw.send(Kind.request, 70_000 + at, 'broker', 'task.show', { id, include: ['payload'] }, 0);
-      raw.send(Kind.cancel, 70_000 + at);
+      raw.send(Kind.cancel, 80_000 + at).send(Kind.cancel, 70_000 + at);
     },
   ],
 ])('one large answer is read at a time, whatever is sent beside it: %s', async (_what, ask) => {

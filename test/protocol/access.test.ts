@@ -88,7 +88,7 @@ describe('publishes', () => {
     ['control.health.me', 'ocs'],
     ['control.health.status.mine', 'ocs'],
     ['events.process.anomaly', 'ocs'],
-    ['events.network.anomaly', 'os'], // a collector has to register the domain for this, too
+    ['events.network.anomaly', 'ocs'], // also by a collector without this domain
     // Restricted.
     ['events.process.new', 'oc'],
     ['events.network.new', 'o'],
@@ -110,6 +110,7 @@ describe('publishes', () => {
     for (const [topic, expected] of [
       ['control.collector.config.own', 'o'],
       ['events.process.new', 'o'],
+      ['events.process.anomaly', 'ocs'],
       ['mine', 'oc'],
     ] as const)
       expect(verdict({ action: 'publish', topic }, unregistered)).toBe(expected);

@@ -14,9 +14,8 @@ export function checkBounds(broker: Broker, state: CoreState | undefined, limits
   assert(calls.inFlight <= limits.callsMax, `I6: ${calls.inFlight} calls`);
   assert(relay.routes.size <= limits.routesMax, `I6: ${relay.routes.size} routes`);
   assert(relay.subscriptions <= limits.subscriptionsTotalMax, `I6: ${relay.subscriptions} subscriptions`);
-  // One answer more than the limit, and the frame is the largest that there is. One more for a collector that is taken
-  // out and registers again while a commit stalls: what was assigned to it before is not counted any more.
-  const most = limits.outboundBytesMax + 2 * limits.frameBytesMax;
+  // One answer more than the limit, and the frame is the largest that there is.
+  const most = limits.outboundBytesMax + limits.frameBytesMax;
   for (const session of sessions) {
     const { queuedBytes } = session.peer.link;
     assert(queuedBytes <= most, `I6: ${queuedBytes} bytes are kept for ${session.principal.name}, at most ${most}`);
@@ -44,6 +43,7 @@ export function checkEmpty({ sessions, calls, relay }: Broker, state: CoreState)
     collectors: state.collectors.size,
     collectorSessions: state.collectorOfSession.size,
     draining: state.draining.size,
+    unread: state.unread.size,
     freed: state.freed.size,
     waits: state.waits.count,
     waitingSessions: state.waits.bySession.size,

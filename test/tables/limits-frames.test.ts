@@ -1,7 +1,10 @@
 /** Limits of frames and values: at the limit it goes well, one beyond it does not. */
 import { expect, test } from 'vitest';
+import { registrationSchema } from '../../src/protocol/collector-schema.ts';
 import { encodeFrame, Kind } from '../../src/protocol/frame.ts';
 import { limitTable } from '../../src/protocol/limits.ts';
+import { encodeValue } from '../../src/protocol/msgpack.ts';
+import { uuidv7 } from '../../src/protocol/uuid.ts';
 import { harness } from '../broker/harness.ts';
 import { speak } from './spoken.ts';
 
@@ -59,6 +62,29 @@ test('payloadBytesMax, of payloads and of results', async () => {
   const { outcomes } = await raw.request('task.submit_batch', { tasks: [{ operation: 'x', payload: over }] });
   expect(outcomes).toMatchObject([{ code: 'payload_too_large' }]);
   speak('payloadBytesMax');
+});
+
+test('registrationBytesMax: leases are not counted', async () => {
+  const { length: least } = encodeValue({
+    ...registrationSchema.parse({ collector_id: 'w', collector_type: 't', operations: [{ name: 'work' }] }),
+    metadata: { note: '' },
+  });
+  await using broker = await harness({ registrationBytesMax: least + 20 }, socket);
+  const collector = await broker.session('collector');
+  const metadata = (bytes: number) => ({ metadata: { note: 'x'.repeat(bytes) } });
+  const leases = Array.from({ length: 100 }, () => ({ task_id: uuidv7(), token: 'x'.repeat(64) }));
+  expect(
+    await collector.refused('collector.register', {
+      ...{ collector_id: 'w', collector_type: 't', operations: [{ name: 'work' }] },
+      ...metadata(21),
+    }),
+  ).toMatchObject({
+    code: 'invalid_params',
+    message: expect.stringMatching(/beside its leases; the limit is/),
+    context: { limit: least + 20 },
+  });
+  await collector.register('w', { ...metadata(20), leases });
+  speak('registrationBytesMax');
 });
 
 test('decodeDepthMax', async () => {

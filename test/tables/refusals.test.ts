@@ -54,6 +54,16 @@ test.each<[method: Method, code: string, message: RegExp, params: unknown, role?
   ],
   ['collector.heartbeat', 'not_registered', /Send collector.register first/, {}, 'collector'],
   ['collector.deregister', 'not_registered', /Send collector.register first/, {}, 'collector'],
+  ...['broker', 'any'].map(
+    (id) =>
+      [
+        'collector.register',
+        'invalid_params',
+        /collector_id: must be another id than the call targets broker and any/,
+        { collector_id: id, collector_type: 't', operations: [{ name: 'a' }] },
+        'collector',
+      ] as [Method, string, RegExp, unknown, Role],
+  ),
   ['collector.show', 'not_found', /See: deye collectors ls/, { collector_id: 'nobody' }],
   ['collector.start', 'not_found', /See: deye collectors ls/, { collector_id: 'nobody' }],
   ['collector.stop', 'not_found', /See: deye collectors ls/, { collector_id: 'nobody' }],

@@ -21,7 +21,7 @@ function requestOf(bytes: Buffer, start: number, end: number): unknown[] {
   const head = readRequest(bytes, start, end);
   let params: unknown;
   try {
-    params = decodeParams(bytes, head);
+    params = decodeParams(bytes, head)?.given;
   } catch {} // refused, or passed on unseen
   return [Kind.request, head.id, head.target, head.method, params];
 }
