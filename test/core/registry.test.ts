@@ -183,23 +183,6 @@ describe('leaving', () => {
     `);
   });
 
-  test('a draining one whose last task is taken away is gone too', () => {
-    play(`
-      0s A joins: scan
-      → A joined
-      0s submit t1 scan timeout 3s retries 0
-      → t1 to A (1)
-      → t1 in_progress
-      1s A leaves
-      → A is draining
-      3s tick
-      → cancel t1#1 at A
-      8s tick
-      → t1 dead_letter
-      → A is gone
-    `);
-  });
-
   test('drained: nothing new, gone when the last task has ended, whatever it sends meanwhile', () => {
     const core = new TestCore();
     core.join('A', { max_concurrent_tasks: 3 });
