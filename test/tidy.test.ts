@@ -135,6 +135,18 @@ test('no barrels but one', () => {
     if (file !== 'src/index.ts') expect(read(file), file).not.toMatch(/^export .* from '/m);
 });
 
+test('whatever is exported is used elsewhere', () => {
+  const files = [...all.keys(), ...filesIn('test'), ...filesIn('man')];
+  const words = new Map(files.map((file) => [file, new Set(read(file).match(/\w+/g))]));
+  for (const { file, exports } of src.values())
+    for (const name of exports) {
+      const isUsed = files.some((other) => other !== file && words.get(other)!.has(name));
+      // Every type of these is for users of the package.
+      const isPublic = read('src/index.ts').includes(`export type * from './${file.slice('src/'.length)}'`);
+      expect(isUsed || isPublic, `${name} of ${file}`).toBe(true);
+    }
+});
+
 describe('the pages', () => {
   const pages = readdirSync(join(root, 'man'), { withFileTypes: true })
     .filter((entry) => entry.isFile())

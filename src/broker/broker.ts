@@ -30,7 +30,7 @@ import type { Surroundings } from './surroundings.ts';
 import { TaskReads } from './task-reads.ts';
 import { type Core, Turn } from './turn.ts';
 
-export interface BrokerOptions {
+interface BrokerOptions {
   readonly limits: Limits;
   readonly store: Store;
   readonly clock: Clock;

@@ -34,7 +34,7 @@ export class AlreadyRunningError extends Error {
   }
 }
 
-export interface Lock extends Disposable {
+interface Lock extends Disposable {
   announce(info: Omit<BrokerInfo, 'pid' | 'process_started'>): void;
 }
 

@@ -26,7 +26,7 @@ export const version = (
   }
 ).version;
 
-export interface StartOptions {
+interface StartOptions {
   readonly configuration: Configuration;
   /** For `openStore`. Default: the configuration's. */
   readonly store?: string;

@@ -5,7 +5,7 @@ import type { Client } from '../client/client.ts';
 import { TransportError } from '../transport/error.ts';
 import { gone, pause, stopBroker, stopWithinMs } from './broker-process.ts';
 
-export interface StopWays {
+interface StopWays {
   readonly connect: (socket: string) => Promise<Client>;
   /** Gets what there is to know while it stops. */
   readonly note: (text: string) => void;

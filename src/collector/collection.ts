@@ -8,7 +8,7 @@ import { CollectorConfiguration } from './configuration.ts';
 import type { CollectorDefinition, ConfigurationValues, TaskContext } from './define.ts';
 import { type CollectorParams, type CollectorReply, invalidParams, problemsOf } from './params.ts';
 
-export interface CollectionHost {
+interface CollectionHost {
   readonly publish: TaskContext['publish'];
   /** The state changed. */
   stateChanged(): Promise<void>;

@@ -14,14 +14,14 @@ export interface PlacementMemory {
   lastId: string;
 }
 
-export interface Problem {
+interface Problem {
   /** Each with the collectors that can take it now: never none, the healthy before the degraded, in order of id. */
   readonly tasks: readonly { readonly task: Task; readonly candidates: readonly Collector[] }[];
   readonly memory: PlacementMemory;
   readonly random: Random;
 }
 
-export interface PlannedAssignment {
+interface PlannedAssignment {
   readonly task: Task;
   readonly collector: Collector;
 }

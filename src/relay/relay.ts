@@ -9,7 +9,7 @@ import type { Caller, Peer } from './peer.ts';
 import { type Route, RouteCache } from './route.ts';
 import { SubscriptionTrie } from './subscription.ts';
 
-export interface RelayHooks {
+interface RelayHooks {
   readonly nowMs: () => number;
   /** There is something to flush, where there was nothing: call `flush` at the end of the pass. */
   readonly wake: () => void;

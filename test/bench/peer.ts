@@ -30,7 +30,7 @@ export function cpuSeconds(pid: number): number {
 export const scratch = mkdtempSync(join(tmpdir(), 'deye-bench-'));
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
 
-export function versionOf(program: string, pattern: RegExp): string | undefined {
+function versionOf(program: string, pattern: RegExp): string | undefined {
   const ran = spawnSync(program, ['--version'], { encoding: 'utf8' });
   return ran.error === undefined ? (pattern.exec(ran.stdout + ran.stderr)?.[1] ?? '?') : undefined;
 }
@@ -55,7 +55,7 @@ async function dial(to: string | { port: number }, onread?: OnReadOpts): Promise
 }
 
 /** A free port on the loopback. */
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const { port } = server.address() as { port: number };

@@ -5,7 +5,7 @@ import type { Welcome } from '../../src/protocol/hello.ts';
 import type { Method, Params, Reply } from '../../src/protocol/message.ts';
 import { decodeValue } from '../../src/protocol/msgpack.ts';
 
-export interface Refusal {
+interface Refusal {
   readonly code: string;
   readonly message: string;
   readonly context: Readonly<Record<string, unknown>>;

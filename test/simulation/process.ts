@@ -16,7 +16,7 @@ import { StepCheck, type StepCheckOptions } from './step-check.ts';
 import type { Wire } from './wire.ts';
 import type { World } from './world.ts';
 
-export interface ProcessOptions {
+interface ProcessOptions {
   readonly world: World;
   readonly disk: MemoryStore;
   readonly diskNature: DiskNature;
