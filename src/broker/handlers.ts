@@ -1,7 +1,7 @@
 /** What answers each request to the broker, by method, as the message table lists them. */
 import type { Input, ReplyTo } from '../core/input.ts';
 import { routingView } from '../core/view.ts';
-import { authorise, type Principal } from '../protocol/access.ts';
+import type { Principal } from '../protocol/access.ts';
 import type { CollectorView } from '../protocol/collector-schema.ts';
 import { type Fault, fault, isFault } from '../protocol/fault.ts';
 import { type Method, methodTable, type ParamsParsed, type Reply } from '../protocol/message.ts';
@@ -34,11 +34,7 @@ type Answer<M extends Method> = Fault | Later | ((typeof methodTable)[M]['durabl
 export type Handler<M extends Method> = (asked: Asked<M>) => Answer<M>;
 
 export const handlers: { readonly [M in Method]: Handler<M> } = {
-  'topic.subscribe': ({ broker, session, principal, params }) => {
-    for (const pattern of params.patterns) {
-      const denial = authorise(principal, { action: 'subscribe', pattern });
-      if (denial !== undefined) return denial;
-    }
+  'topic.subscribe': ({ broker, session, params }) => {
     const { patterns } = session.peer;
     return broker.relay.subscribe(session.peer, params.patterns, params.exclude) ?? { subscriptions: patterns.size };
   },

@@ -15,25 +15,16 @@ export interface Demand {
   readonly excluded: readonly string[];
 }
 
-/** The reasons, and whether time alone can lift them. What is lasting goes only with another registration. */
-export const reasons = {
-  operation: 'lasting',
-  collector_type: 'lasting',
-  collector_id: 'lasting',
-  capability: 'lasting',
-  label: 'lasting',
-  excluded: 'lasting',
-  priority: 'lasting',
-  status: 'passing',
-  credit: 'passing',
-  unread: 'passing',
-} as const;
-export type Reason = keyof typeof reasons;
+/** Reasons that only another registration lifts. */
+type Mismatch = 'operation' | 'collector_type' | 'collector_id' | 'capability' | 'label' | 'excluded';
+/** Reasons that time alone may lift. */
+type Unavailable = 'status' | 'credit' | 'unread';
+export type Reason = Mismatch | 'priority' | Unavailable;
 
 const usable: ReadonlySet<CollectorStatus> = new Set(['healthy', 'degraded']);
 
 /** Why the collector could never take such a task at any priority, or undefined. */
-export function mismatch({ id, registration }: Collector, demand: Demand): Reason | undefined {
+export function mismatch({ id, registration }: Collector, demand: Demand): Mismatch | undefined {
   const { operations, collector_type, capabilities, labels } = registration;
   if (!operations.some(({ name }) => name === demand.operation.name)) return 'operation';
   if (demand.collectorType !== undefined && demand.collectorType !== collector_type) return 'collector_type';
@@ -48,7 +39,7 @@ export const acceptsPriority = ({ registration }: Collector, priority: number): 
   registration.priority_levels.some(([low, high]) => priority >= low && priority <= high);
 
 /** Why a collector that fits takes nothing now, or undefined. */
-export function unavailable(collector: Collector, limits: Limits): Reason | undefined {
+export function unavailable(collector: Collector, limits: Limits): Unavailable | undefined {
   const { registration, tasks } = collector;
   if (!usable.has(collector.status)) return 'status';
   if (tasks.size >= Math.min(registration.max_concurrent_tasks, limits.collectorTasksMax)) return 'credit';

@@ -22,8 +22,7 @@ export interface Principal {
 export type Access =
   | { readonly action: 'request'; readonly method: Method }
   | { readonly action: 'call'; readonly target: string; readonly method: string }
-  | { readonly action: 'publish'; readonly topic: string }
-  | { readonly action: 'subscribe'; readonly pattern: string };
+  | { readonly action: 'publish'; readonly topic: string };
 
 interface TopicRule {
   /** What a refusal names. */
@@ -76,8 +75,6 @@ export function authorise(principal: Principal, access: Access): Fault<'not_allo
       return callDenial(principal, access.target, access.method);
     case 'publish':
       return publishDenial(principal, access.topic);
-    case 'subscribe':
-      return undefined;
   }
 }
 

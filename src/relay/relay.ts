@@ -134,7 +134,6 @@ export class Relay {
   ): void {
     const { peers } = route;
     const { outboundBytesMax } = this.limits;
-    route.published += count;
     this.totals.published += count;
     for (let at = 0; at < peers.length; at++) {
       const peer = peers[at]!;
@@ -144,7 +143,6 @@ export class Relay {
         this.totals.delivered += count;
       } else {
         peer.dropped += count;
-        route.dropped += count;
         this.totals.dropped += count;
       }
     }

@@ -15,8 +15,6 @@ export interface Route {
   readonly broken: Fault | undefined;
   peers: readonly Peer[];
   generation: number;
-  published: number;
-  dropped: number;
   /** The answer to the latest publisher, and to the others that were asked about. */
   askedBy: Principal | undefined;
   refusal: Fault | undefined;
@@ -71,8 +69,6 @@ export class RouteCache {
         broken: refuseTopic(topic),
         peers: [],
         generation: -1,
-        published: 0,
-        dropped: 0,
         askedBy: undefined,
         refusal: undefined,
         refusals: new WeakMap(),
