@@ -59,6 +59,7 @@ export class Session implements FrameSink, Publisher {
   state: 'greeting' | 'open' | 'closed' = 'greeting';
   principal: Principal = {
     name: '',
+    version: '',
     role: 'observer',
     namespace: 'default',
     collectorId: undefined,

@@ -76,7 +76,7 @@ export class Sessions {
   /** False when it was never let in. */
   closed(session: Session, why: string): boolean {
     if (!this.#open.delete(session.id)) return false;
-    this.#log.debug({ ...this.#about(session), why }, 'session closed');
+    this.#log.debug({ ...this.#about(session), dropped: session.peer.dropped, why }, 'session closed');
     return true;
   }
 
@@ -139,7 +139,7 @@ export class Sessions {
   }
 
   #about(session: Session): Record<string, unknown> {
-    const { name, role } = session.principal;
-    return { component: 'session', session: session.publicId, name, role };
+    const { name, version, role } = session.principal;
+    return { component: 'session', session: session.publicId, name, version, role };
   }
 }

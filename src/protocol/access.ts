@@ -10,8 +10,9 @@ import type { Role } from './schema.ts';
 import { topicMatches } from './topic.ts';
 
 export interface Principal {
-  /** How the client calls itself; for messages and logs. */
+  /** How the client calls itself, and its version; for messages and logs. */
   readonly name: string;
+  readonly version: string;
   readonly role: Role;
   readonly namespace: string;
   /** Once it has registered: its id, and the domains of `events.` that it publishes in. */

@@ -10,6 +10,7 @@ const principal = (role: Role, more: Partial<Principal> = {}): Principal => ({
   role,
   namespace: 'default',
   collectorId: undefined,
+  version: '',
   eventDomains: new Set(),
   ...more,
 });
