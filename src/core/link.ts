@@ -5,7 +5,7 @@
  */
 import type { HeapOrder } from '../time/heap.ts';
 import type { Collector } from './collector.ts';
-import { acceptsPriority } from './match.ts';
+import { acceptsPriority, couldServe } from './match.ts';
 import type { Task } from './task.ts';
 import type { TaskClass } from './task-class.ts';
 
@@ -35,6 +35,10 @@ export function bestFor(collector: Collector, cls: TaskClass): Task | undefined 
   for (const level of cls.levels) if (acceptsPriority(collector, level)) return cls.pending.get(level)!.first;
   return undefined;
 }
+
+/** Whether any registered collector could do a task of this class and priority sooner or later. */
+export const isServable = (cls: TaskClass, priority: number): boolean =>
+  cls.links.some(({ collector }) => couldServe(collector, cls, priority));
 
 export function link(collector: Collector, cls: TaskClass): void {
   const made: ClassLink = { collector, class: cls, priority: -1, seq: 0, index: -1 };

@@ -54,6 +54,12 @@ export const refusal = (collector: Collector, demand: Demand, priority: number, 
 export const couldServe = (collector: Collector, demand: Demand, priority: number): boolean =>
   mismatch(collector, demand) === undefined && acceptsPriority(collector, priority);
 
+/** Those that are healthy, or all when none is: a degraded collector is given a task only then. */
+export function preferred(candidates: readonly Collector[]): readonly Collector[] {
+  const healthy = candidates.filter(({ status }) => status === 'healthy');
+  return healthy.length > 0 ? healthy : candidates;
+}
+
 /** The reason in words, as the end of a sentence that begins with the collector's id. */
 export function reasonText(reason: Reason, collector: Collector, demand: Demand, priority: number): string {
   const { registration } = collector;

@@ -15,7 +15,7 @@ export interface PlacementMemory {
 }
 
 interface Problem {
-  /** Each with the collectors that can take it now: never none, the healthy before the degraded, in order of id. */
+  /** Each with the collectors that can take it now: never none, degraded ones only when no healthy one can, in order of id. */
   readonly tasks: readonly { readonly task: Task; readonly candidates: readonly Collector[] }[];
   readonly memory: PlacementMemory;
   readonly random: Random;
