@@ -66,7 +66,7 @@ function nextAssignable(
   return undefined;
 }
 
-export const strategyFor = (state: CoreState, operation: string): string =>
+const strategyFor = (state: CoreState, operation: string): string =>
   state.operations.byName.get(operation)?.strategy ?? state.strategy;
 
 /** Lets the operation's placement plan, and carries out what still fits; what does not is dropped and counted. */
@@ -106,6 +106,7 @@ function assign(state: CoreState, task: Task, collector: Collector, strategy: st
     collector,
     collectorId: collector.id,
     startedAtMs: now.wallMs,
+    strategy,
     timeoutAtMs: now.monotonicMs + spec.timeoutMs,
     leaseEndsAtMs: now.monotonicMs + leaseMs,
     cancelSentAtMs: undefined,

@@ -26,7 +26,7 @@ interface PlannedAssignment {
   readonly collector: Collector;
 }
 
-/** How an attempt of the operation ended, for placements that learn. Spans in ms. */
+/** How an attempt ended. Spans in ms. */
 export interface AttemptResult {
   readonly collectorId: string;
   readonly outcome: AttemptOutcome;
@@ -36,6 +36,7 @@ export interface AttemptResult {
 export interface Placement {
   readonly summary: string;
   readonly plan: (problem: Problem) => readonly PlannedAssignment[];
+  /** Of every attempt that it was asked to place in this life of the broker, also when the operation has another by then. */
   readonly learn?: (memory: PlacementMemory, result: AttemptResult) => void;
 }
 

@@ -56,6 +56,7 @@ function recoverTask(state: CoreState, stored: StoredTask, now: Now): void {
       collector: undefined,
       collectorId: stored.collectorId ?? '',
       startedAtMs: stored.atMs,
+      strategy: undefined,
       timeoutAtMs: now.monotonicMs + spec.timeoutMs,
       leaseEndsAtMs,
       cancelSentAtMs: undefined,

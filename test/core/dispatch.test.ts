@@ -164,6 +164,7 @@ test('what an assignment is, and what is counted and kept of it', () => {
     collector: core.state.collectors.get('A'),
     collectorId: 'A',
     startedAtMs: 5100,
+    strategy: 'least_loaded',
     timeoutAtMs: 600,
     leaseEndsAtMs: 30_100,
     cancelSentAtMs: undefined,
