@@ -108,8 +108,8 @@ describe('words', () => {
     ...['self', 'Party', 'Outlet', 'OwnCalls', 'Wakefulness', 'takeNoMore', 'deadlineMs', 'phase', 'Release'],
     ...['GiveUp', 'TryElsewhere', 'RetryAfter', 'Strategies', 'forget', 'helloShape', 'faultShape'],
   ];
-  /** A collector offers operations, and a link its best task. */
-  const rightly = new Set(['offered', 'operationsOffered', 'offerBest']);
+  /** A collector offers operations. */
+  const rightly = new Set(['offered', 'operationsOffered']);
   test.each(each(all))('%s uses the words of the field', (_, { identifiers }) => {
     for (const identifier of identifiers) {
       expect(whole, identifier).not.toContain(identifier);

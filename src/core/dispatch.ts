@@ -10,9 +10,9 @@ import type { Now } from '../time/now.ts';
 import { assignmentTopic, type Collector } from './collector.ts';
 import type { Output } from './input.ts';
 import { armAttempt, isInProgress, nextToken } from './lease.ts';
-import { bestClass, park } from './link.ts';
 import { acceptsPriority, preferred, refusal, unavailable } from './match.ts';
 import { countTask } from './operation.ts';
+import { bestClass, park } from './pairing.ts';
 import { placements } from './placement.ts';
 import type { CoreState } from './state.ts';
 import { move, type Task } from './task.ts';
@@ -57,7 +57,8 @@ function nextAssignable(
   cls: TaskClass,
 ): { task: Task; candidates: readonly Collector[] } | undefined {
   const free: Collector[] = [];
-  for (const { collector } of cls.links) if (unavailable(collector, state.limits) === undefined) free.push(collector);
+  for (const { collector } of cls.pairings)
+    if (unavailable(collector, state.limits) === undefined) free.push(collector);
   if (free.length === 0) return undefined;
   for (const level of cls.levels) {
     const able = free.filter((collector) => acceptsPriority(collector, level));

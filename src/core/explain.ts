@@ -1,8 +1,8 @@
 /** Why a pending task is not handed out, in words that say what would have to change. */
 import type { WaitReason } from '../protocol/schema.ts';
 import type { Collector } from './collector.ts';
-import { isServable } from './link.ts';
 import { couldServe, type Demand, mismatch, reasonText, refusal } from './match.ts';
+import { isServable } from './pairing.ts';
 import type { CoreState } from './state.ts';
 import type { Task } from './task.ts';
 
@@ -28,7 +28,7 @@ export function whyWaiting(state: CoreState, task: Task): WaitReason | undefined
   if (unservable !== undefined) return unservable;
   const cls = task.class!;
   const { priority } = task.spec;
-  const able = cls.links.map(({ collector }) => collector).filter((one) => couldServe(one, cls, priority));
+  const able = cls.pairings.map(({ collector }) => collector).filter((one) => couldServe(one, cls, priority));
   const healthy = able.some((one) => refusal(one, cls, priority, state.limits) !== 'status');
   return {
     code: healthy ? 'no_credit' : 'no_healthy_collector',

@@ -1,5 +1,5 @@
 /**
- * Whether a collector can take a task, and if not, why: one predicate, asked by dispatch, by the links, by calls to
+ * Whether a collector can take a task, and if not, why: one predicate, asked by dispatch, by the pairings, by calls to
  * `any:`, by the submit's warning, by the reason that a task waits for, and by the invariants.
  */
 import type { Limits } from '../protocol/limits.ts';

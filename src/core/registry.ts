@@ -6,8 +6,8 @@ import { loseAttempt } from './attempt.ts';
 import { assignmentTopic, type Collector, type CollectorStatus, newCollector } from './collector.ts';
 import { type Input, type Output, type ReplyTo, reply } from './input.ts';
 import { heldBy, isInProgress, renew } from './lease.ts';
-import { link, unlink } from './link.ts';
 import { mismatch } from './match.ts';
+import { pair, unpair } from './pairing.ts';
 import { armSilence } from './silence.ts';
 import type { CoreState } from './state.ts';
 import { changed, setStatus } from './status.ts';
@@ -33,10 +33,10 @@ export function register(state: CoreState, input: Extract<Input, { kind: 'regist
   collector.registration = registration;
   state.collectors.set(id, collector);
   state.collectorOfSession.set(to.session, collector);
-  unlink(collector);
+  unpair(collector);
   for (const { name } of registration.operations)
     for (const cls of state.operations.byName.get(name)?.classes ?? [])
-      if (mismatch(collector, cls) === undefined) link(collector, cls);
+      if (mismatch(collector, cls) === undefined) pair(collector, cls);
   const reclaimed = registration.leases.filter((lease) => reclaim(state, collector, lease, now));
   collector.heldAtRegistration = collector.tasks.size;
   active(state, collector, registration.status, registration.status_reason, now, out);
@@ -135,7 +135,7 @@ function removeCollector(state: CoreState, collector: Collector, reason: string,
   state.collectorOfSession.delete(collector.session);
   state.draining.delete(collector);
   state.deadlines.delete(collector);
-  unlink(collector);
+  unpair(collector);
   const message = `Collector ${collector.id} is gone: ${reason}.`;
   for (const task of [...collector.tasks.values()])
     if (isInProgress(task)) loseAttempt(state, task, 'connection_lost', message, now, out);

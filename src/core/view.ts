@@ -3,8 +3,8 @@ import type { CollectorView } from '../protocol/collector-schema.ts';
 import type { QueueView, RoutingView } from '../protocol/view-schema.ts';
 import type { Now } from '../time/now.ts';
 import { type Collector, confidence } from './collector.ts';
-import { isServable } from './link.ts';
 import { liveOf, type Operation, pendingOf } from './operation.ts';
+import { isServable } from './pairing.ts';
 import { placements } from './placement.ts';
 import type { CoreState } from './state.ts';
 

@@ -239,8 +239,8 @@ describe('leaving', () => {
     const gone = core.state.collectors.get('A')!;
     core.close('A');
     const [cls] = core.state.classes.byKey.values();
-    expect(cls!.links.map(({ collector }) => collector.id)).toEqual(['B']);
-    expect(gone.links.size).toBe(0);
+    expect(cls!.pairings.map(({ collector }) => collector.id)).toEqual(['B']);
+    expect(gone.pairings.size).toBe(0);
     expect(gone.work.size).toBe(0);
   });
 });

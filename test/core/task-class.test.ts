@@ -106,7 +106,7 @@ test('the candidates of a class are in order of id, whoever came first', () => {
   core.submit(specOf('t', { collectorId: 'nobody' }), specOf('u', { priority: 1 }));
   for (const name of ['C', 'A', 'D', 'B']) core.join(name, { status: 'stopped' });
   core.submit(specOf('v', { labels: { x: '1' } }));
-  const ids = (key: string) => core.state.classes.byKey.get(key)!.links.map(({ collector }) => collector.id);
+  const ids = (key: string) => core.state.classes.byKey.get(key)!.pairings.map(({ collector }) => collector.id);
   expect(ids('scan')).toEqual(['A', 'B', 'C', 'D']);
   core.close('C');
   core.join('C', { status: 'stopped' });
