@@ -267,7 +267,7 @@ export class Broker implements SessionHost, Surroundings {
     session.reads.next();
     const { outboundBytesMax } = this.limits;
     if (session.assignedBytes <= outboundBytesMax / 4 || session.peer.link.queuedBytes > outboundBytesMax / 2) return;
-    this.enqueue({ kind: 'drained', session: id, bytes: session.assignedBytes });
+    this.enqueue({ kind: 'bytes_read', session: id, bytes: session.assignedBytes });
     session.assignedBytes = 0;
   }
 

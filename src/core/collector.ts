@@ -29,7 +29,7 @@ export interface Collector extends Due {
   assigned: number;
   completed: number;
   failed: number;
-  /** Bytes of payloads on their way to it that its session has not taken yet. */
+  /** Bytes of payloads on their way to it that its session has not read yet. */
   unreadBytes: number;
   /** Derived: the classes it fits. */
   readonly pairings: Set<Pairing>;

@@ -60,8 +60,8 @@ export type Input =
       readonly strategy: string;
       readonly operation: string | undefined;
     }
-  /** The collector's session took `bytes` of the payloads that were sent to it. */
-  | { readonly kind: 'drained'; readonly session: number; readonly bytes: number }
+  /** The collector's session has read `bytes` of the payloads that were sent to it. */
+  | { readonly kind: 'bytes_read'; readonly session: number; readonly bytes: number }
   | { readonly kind: 'session_closed'; readonly session: number }
   | { readonly kind: 'stop' }
   | { readonly kind: 'tick' };

@@ -90,8 +90,8 @@ export function sessionClosed(state: CoreState, session: number, now: Now, out: 
   if (collector !== undefined) removeCollector(state, collector, 'its connection closed', now, out);
 }
 
-/** The session took payload bytes that were on their way to its collector. */
-export function drained(state: CoreState, session: number, bytes: number): void {
+/** The session has read payload bytes that were on their way to its collector. */
+export function bytesRead(state: CoreState, session: number, bytes: number): void {
   const collector = state.collectorOfSession.get(session);
   if (collector === undefined) return;
   collector.unreadBytes = Math.max(0, collector.unreadBytes - bytes);

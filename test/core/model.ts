@@ -113,7 +113,7 @@ export class Model {
     if (collector !== undefined) this.#gone(collector);
   }
 
-  drained(session: number, bytes: number): void {
+  bytesRead(session: number, bytes: number): void {
     const collector = this.collectors.find((one) => one.session === session);
     if (collector !== undefined) collector.unread = Math.max(0, collector.unread - bytes);
   }

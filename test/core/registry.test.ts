@@ -247,15 +247,15 @@ describe('leaving', () => {
 
 describe('payloads on their way', () => {
   const sized = (id: string, bytes: number) => specOf(id, { payload: new Uint8Array(bytes) });
-  const drain = (core: TestCore, name: string, bytes: number) =>
-    core.give({ kind: 'drained', session: core.sessionOf(name), bytes });
+  const read = (core: TestCore, name: string, bytes: number) =>
+    core.give({ kind: 'bytes_read', session: core.sessionOf(name), bytes });
 
   test('a collector with too many unread bytes gets no more until it has read some', () => {
     const core = new TestCore({ outboundBytesMax: 100 });
     core.join('A', { max_concurrent_tasks: 9 });
     expect(assigned(core.submit(sized('t1', 100), sized('t2', 1), sized('t3', 50)))).toEqual(['t1>A', 't2>A']);
     expect(core.state.collectors.get('A')?.unreadBytes).toBe(101);
-    expect(assigned(drain(core, 'A', 1))).toEqual(['t3>A']);
+    expect(assigned(read(core, 'A', 1))).toEqual(['t3>A']);
     expect(core.state.collectors.get('A')?.unreadBytes).toBe(150);
   });
 
@@ -263,8 +263,8 @@ describe('payloads on their way', () => {
     const core = new TestCore();
     core.join('A');
     core.submit(sized('t1', 10));
-    drain(core, 'A', 50);
+    read(core, 'A', 50);
     expect(core.state.collectors.get('A')?.unreadBytes).toBe(0);
-    expect(core.give({ kind: 'drained', session: caller.session, bytes: 5 })).toEqual([]);
+    expect(core.give({ kind: 'bytes_read', session: caller.session, bytes: 5 })).toEqual([]);
   });
 });

@@ -68,8 +68,8 @@ describe('parked tasks are found again', () => {
     const core = new TestCore({ outboundBytesMax: 0 });
     core.join('A', { max_concurrent_tasks: 9 });
     expect(assigned(core.submit(...specsOf(['t1', 't2'])))).toEqual(['t1>A']);
-    const drained: Input = { kind: 'drained', session: core.sessionOf('A'), bytes: 1 };
-    expect(assigned(core.give(drained))).toEqual(['t2>A']);
+    const bytesRead: Input = { kind: 'bytes_read', session: core.sessionOf('A'), bytes: 1 };
+    expect(assigned(core.give(bytesRead))).toEqual(['t2>A']);
   });
 
   test('when the collector is well again', () => {
