@@ -15,8 +15,8 @@ export function carryOver(old: CoreState, now: Now): Input[] {
   for (const { registration, session, tasks, status, reason } of old.collectors.values()) {
     const leases = [...tasks.values()].map(({ spec, token }) => ({ task_id: spec.id, token }));
     const reported = status === 'healthy' || status === 'degraded' ? status : 'stopped';
-    const kept = { ...registration, leases, status: reported, status_reason: reason } as const;
-    inputs.push({ kind: 'register', to: { session, id: noRequest }, registration: kept });
+    const carried = { ...registration, leases, status: reported, status_reason: reason } as const;
+    inputs.push({ kind: 'register', to: { session, id: noRequest }, registration: carried });
   }
   for (const { session } of old.draining)
     inputs.push({ kind: 'deregister', to: { session, id: noRequest }, force: false, reason: 'draining' });

@@ -90,7 +90,7 @@ export function newTask(
   spec: TaskSpec,
   seq: number,
   submittedAtMs: number,
-  kept: Partial<Pick<Task, 'attempt' | 'token' | 'excluded' | 'lastError' | 'life'>> = {},
+  progress: Partial<Pick<Task, 'attempt' | 'token' | 'excluded' | 'lastError' | 'life'>> = {},
 ): Task {
   return {
     due: 'task',
@@ -106,7 +106,7 @@ export function newTask(
     lastError: undefined,
     class: undefined,
     pendingIndex: -1,
-    ...kept,
+    ...progress,
   };
 }
 
