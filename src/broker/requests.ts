@@ -6,10 +6,10 @@ import { type Fault, fault, isFault } from '../protocol/fault.ts';
 import { type Method, methodTable } from '../protocol/message.ts';
 import { decodeParams } from '../protocol/params.ts';
 import type { RequestHead } from '../protocol/request.ts';
-import { type Asked, type Handler, handlers } from './handlers.ts';
+import type { BrokerContext } from './broker-context.ts';
+import { type Handler, handlers, type RequestContext } from './handlers.ts';
 import type { Session } from './session.ts';
 import { paramsFault } from './submit-params.ts';
-import type { Surroundings } from './surroundings.ts';
 
 const validators = Object.fromEntries(
   Object.entries(methodTable).map(([name, { params }]) => [name, z.compile(params as z.ZodType)]),
@@ -17,7 +17,7 @@ const validators = Object.fromEntries(
 
 const isMethod = (name: string): name is Method => Object.hasOwn(methodTable, name);
 
-export function handleRequest(broker: Surroundings, session: Session, head: RequestHead, bytes: Buffer): void {
+export function handleRequest(broker: BrokerContext, session: Session, head: RequestHead, bytes: Buffer): void {
   const to = { session: session.id, id: head.id };
   const outcome = answerTo(broker, session, to, head, bytes);
   if (outcome !== undefined) session.reply(to, outcome);
@@ -26,7 +26,7 @@ export function handleRequest(broker: Surroundings, session: Session, head: Requ
 
 /** Undefined when the answer comes later. */
 function answerTo(
-  broker: Surroundings,
+  broker: BrokerContext,
   session: Session,
   to: ReplyTo,
   head: RequestHead,
@@ -44,7 +44,7 @@ function answerTo(
     });
   const params = validators[method].safeParse(given);
   if (!params.success) return paramsFault(method, params.error);
-  const asked = {
+  const request = {
     broker,
     session,
     principal,
@@ -53,7 +53,7 @@ function answerTo(
     raw: bytes.subarray(head.paramsStart, head.paramsEnd),
     timeoutMs: head.timeoutMs || broker.limits.callMsDefault,
   };
-  const outcome = (handlers[method] as Handler<Method>)(asked as Asked<Method>);
+  const outcome = (handlers[method] as Handler<Method>)(request as RequestContext<Method>);
   return outcome === undefined ? undefined : isFault(outcome) ? outcome : { result: outcome };
 }
 

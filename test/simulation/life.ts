@@ -140,7 +140,7 @@ class Life {
       plant: this.#plant,
       checks: this.#checks,
       fatal: (of, error) => this.#fatal(of, error),
-      stopAsked: (of, type) => this.#stop(of, type),
+      stopRequested: (of, type) => this.#stop(of, type),
     });
     this.#process = process;
     this.trace.note(`start ${this.#starts}`);

@@ -41,12 +41,12 @@ export async function enumerateProcesses(
   signal: AbortSignal,
   read = readProcessTable,
 ): Promise<EnumerateResult> {
-  const asked = enumerateSchema.safeParse(payload ?? {});
-  if (!asked.success) {
-    const { path, message } = asked.error.issues[0]!;
+  const parsed = enumerateSchema.safeParse(payload ?? {});
+  if (!parsed.success) {
+    const { path, message } = parsed.error.issues[0]!;
     throw new NonRetryableError(`enumerate_processes: ${path.map(String).join('.') || 'payload'}: ${message}`);
   }
-  const { filter, fields, sort, limit } = asked.data;
+  const { filter, fields, sort, limit } = parsed.data;
   const all = await read();
   const wanted = all.filter(
     (row) =>
