@@ -79,7 +79,7 @@ export class Collection {
     }
   }
 
-  /** What a start that failed may have left behind goes. */
+  /** Stops what a failed start may have left running. */
   async #undo(): Promise<void> {
     if (this.state === 'collecting') {
       this.state = 'stopped';

@@ -1,9 +1,9 @@
-/** What sessions have told a core, as inputs for the one that replaces it. */
+/** What a core knows from its sessions, as inputs for the core that replaces it. */
 import type { Now } from '../time/now.ts';
 import type { Input } from './input.ts';
 import type { CoreState } from './state.ts';
 
-/** The id of a request that nobody made: its reply goes nowhere. */
+/** The request id of these inputs. No client made such a request, so the reply is delivered to nobody. */
 export const noRequest = 0;
 
 /**

@@ -24,7 +24,7 @@ export interface Collector extends Due {
   readonly tasks: Map<string, Task>;
   /** How many it held when it last registered; may be above its limit until it has ended some. */
   heldAtRegistration: number;
-  /** Which assignment of the broker its latest one was: the smallest was idle, or waited, longest. */
+  /** The number of its latest assignment, counted over all collectors: the smaller, the longer ago; 0 for none. */
   lastAssigned: number;
   assigned: number;
   completed: number;

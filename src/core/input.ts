@@ -1,5 +1,5 @@
 /**
- * What the core takes and what it gives. This is the design in two types: every change begins as an `Input`, and all
+ * What goes into the core and what comes out. This is the design in two types: every change begins as an `Input`, and all
  * that follows from it is `Output`, in order. Records go to the store; everything else leaves once they are durable.
  */
 

@@ -68,7 +68,7 @@ function raiseToBest(each: Pairing): void {
   each.collector.work.set(each);
 }
 
-/** Its tasks wait now: every collector that fits finds them when it has credit again. */
+/** No task of the class can be handed out now: each collector that fits finds them when it has credit again. */
 export function park(cls: TaskClass): void {
   for (const each of cls.pairings) raiseToBest(each);
 }
@@ -88,7 +88,7 @@ export function bestClass(collector: Collector): TaskClass | undefined {
   return undefined;
 }
 
-/** The class is dropped. */
+/** Removes the pairings of a class that is dropped. */
 export function unpairClass(cls: TaskClass): void {
   for (const each of cls.pairings) {
     each.collector.pairings.delete(each);

@@ -1,4 +1,4 @@
-/** The one door of the core: `step` applies one input at one moment and pushes what follows from it. */
+/** The entry point of the core: `step` applies one input at one moment and pushes what follows from it. */
 import type { Now } from '../time/now.ts';
 import { attemptDue, backoffOver, complete, failed } from './attempt.ts';
 import { dispatch } from './dispatch.ts';

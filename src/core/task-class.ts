@@ -60,7 +60,7 @@ export const newClasses = (): Classes => ({
 
 const headOf = (cls: TaskClass): Task => cls.pending.get(cls.levels[0]!)!.first!;
 
-/** The class, which is not empty, may have a task to hand out: `best`, or one after it. */
+/** Marks a class that is not empty as one that may have a task to hand out: `best`, or one after it. */
 export function markReady({ ready }: Classes, cls: TaskClass, best = headOf(cls)): void {
   cls.readyPriority = best.spec.priority;
   cls.readySeq = best.seq;
