@@ -39,3 +39,15 @@ test('one that reads nothing: how many messages it lost', async () => {
   await settle();
   expect(of('session closed')).toMatchObject([{ dropped }]);
 });
+
+test('one that was not let in was no session: it is neither logged nor counted', async () => {
+  const { log, of } = logged();
+  await using broker = await harness({ connectionsMax: 1 }, { log });
+  const first = await broker.session();
+  const second = broker.raw();
+  expect(await second.goodbye()).toMatchObject({ code: 'busy' });
+  second.stream.destroy();
+  await first.pong();
+  expect(broker.running.broker.sessions.size).toBe(1);
+  expect(of('session closed')).toEqual([]);
+});
