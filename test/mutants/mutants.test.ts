@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rangesOf } from './changed.ts';
+import { equivalents, isEquivalent } from './equivalent.ts';
 import type { Verdict } from './job.ts';
 import { judge } from './judge.ts';
 import { type Mutant, plant } from './plant.ts';
@@ -136,6 +137,11 @@ test('a line of the summary', () => {
   expect([...countBy(judged, roomOf)].map(([room, count]) => countLine(room, count))).toEqual([
     'core: 3 planted, 2 killed, 1 survived (33.3 %); apart: 1 equivalent, 1 that do not load or compile',
   ]);
+});
+
+test.each(equivalents)('$after of $file, which is called equivalent, is a mutant of today', (one) => {
+  const source = readFileSync(fileURLToPath(new URL(`../../${one.file}`, import.meta.url)), 'utf8');
+  expect(plant(one.file, source).some((mutant) => isEquivalent(mutant, one))).toBe(true);
 });
 
 describe('a tiny tree', () => {
