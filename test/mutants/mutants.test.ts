@@ -178,7 +178,7 @@ describe('a tiny tree', () => {
       root,
       modules: realpathSync(fileURLToPath(new URL('../../node_modules', import.meta.url))),
       workers: 1,
-      limitMs: (tookMs) => tookMs + 100,
+      limitMs: (tookMs) => tookMs + 2000, // only the one that hangs takes so long, on a busy machine too
       tests: relatedTests(root, ['test/sum.test.ts', 'test/none.test.ts']),
       judged: ({ after }, verdict) => verdicts.set(after, verdict),
     });
