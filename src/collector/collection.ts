@@ -21,7 +21,7 @@ export class Collection {
   readonly #host: CollectionHost;
   readonly #configuration: CollectorConfiguration;
   #turn: Promise<unknown> = Promise.resolve();
-  /** Tells a start that ends late whether something else has happened since. */
+  /** Tells a start that ends late whether it was the latest one. */
   #starts = 0;
 
   constructor(definition: CollectorDefinition, host: CollectionHost) {
@@ -41,7 +41,6 @@ export class Collection {
 
   stop(reason: string): Promise<void> {
     return this.#inTurn(async () => {
-      this.#starts++;
       await this.#definition.stop?.(reason);
       this.state = 'stopped';
       await this.#host.stateChanged();
