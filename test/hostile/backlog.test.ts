@@ -37,3 +37,13 @@ test.each<[string, (at: number) => object]>([
   expect((await raw.request('broker.health', {})).metrics.waiting).toBe(sent);
   speak('inboundBytesMax');
 });
+
+test('open waits hold nothing back: they have a limit of their own', async () => {
+  await using broker = await harness({ inboundBytesMax: 1000 });
+  const raw = await broker.session();
+  const { id } = await raw.request('task.submit', { operation: 'a' });
+  const waits = Array.from({ length: 100 }, () => raw.ask('task.wait', { id }));
+  expect((await raw.request('broker.health', {})).metrics.waiting).toBe(1);
+  await raw.request('task.cancel', { id });
+  for (const wait of waits) expect(await raw.reply(wait)).toMatchObject({ state: 'cancelled' });
+});
