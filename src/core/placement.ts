@@ -15,7 +15,7 @@ export interface PlacementMemory {
 }
 
 interface Problem {
-  /** Each with the collectors that can take it now: never none, degraded ones only when no healthy one can, in order of id. */
+  /** Each with the collectors that can take it now, in order of id: never none, degraded ones only when no other can. */
   readonly tasks: readonly { readonly task: Task; readonly candidates: readonly Collector[] }[];
   readonly memory: PlacementMemory;
   readonly random: Random;
@@ -36,7 +36,7 @@ export interface AttemptResult {
 export interface Placement {
   readonly summary: string;
   readonly plan: (problem: Problem) => readonly PlannedAssignment[];
-  /** Of every attempt that it was asked to place in this life of the broker, also when the operation has another by then. */
+  /** Of every attempt that it placed since the broker started, also when the operation has another placement by then. */
   readonly learn?: (memory: PlacementMemory, result: AttemptResult) => void;
 }
 

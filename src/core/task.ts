@@ -30,7 +30,7 @@ export interface Attempting {
   readonly collector: Collector | undefined;
   readonly collectorId: string;
   readonly startedAtMs: number;
-  /** The placement that chose the collector and learns from the outcome; undefined after a restart: its memory is gone. */
+  /** The placement that chose the collector and learns from the outcome. Undefined after a restart: its memory is gone. */
   readonly strategy: string | undefined;
   /** Monotonic: when the attempt is over its timeout, when its lease ends, when it was told to stop. */
   readonly timeoutAtMs: number;
