@@ -13,7 +13,7 @@ export const filesIn = (directory: string): string[] =>
     .filter((file) => /\.tsx?$/.test(file) && !file.endsWith('.d.ts') && statSync(join(root, file)).isFile())
     .sort();
 
-export interface Import {
+interface Import {
   readonly specifier: string;
   /** The file of this tree that it means; undefined for a package. */
   readonly file: string | undefined;
@@ -24,7 +24,8 @@ export interface Source {
   readonly file: string;
   readonly lines: number;
   readonly imports: readonly Import[];
-  /** Names of types, interfaces and classes that it exports. */
+  /** Names that it declares and exports, and those among them of types, interfaces and classes. */
+  readonly exports: readonly string[];
   readonly exportedTypes: readonly string[];
   /** Every identifier, also of members and keys. */
   readonly identifiers: ReadonlySet<string>;
@@ -43,9 +44,16 @@ interface Node {
 const isNode = (value: unknown): value is Node =>
   typeof value === 'object' && value !== null && 'type' in value && typeof value.type === 'string';
 
+/** What a declaration declares; of `const { a } = b` nothing, since no module exports that way. */
+function declaredNames(declaration: Node): string[] {
+  const declared = Array.isArray(declaration.declarations) ? declaration.declarations : [declaration];
+  return declared.flatMap(({ id }) => (isNode(id) && id.type === 'Identifier' ? [String(id.name)] : []));
+}
+
 export function source(file: string): Source {
   const text = read(file);
   const imports: Import[] = [];
+  const exports: string[] = [];
   const exportedTypes: string[] = [];
   const identifiers = new Set<string>();
   const references = new Set<string>();
@@ -63,9 +71,10 @@ export function source(file: string): Source {
       add(node.source, node.importKind === 'type' || node.exportKind === 'type');
     if (node.type === 'ExportNamedDeclaration') {
       add(node.source, node.exportKind === 'type');
-      const { declaration } = node;
-      if (isNode(declaration) && /^(TSTypeAlias|TSInterface|Class|TSEnum)Declaration$/.test(declaration.type))
-        if (isNode(declaration.id)) exportedTypes.push(String(declaration.id.name));
+      const names = isNode(node.declaration) ? declaredNames(node.declaration) : [];
+      exports.push(...names);
+      if (isNode(node.declaration) && /^(TSTypeAlias|TSInterface|Class|TSEnum)Declaration$/.test(node.declaration.type))
+        exportedTypes.push(...names);
     }
     if (node.type === 'ImportExpression') add(node.source, false);
     if (node.type === 'AwaitExpression' || node.async === true) awaits = true;
@@ -86,6 +95,7 @@ export function source(file: string): Source {
     file,
     lines: text.trimEnd().split('\n').length,
     imports,
+    exports,
     exportedTypes,
     identifiers,
     references,

@@ -109,8 +109,8 @@ describe('words', () => {
     ...['self', 'Party', 'Outlet', 'OwnCalls', 'Wakefulness', 'takeNoMore', 'deadlineMs', 'phase', 'Release'],
     ...['GiveUp', 'TryElsewhere', 'RetryAfter', 'Strategies', 'forget', 'helloShape', 'faultShape'],
   ];
-  /** A collector offers operations, and a link its best task. */
-  const rightly = new Set(['offered', 'operationsOffered', 'offerBest']);
+  /** A collector offers operations. */
+  const rightly = new Set(['offered', 'operationsOffered']);
   test.each(each(all))('%s uses the words of the field', (_, { identifiers }) => {
     for (const identifier of identifiers) {
       expect(whole, identifier).not.toContain(identifier);
@@ -134,6 +134,18 @@ test('the configuration knows the collectors that come with deye', () => {
 test('no barrels but one', () => {
   for (const file of src.keys())
     if (file !== 'src/index.ts') expect(read(file), file).not.toMatch(/^export .* from '/m);
+});
+
+test('whatever is exported is used elsewhere', () => {
+  const files = [...all.keys(), ...filesIn('test'), ...filesIn('man')];
+  const words = new Map(files.map((file) => [file, new Set(read(file).match(/\w+/g))]));
+  for (const { file, exports } of src.values())
+    for (const name of exports) {
+      const isUsed = files.some((other) => other !== file && words.get(other)!.has(name));
+      // Every type of these is for users of the package.
+      const isPublic = read('src/index.ts').includes(`export type * from './${file.slice('src/'.length)}'`);
+      expect(isUsed || isPublic, `${name} of ${file}`).toBe(true);
+    }
 });
 
 describe('the pages', () => {

@@ -1,15 +1,15 @@
 /** What the broker publishes of itself: its status once a second, jumps of the wall clock, that it stops. */
 import { encodePublish } from '../protocol/frame.ts';
 import { statusTopic } from '../protocol/view-schema.ts';
+import type { BrokerContext } from './broker-context.ts';
 import { ClockWatch } from './clock-watch.ts';
 import { snapshot } from './snapshot.ts';
-import type { Surroundings } from './surroundings.ts';
 
 export class Announcements {
-  readonly #broker: Surroundings;
+  readonly #broker: BrokerContext;
   readonly #clockWatch: ClockWatch;
 
-  constructor(broker: Surroundings) {
+  constructor(broker: BrokerContext) {
     this.#broker = broker;
     this.#clockWatch = new ClockWatch(broker.now(), ({ byMs, wallMs }) => {
       broker.log.warn({ component: 'clock', by_ms: byMs }, 'the wall clock jumped');

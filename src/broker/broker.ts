@@ -16,6 +16,7 @@ import { type Loaded, type Store, StoreError } from '../store/port.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Now } from '../time/now.ts';
 import { Announcements } from './announcements.ts';
+import type { BrokerContext } from './broker-context.ts';
 import { CallTargets } from './call-targets.ts';
 import { Deliver } from './deliver.ts';
 import { InternalCalls } from './internal-calls.ts';
@@ -26,17 +27,16 @@ import { startRetention } from './retention.ts';
 import type { Session, SessionHost } from './session.ts';
 import { Sessions } from './sessions.ts';
 import type { SupervisorPort } from './supervisor-port.ts';
-import type { Surroundings } from './surroundings.ts';
 import { TaskReads } from './task-reads.ts';
 import { type Core, Turn } from './turn.ts';
 
-export interface BrokerOptions {
+interface BrokerOptions {
   readonly limits: Limits;
   readonly store: Store;
   readonly clock: Clock;
   readonly version: string;
   readonly log: Logger;
-  readonly place: Surroundings['place'];
+  readonly place: BrokerContext['place'];
   /** The strategy until one is set by a request. */
   readonly strategy?: string;
   readonly seed?: number;
@@ -49,11 +49,11 @@ export interface BrokerOptions {
 const statusEveryMs = 1000;
 const stopLookMs = 10;
 
-export class Broker implements SessionHost, Surroundings {
+export class Broker implements SessionHost, BrokerContext {
   readonly limits: Limits;
   readonly version: string;
   readonly log: Logger;
-  readonly place: Surroundings['place'];
+  readonly place: BrokerContext['place'];
   readonly startedAtMs: number;
   readonly relay: Relay;
   readonly calls: Calls;
@@ -62,8 +62,8 @@ export class Broker implements SessionHost, Surroundings {
   readonly commits = { count: 0, latestMs: 0 };
   supervisor: SupervisorPort | undefined;
   /** Resolves when the broker was asked to stop by a request. */
-  readonly stopAsked: Promise<'graceful' | 'immediate'>;
-  readonly askStop: (type: 'graceful' | 'immediate') => void;
+  readonly stopRequested: Promise<'graceful' | 'immediate'>;
+  readonly requestStop: (type: 'graceful' | 'immediate') => void;
   readonly #core: Core;
   readonly #options: BrokerOptions;
   readonly #store: Store;
@@ -126,8 +126,8 @@ export class Broker implements SessionHost, Surroundings {
     this.reads = new TaskReads({ sessions: this.sessions, store, log, enqueue: (input) => this.enqueue(input) });
     this.#turn = this.#makeTurn(options);
     const { promise, resolve } = Promise.withResolvers<'graceful' | 'immediate'>();
-    this.stopAsked = promise;
-    this.askStop = resolve;
+    this.stopRequested = promise;
+    this.requestStop = resolve;
     this.#announcements = new Announcements(this);
     this.#loop.every(statusEveryMs, () => this.#announcements.everySecond());
     startRetention({
@@ -267,7 +267,7 @@ export class Broker implements SessionHost, Surroundings {
     session.reads.next();
     const { outboundBytesMax } = this.limits;
     if (session.assignedBytes <= outboundBytesMax / 4 || session.peer.link.queuedBytes > outboundBytesMax / 2) return;
-    this.enqueue({ kind: 'drained', session: id, bytes: session.assignedBytes });
+    this.enqueue({ kind: 'bytes_read', session: id, bytes: session.assignedBytes });
     session.assignedBytes = 0;
   }
 

@@ -12,7 +12,7 @@ import type { Session } from './session.ts';
 import type { Sessions } from './sessions.ts';
 import type { Core } from './turn.ts';
 
-export interface CallTargetsOptions {
+interface CallTargetsOptions {
   readonly core: Core;
   readonly sessions: Sessions;
   readonly calls: Calls;

@@ -7,7 +7,7 @@ import type { Now } from '../time/now.ts';
 /** A difference of less than this is drift, not a jump. */
 const jumpMs = 1000;
 
-export interface ClockJump {
+interface ClockJump {
   /** How far the wall clock went ahead of (or fell behind) monotonic time. */
   readonly byMs: number;
   readonly wallMs: number;

@@ -8,7 +8,7 @@ import type { Relay } from '../relay/relay.ts';
 import type { Sessions } from './sessions.ts';
 import type { TaskReads } from './task-reads.ts';
 
-export interface DeliverOptions {
+interface DeliverOptions {
   readonly sessions: Sessions;
   readonly relay: Relay;
   readonly reads: TaskReads;

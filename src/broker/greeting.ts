@@ -18,7 +18,7 @@ export function greet(bytes: Buffer, start: number, end: number): Principal | Fa
     const { path, message } = hello.error.issues[0]!;
     return fault('hello_expected', `The hello does not fit: ${path.join('.') || 'info'}: ${message}.`);
   }
-  const { protocol, name, role } = hello.data;
+  const { protocol, name, version, role } = hello.data;
   if (major(protocol) !== major(protocolVersion))
     return fault(
       'protocol_version',
@@ -26,7 +26,7 @@ export function greet(bytes: Buffer, start: number, end: number): Principal | Fa
       { client: protocol, broker: protocolVersion },
     );
   // Whoever reaches the private socket is its owner, and may have any role.
-  return { name, role, namespace: 'default', collectorId: undefined, eventDomains: new Set() };
+  return { name, version, role, namespace: 'default', collectorId: undefined, eventDomains: new Set() };
 }
 
 export const welcomeOf = (version: string, session: string, limits: Limits): Welcome => ({

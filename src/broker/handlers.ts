@@ -1,20 +1,20 @@
 /** What answers each request to the broker, by method, as the message table lists them. */
 import type { Input, ReplyTo } from '../core/input.ts';
 import { routingView } from '../core/view.ts';
-import { authorise, type Principal } from '../protocol/access.ts';
+import type { Principal } from '../protocol/access.ts';
 import type { CollectorView } from '../protocol/collector-schema.ts';
 import { type Fault, fault, isFault } from '../protocol/fault.ts';
 import { type Method, methodTable, type ParamsParsed, type Reply } from '../protocol/message.ts';
 import { encodeValue } from '../protocol/msgpack.ts';
 import type { Bodies } from '../protocol/params.ts';
+import type { BrokerContext } from './broker-context.ts';
 import type { Session } from './session.ts';
 import { brokerHealth, collectorDetail, collectorPage, operationsOffered, snapshot } from './snapshot.ts';
 import { specsOf } from './submit-params.ts';
-import type { Surroundings } from './surroundings.ts';
 import { specOf } from './task-view.ts';
 
-export interface Asked<M extends Method> {
-  readonly broker: Surroundings;
+export interface RequestContext<M extends Method> {
+  readonly broker: BrokerContext;
   readonly session: Session;
   /** Whom the request runs as: the session's principal, as long as nobody may stand in for others. */
   readonly principal: Principal;
@@ -32,14 +32,10 @@ export interface Asked<M extends Method> {
 // biome-ignore lint/suspicious/noConfusingVoidType: handing over to the turn is a statement, not a value
 type Later = void;
 type Answer<M extends Method> = Fault | Later | ((typeof methodTable)[M]['durable'] extends true ? never : Reply<M>);
-export type Handler<M extends Method> = (asked: Asked<M>) => Answer<M>;
+export type Handler<M extends Method> = (request: RequestContext<M>) => Answer<M>;
 
 export const handlers: { readonly [M in Method]: Handler<M> } = {
-  'topic.subscribe': ({ broker, session, principal, params }) => {
-    for (const pattern of params.patterns) {
-      const denial = authorise(principal, { action: 'subscribe', pattern });
-      if (denial !== undefined) return denial;
-    }
+  'topic.subscribe': ({ broker, session, params }) => {
     const { patterns } = session.peer;
     return broker.relay.subscribe(session.peer, params.patterns, params.exclude) ?? { subscriptions: patterns.size };
   },
@@ -65,8 +61,8 @@ export const handlers: { readonly [M in Method]: Handler<M> } = {
     broker.reads.fromCore(to, (state, now) => ({ result: snapshot(broker, state, now) })),
 
   'broker.shutdown': ({ broker, params, principal }) => {
-    broker.log.info({ component: 'broker', by: principal.name, ...params }, 'asked to stop');
-    broker.askStop(params.type);
+    broker.log.info({ component: 'broker', by: principal.name, ...params }, 'a request stops the broker');
+    broker.requestStop(params.type);
     return { accepted: true };
   },
 
@@ -148,7 +144,7 @@ export const handlers: { readonly [M in Method]: Handler<M> } = {
 };
 
 function manage(
-  broker: Surroundings,
+  broker: BrokerContext,
   id: string,
   what: 'start' | 'stop',
 ): { collector_id: string; status: CollectorView['status'] } | Fault {

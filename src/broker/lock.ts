@@ -20,7 +20,7 @@ export class AlreadyRunningError extends Error {
   }
 }
 
-export interface Lock extends Disposable {
+interface Lock extends Disposable {
   announce(info: Omit<BrokerInfo, 'pid' | 'process_started'>): void;
 }
 

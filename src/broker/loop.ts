@@ -10,7 +10,7 @@ interface Errand extends Due {
   readonly run: () => void;
 }
 
-export interface LoopWork {
+interface LoopWork {
   /** Everything that gathered since the last pass. */
   readonly pass: () => void;
   /** What is due by now, beside errands. */

@@ -12,7 +12,7 @@ interface Read {
   readonly begin: () => void;
 }
 
-export interface ReadQueueHooks {
+interface ReadQueueHooks {
   /** Requests of the session are read again. */
   readonly resume: () => void;
   /** Reads wait for the session to take what it has, where none did. */

@@ -6,7 +6,7 @@ import type { Limits } from '../protocol/limits.ts';
 import type { Loaded } from '../store/port.ts';
 import type { Now } from '../time/now.ts';
 
-export interface RecoveredStateOptions {
+interface RecoveredStateOptions {
   readonly limits: Limits;
   readonly log: Logger;
   /** Until one is set by a request. */

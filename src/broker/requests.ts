@@ -6,10 +6,10 @@ import { type Fault, fault, isFault } from '../protocol/fault.ts';
 import { type Method, methodTable } from '../protocol/message.ts';
 import { decodeParams } from '../protocol/params.ts';
 import type { RequestHead } from '../protocol/request.ts';
-import { type Asked, type Handler, handlers } from './handlers.ts';
+import type { BrokerContext } from './broker-context.ts';
+import { type Handler, handlers, type RequestContext } from './handlers.ts';
 import type { Session } from './session.ts';
 import { paramsFault } from './submit-params.ts';
-import type { Surroundings } from './surroundings.ts';
 
 const validators = Object.fromEntries(
   Object.entries(methodTable).map(([name, { params }]) => [name, z.compile(params as z.ZodType)]),
@@ -17,7 +17,7 @@ const validators = Object.fromEntries(
 
 const isMethod = (name: string): name is Method => Object.hasOwn(methodTable, name);
 
-export function handleRequest(broker: Surroundings, session: Session, head: RequestHead, bytes: Buffer): void {
+export function handleRequest(broker: BrokerContext, session: Session, head: RequestHead, bytes: Buffer): void {
   const to = { session: session.id, id: head.id };
   const inUse = broker.calls.isMade(session.id, head.id) || session.backlog.has(head.id);
   const outcome = inUse ? idInUse(head.id) : answerTo(broker, session, to, head, bytes);
@@ -31,7 +31,7 @@ export const idInUse = (id: number): Fault<'invalid_params'> =>
 
 /** Undefined when the answer comes later. */
 function answerTo(
-  broker: Surroundings,
+  broker: BrokerContext,
   session: Session,
   to: ReplyTo,
   head: RequestHead,
@@ -49,7 +49,7 @@ function answerTo(
     });
   const params = validators[method].safeParse(decoded.given);
   if (!params.success) return paramsFault(method, params.error);
-  const asked = {
+  const request = {
     broker,
     session,
     principal,
@@ -58,7 +58,7 @@ function answerTo(
     bodies: decoded.bodies,
     timeoutMs: head.timeoutMs || broker.limits.callMsDefault,
   };
-  const outcome = (handlers[method] as Handler<Method>)(asked as Asked<Method>);
+  const outcome = (handlers[method] as Handler<Method>)(request as RequestContext<Method>);
   return outcome === undefined ? undefined : isFault(outcome) ? outcome : { result: outcome };
 }
 

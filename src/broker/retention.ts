@@ -6,7 +6,7 @@ const everyMs = 3_600_000;
 const sliceRows = 1000;
 const pauseMs = 50;
 
-export interface RetentionOptions {
+interface RetentionOptions {
   readonly store: Pick<Store, 'purge'>;
   readonly limits: Limits;
   readonly wallMs: () => number;

@@ -49,7 +49,7 @@ export interface SessionHost {
   later(ms: number, run: () => void): void;
 }
 
-/** What a session that was ended has to take its goodbye. */
+/** How long a session that was ended has to read its goodbye. */
 const endGraceMs = 1000;
 
 export class Session implements FrameSink, Publisher {
@@ -60,6 +60,7 @@ export class Session implements FrameSink, Publisher {
   state: 'greeting' | 'open' | 'closed' = 'greeting';
   principal: Principal = {
     name: '',
+    version: '',
     role: 'observer',
     namespace: 'default',
     collectorId: undefined,
@@ -67,7 +68,7 @@ export class Session implements FrameSink, Publisher {
   };
   /** Whether anything came since the last look. */
   active = false;
-  /** Bytes of payloads that were sent to its collector since the core was last told that they were taken. */
+  /** Bytes of payloads that were sent to its collector and that it has read since the core was last told. */
   assignedBytes = 0;
   /** Answers that may be large, one at a time. */
   readonly reads: ReadQueue;
@@ -122,7 +123,7 @@ export class Session implements FrameSink, Publisher {
     this.backlog.answered(to);
   }
 
-  /** Ends the session with a goodbye. The stream is given the time to take it. */
+  /** Ends the session with a goodbye. The stream is given the time to send it. */
   end(reason: Fault<ClosingCode>): void {
     if (this.state === 'closed') return;
     this.peer.link.send(encodeFrame([Kind.goodbye, reason]));
@@ -156,16 +157,16 @@ export class Session implements FrameSink, Publisher {
   #read(chunk: Buffer): void {
     if (this.state === 'closed') return;
     this.active = true;
-    this.#take(() => this.#reader.feed(chunk, this));
+    this.#readFrames(() => this.#reader.feed(chunk, this));
   }
 
   #resume(): void {
     if (this.state === 'closed' || !this.#stream.isPaused()) return;
     this.#stream.resume();
-    this.#take(() => this.#reader.resume(this));
+    this.#readFrames(() => this.#reader.resume(this));
   }
 
-  #take(frames: () => void): void {
+  #readFrames(frames: () => void): void {
     try {
       frames();
       this.#inlet.flush();

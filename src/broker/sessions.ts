@@ -76,7 +76,7 @@ export class Sessions {
   /** False when it was never let in. */
   closed(session: Session, why: string): boolean {
     if (!this.#open.delete(session.id)) return false;
-    this.#log.debug({ ...this.#about(session), why }, 'session closed');
+    this.#log.debug({ ...this.#about(session), dropped: session.peer.dropped, why }, 'session closed');
     return true;
   }
 
@@ -90,13 +90,12 @@ export class Sessions {
 
   /** The peer is over its limit: it is ended by name when it still is after the grace. */
   watchSlow(peer: Peer): void {
-    const { slowGraceMs, outboundBytesMax } = this.#limits;
+    const { slowGraceMs } = this.#limits;
+    // A peer holds until half of what is kept for it has left, so whoever still does has not read that much.
     const isStillHolding = this.#relay.holds.since(peer);
     this.#loop.after(slowGraceMs, () => {
       const session = this.#open.get(peer.session);
-      if (session === undefined || !isStillHolding()) return;
-      if (peer.link.queuedBytes <= outboundBytesMax / 2) return this.#relay.holds.release(peer);
-      this.#endSlow(session);
+      if (session !== undefined && isStillHolding()) this.#endSlow(session);
     });
   }
 
@@ -139,7 +138,7 @@ export class Sessions {
   }
 
   #about(session: Session): Record<string, unknown> {
-    const { name, role } = session.principal;
-    return { component: 'session', session: session.publicId, name, role };
+    const { name, version, role } = session.principal;
+    return { component: 'session', session: session.publicId, name, version, role };
   }
 }

@@ -6,12 +6,12 @@ import type { CollectorView } from '../protocol/collector-schema.ts';
 import type { ParamsParsed, Reply } from '../protocol/message.ts';
 import type { Health, Snapshot } from '../protocol/view-schema.ts';
 import type { Now } from '../time/now.ts';
-import type { Surroundings } from './surroundings.ts';
+import type { BrokerContext } from './broker-context.ts';
 
 /** Operations of one collector that a snapshot lists; `collector.show` lists all. */
 const operationsShown = 8;
 
-export function snapshot(broker: Surroundings, state: CoreState, now: Now): Snapshot {
+export function snapshot(broker: BrokerContext, state: CoreState, now: Now): Snapshot {
   const { relay, calls, commits, place, limits } = broker;
   return {
     broker: {
@@ -39,7 +39,7 @@ export function snapshot(broker: Surroundings, state: CoreState, now: Now): Snap
   };
 }
 
-export function brokerHealth(broker: Surroundings, { operations }: CoreState, now: Now): Health {
+export function brokerHealth(broker: BrokerContext, { operations }: CoreState, now: Now): Health {
   const { limits, relay, sessions, commits, calls, reads } = broker;
   const full = operations.waiting >= limits.pendingMax || operations.waitingBytes >= limits.pendingBytesMax;
   const component = (status: string, message: string) => ({ status, message, last_check_at_ms: now.wallMs });
@@ -67,7 +67,7 @@ export function brokerHealth(broker: Surroundings, { operations }: CoreState, no
 }
 
 /** At most `snapshotRowsMax`, without what their owners may fill: a snapshot always fits a frame. */
-function collectorsShown(broker: Surroundings, state: CoreState, now: Now): CollectorView[] {
+function collectorsShown(broker: BrokerContext, state: CoreState, now: Now): CollectorView[] {
   return collectorList(broker, state, now)
     .slice(0, broker.limits.snapshotRowsMax)
     .map((view) => ({
@@ -81,7 +81,7 @@ function collectorsShown(broker: Surroundings, state: CoreState, now: Now): Coll
 
 /** A page of all collectors: those after the one that the cursor names. */
 export function collectorPage(
-  broker: Surroundings,
+  broker: BrokerContext,
   state: CoreState,
   now: Now,
   { limit, cursor }: ParamsParsed<'collector.list'>,
@@ -93,14 +93,14 @@ export function collectorPage(
 }
 
 /** The registered collectors and the supervised ones that are not there, by id. */
-function collectorList({ supervisor }: Surroundings, state: CoreState, now: Now): CollectorView[] {
+function collectorList({ supervisor }: BrokerContext, state: CoreState, now: Now): CollectorView[] {
   const registered = [...state.collectors.values()].map((collector) => viewOf(supervisor, state, collector, now));
   const absent = supervisor?.absent(new Set(state.collectors.keys())) ?? [];
   return [...registered, ...absent].sort((a, b) => (a.collector_id < b.collector_id ? -1 : 1));
 }
 
 export function collectorDetail(
-  { supervisor }: Surroundings,
+  { supervisor }: BrokerContext,
   state: CoreState,
   now: Now,
   id: string,
@@ -134,7 +134,7 @@ export function operationsOffered(state: CoreState): Record<string, string[]> {
 }
 
 const viewOf = (
-  supervisor: Surroundings['supervisor'],
+  supervisor: BrokerContext['supervisor'],
   state: CoreState,
   collector: Collector,
   now: Now,

@@ -27,7 +27,7 @@ export const version = (
   }
 ).version;
 
-export interface StartOptions {
+interface StartOptions {
   readonly configuration: Configuration;
   /** For `openStore`. Default: the configuration's. */
   readonly store?: string;
@@ -56,7 +56,7 @@ export interface RunningBroker extends AsyncDisposable {
   /** A new connection in this process. */
   open(): Duplex;
   /** Resolves once when somebody asked it to stop over the wire; `stop` is still the caller's to call. */
-  readonly stopAsked: Promise<'graceful' | 'immediate'>;
+  readonly stopRequested: Promise<'graceful' | 'immediate'>;
   stop(type?: 'graceful' | 'immediate'): Promise<void>;
 }
 
@@ -165,7 +165,7 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
     socket: withSocket ? place.socket : undefined,
     collectorsTried,
     open: () => openMemory(inside.name),
-    stopAsked: broker.stopAsked,
+    stopRequested: broker.stopRequested,
     stop,
     [Symbol.asyncDispose]: () => stop('immediate'),
   };

@@ -16,7 +16,7 @@ import type { Now } from '../time/now.ts';
 import type { Sessions } from './sessions.ts';
 import { detailOf, summaryOf } from './task-view.ts';
 
-export interface TaskReadsOptions {
+interface TaskReadsOptions {
   readonly sessions: Sessions;
   readonly store: Store;
   readonly log: Logger;

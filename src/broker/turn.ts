@@ -29,7 +29,11 @@ export interface TurnOptions {
   readonly failed: (error: Error) => void;
   /** Called after each commit that succeeded: how many records it had, and how long it took. */
   readonly committed?: (records: number, tookMs: number) => void;
-  /** Whether what was stepped may be answered: always, where one broker alone decides. */
+  /**
+   * Whether what was stepped may be answered: always, where one broker alone decides. When not, all of it is dropped,
+   * assignments with the replies, since another broker decided otherwise. The requests behind it are never answered
+   * here, so whoever says no must end the sessions that made them.
+   */
   readonly mayAnswer?: () => boolean;
   readonly step?: typeof step;
 }

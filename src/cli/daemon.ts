@@ -19,7 +19,7 @@ export interface StartFlags extends Overrides {
   readonly collectors: boolean;
 }
 
-export interface StartWatch {
+interface StartWatch {
   /** Gets what the start is doing, once it takes a while. */
   readonly progress?: (text: string) => void;
   /** How long the child may show no sign of life. */

@@ -32,7 +32,7 @@ export async function runInForeground(flags: StartFlags): Promise<number> {
     if (parseAddress(configuration.socket).scheme === 'memory')
       throw new ConfigurationError(`No other process can reach ${configuration.socket}; give the broker a socket.`);
     const running = await (daemon ? runAsDaemon(configuration, flags) : run(configuration, flags, log));
-    const type = await Promise.race([running.stopAsked, signalled()]);
+    const type = await Promise.race([running.stopRequested, signalled()]);
     await running.stop(type);
     return 0;
   } catch (error) {

@@ -6,7 +6,7 @@ import { TransportError } from '../transport/error.ts';
 import { gone, pause, stopBroker, stopWithinMs } from './broker-process.ts';
 import { StoppingError } from './held.ts';
 
-export interface StopWays {
+interface StopWays {
   readonly connect: (socket: string) => Promise<Client>;
   /** Gets what there is to know while it stops. */
   readonly note: (text: string) => void;

@@ -2,7 +2,7 @@
 import { paint } from '../text/paint.ts';
 import { columnsOf, cut, place } from '../text/width.ts';
 
-export interface TableColumn<Row> {
+interface TableColumn<Row> {
   readonly title: string;
   readonly value: (row: Row) => string;
   readonly right?: boolean;

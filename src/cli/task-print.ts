@@ -35,7 +35,7 @@ export function tasksTable(tasks: readonly TaskSummary[]): string {
   ]);
 }
 
-export interface TaskTextOptions extends Reached {
+interface TaskTextOptions extends Reached {
   /** Bodies at any length, instead of an excerpt of the payload. */
   readonly full?: boolean;
 }

@@ -4,7 +4,7 @@
  */
 const listeners = new WeakMap<AbortSignal, Set<() => void>>();
 
-/** Calls `listener` once when the signal aborts, at once if it has. Returns how to take it back. */
+/** Calls `listener` once when the signal aborts, at once if it has. Returns a function that removes it. */
 export function onAbort(signal: AbortSignal, listener: () => void): () => void {
   if (signal.aborted) {
     listener();

@@ -29,7 +29,7 @@ import {
 import { type Ack, PendingAcks } from './pending-acks.ts';
 import { PendingRequests } from './pending-requests.ts';
 
-export interface ConnectionEvents {
+interface ConnectionEvents {
   message(message: Message): void;
   call(call: IncomingCall, connection: Connection): void;
   cancelled(id: number): void;

@@ -36,7 +36,7 @@ export class IncomingCalls {
     this.#running.get(id)?.abort();
   }
 
-  /** The connection ended, and with it everybody who could take an answer. */
+  /** The connection ended: nobody can be answered any more. */
   cancelAll(): void {
     for (const controller of this.#running.values()) controller.abort();
   }

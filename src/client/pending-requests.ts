@@ -48,20 +48,20 @@ export class PendingRequests {
   }
 
   reply(id: number, status: number, body: unknown): void {
-    const request = this.#take(id);
+    const request = this.#remove(id);
     if (status === 0) request?.resolve(body);
     else request?.reject(new FaultError(refusalOf(body)));
   }
 
   fail(id: number, error: Error): void {
-    this.#take(id)?.reject(error);
+    this.#remove(id)?.reject(error);
   }
 
   failAll(error: Error): void {
     for (const id of [...this.#pending.keys()]) this.fail(id, error);
   }
 
-  #take(id: number): PendingRequest | undefined {
+  #remove(id: number): PendingRequest | undefined {
     const request = this.#pending.get(id);
     if (request !== undefined) {
       clearTimeout(request.timer);

@@ -33,7 +33,7 @@ type Life =
 
 type Reconnecting = Extract<Life, { state: 'reconnecting' }>;
 
-export interface ReconnectHooks {
+interface ReconnectHooks {
   /** False: a lost connection is the end. */
   readonly enabled: boolean;
   dial(): Promise<Connection>;

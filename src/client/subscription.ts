@@ -1,11 +1,11 @@
-/** A subscription as an async iterable: what came and was not taken yet waits here, in bounded number. */
+/** A subscription as an async iterable: messages that were not consumed yet wait here, in bounded number. */
 import { topicMatches } from '../protocol/topic.ts';
 import type { Message } from './incoming-frame.ts';
 
 export interface SubscribeOptions {
   /** Messages that match one of these are left out. */
   readonly exclude?: readonly string[];
-  /** How many messages may wait to be taken; beyond it the oldest is dropped and counted. Default 10,000. */
+  /** How many messages may wait to be consumed; beyond it the oldest is dropped and counted. Default 10,000. */
   readonly bufferMax?: number;
 }
 
@@ -13,7 +13,7 @@ type Taker = (result: IteratorResult<Message>) => void;
 
 export class Subscription implements AsyncIterableIterator<Message>, AsyncDisposable {
   readonly patterns: readonly string[];
-  /** Messages lost because they were not taken in time. */
+  /** Messages lost because they were not consumed in time. */
   dropped = 0;
   readonly #exclude: readonly string[];
   readonly #bufferMax: number;
@@ -57,7 +57,7 @@ export class Subscription implements AsyncIterableIterator<Message>, AsyncDispos
     });
   }
 
-  /** Ends the iteration and takes the patterns back. */
+  /** Ends the iteration and unsubscribes. */
   async return(): Promise<IteratorResult<Message>> {
     if (!this.#done) {
       this.finish();

@@ -8,7 +8,7 @@ import { CollectorConfiguration } from './configuration.ts';
 import type { CollectorDefinition, ConfigurationValues, TaskContext } from './define.ts';
 import { type CollectorParams, type CollectorReply, invalidParams, problemsOf } from './params.ts';
 
-export interface CollectionHost {
+interface CollectionHost {
   readonly publish: TaskContext['publish'];
   /** The state changed. */
   stateChanged(): Promise<void>;
@@ -21,7 +21,7 @@ export class Collection {
   readonly #host: CollectionHost;
   readonly #configuration: CollectorConfiguration;
   #turn: Promise<unknown> = Promise.resolve();
-  /** Tells a start that ends late whether something else has happened since. */
+  /** Tells a start that ends late whether it was the latest one. */
   #starts = 0;
 
   constructor(definition: CollectorDefinition, host: CollectionHost) {
@@ -41,7 +41,6 @@ export class Collection {
 
   stop(reason: string): Promise<void> {
     return this.#inTurn(async () => {
-      this.#starts++;
       await this.#definition.stop?.(reason);
       this.state = 'stopped';
       await this.#host.stateChanged();
@@ -79,7 +78,7 @@ export class Collection {
     }
   }
 
-  /** What a start that failed may have left behind goes. */
+  /** Stops what a failed start may have left running. */
   async #undo(): Promise<void> {
     if (this.state === 'collecting') {
       this.state = 'stopped';

@@ -64,6 +64,6 @@ export async function register(request: RequestNow, registration: Registration):
 
 /** The leases that were claimed and not given back. Those that were assigned since the claim are not among them. */
 export function notReclaimed(claimed: readonly Lease[], reclaimed: readonly Lease[]): Lease[] {
-  const kept = new Set(reclaimed.map(keyOf));
-  return claimed.filter((lease) => !kept.has(keyOf(lease)));
+  const reclaimedKeys = new Set(reclaimed.map(keyOf));
+  return claimed.filter((lease) => !reclaimedKeys.has(keyOf(lease)));
 }

@@ -56,7 +56,7 @@ export class RunningAttempts {
     } catch (error) {
       this.failed++;
       const failure = { task_id, token, ...failureOf(error) };
-      // When not even this is taken, the lease runs out and the broker goes on from there.
+      // When this is not accepted either, the lease runs out and the broker goes on from there.
       await this.#handIn(attempt, client, () => client.request('task.fail', failure)).catch(() => {});
     }
     this.#remove(attempt);

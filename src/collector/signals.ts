@@ -6,7 +6,7 @@ const stopAll = (): void => {
   for (const stop of [...stops]) stop();
 };
 
-/** Calls `stop` for each such signal; returns how to take that back. */
+/** Calls `stop` for each such signal; returns a function that removes it. */
 export function onTermination(stop: () => void): () => void {
   if (stops.size === 0) for (const name of names) process.on(name, stopAll);
   stops.add(stop);

@@ -4,7 +4,7 @@ import type { AttemptOutcome } from '../protocol/schema.ts';
 import type { TaskState } from '../protocol/state.ts';
 import type { Now } from '../time/now.ts';
 import { assignmentTopic, type Collector } from './collector.ts';
-import { queueTask, strategyFor } from './dispatch.ts';
+import { queueTask } from './dispatch.ts';
 import { rememberEnded } from './ended.ts';
 import { type Input, type Output, type ReplyTo, reply } from './input.ts';
 import { armAttempt, heldBy, type TaskInProgress } from './lease.ts';
@@ -116,7 +116,7 @@ function endAttempt(
   out: Output[],
 ): void {
   const { seq, attempt, spec } = task;
-  const { collector, collectorId, startedAtMs, timeoutAtMs } = task.life;
+  const { collector, collectorId, startedAtMs, timeoutAtMs, strategy } = task.life;
   countTask(state.operations, task, -1);
   state.deadlines.delete(task);
   const operation = operationOf(state.operations, spec.operation);
@@ -128,7 +128,7 @@ function endAttempt(
   const ended = { attempt, collectorId, startedAtMs, endedAtMs: now.wallMs, outcome, error };
   out.push({ kind: 'record', record: { kind: 'attempt', seq, ...ended } });
   const ranMs = now.monotonicMs - (timeoutAtMs - spec.timeoutMs);
-  placements.get(strategyFor(state, spec.operation))!.learn?.(operation.memory, { collectorId, outcome, ranMs });
+  if (strategy !== undefined) placements.get(strategy)?.learn?.(operation.memory, { collectorId, outcome, ranMs });
   if (collector === undefined) return;
   collector.tasks.delete(spec.id);
   if (outcome === 'completed') collector.completed++;

@@ -1,9 +1,9 @@
-/** What sessions have told a core, as inputs for the one that replaces it. */
+/** What a core knows from its sessions, as inputs for the core that replaces it. */
 import type { Now } from '../time/now.ts';
 import type { Input } from './input.ts';
 import type { CoreState } from './state.ts';
 
-/** The id of a request that nobody made: its reply goes nowhere. */
+/** The request id of these inputs. No client made such a request, so the reply is delivered to nobody. */
 export const noRequest = 0;
 
 /**
@@ -18,8 +18,8 @@ export function carryOver(old: CoreState, now: Now): Input[] {
   for (const { registration, session, tasks, status, reason } of old.collectors.values()) {
     const leases = [...tasks.values()].map(({ spec, token }) => ({ task_id: spec.id, token }));
     const reported = status === 'healthy' || status === 'degraded' ? status : 'stopped';
-    const kept = { ...registration, leases, status: reported, status_reason: reason } as const;
-    inputs.push({ kind: 'register', to: { session, id: noRequest }, registration: kept });
+    const carried = { ...registration, leases, status: reported, status_reason: reason } as const;
+    inputs.push({ kind: 'register', to: { session, id: noRequest }, registration: carried });
   }
   for (const { session } of old.draining)
     inputs.push({ kind: 'deregister', to: { session, id: noRequest }, force: false, reason: 'draining' });

@@ -1,9 +1,9 @@
-/** A registered collector: what it can do, how it is, what it holds. Its links to the task classes are derived. */
+/** A registered collector: what it can do, how it is, what it holds. Its pairings with the task classes are derived. */
 import type { collectorStatuses, RegistrationParsed } from '../protocol/collector-schema.ts';
 import type { Due } from '../time/deadlines.ts';
 import { Heap } from '../time/heap.ts';
 import type { Now } from '../time/now.ts';
-import { type ClassLink, linkOrder } from './link.ts';
+import { type Pairing, pairingOrder } from './pairing.ts';
 import type { Task } from './task.ts';
 
 export type CollectorStatus = (typeof collectorStatuses)[number];
@@ -24,17 +24,17 @@ export interface Collector extends Due {
   readonly tasks: Map<string, Task>;
   /** How many it held when it last registered; may be above its limit until it has ended some. */
   heldAtRegistration: number;
-  /** Which assignment of the broker its latest one was: the smallest was idle, or waited, longest. */
+  /** The number of its latest assignment, counted over all collectors: the smaller, the longer ago; 0 for none. */
   lastAssigned: number;
   assigned: number;
   completed: number;
   failed: number;
-  /** Bytes of payloads on their way to it that its session has not taken yet. */
+  /** Bytes of payloads on their way to it that its session has not read yet. */
   unreadBytes: number;
   /** Derived: the classes it fits. */
-  readonly links: Set<ClassLink>;
+  readonly pairings: Set<Pairing>;
   /** Derived: those with tasks for it, by the best of them. */
-  readonly work: Heap<ClassLink>;
+  readonly work: Heap<Pairing>;
 }
 
 export function newCollector(registration: RegistrationParsed, session: number, now: Now): Collector {
@@ -58,8 +58,8 @@ export function newCollector(registration: RegistrationParsed, session: number, 
     completed: 0,
     failed: 0,
     unreadBytes: 0,
-    links: new Set(),
-    work: new Heap(linkOrder),
+    pairings: new Set(),
+    work: new Heap(pairingOrder),
   };
 }
 

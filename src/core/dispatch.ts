@@ -10,9 +10,9 @@ import type { Now } from '../time/now.ts';
 import { assignmentTopic, type Collector } from './collector.ts';
 import type { Output } from './input.ts';
 import { armAttempt, isInProgress, nextToken } from './lease.ts';
-import { bestClass, park } from './link.ts';
-import { acceptsPriority, refusal, unavailable } from './match.ts';
+import { acceptsPriority, preferred, refusal, unavailable } from './match.ts';
 import { countTask } from './operation.ts';
+import { bestClass, park } from './pairing.ts';
 import { placements } from './placement.ts';
 import type { CoreState } from './state.ts';
 import { move, type Task } from './task.ts';
@@ -51,24 +51,27 @@ function bringWork(state: CoreState, collector: Collector): void {
   else if (cls.readyIndex === -1) markReady(state.classes, cls);
 }
 
-function nextAssignable(state: CoreState, cls: TaskClass): { task: Task; candidates: Collector[] } | undefined {
+/** The first task of the class that somebody can take now, and who. The collectors of a class fit it already. */
+function nextAssignable(
+  state: CoreState,
+  cls: TaskClass,
+): { task: Task; candidates: readonly Collector[] } | undefined {
   const free: Collector[] = [];
-  for (const { collector } of cls.links) if (unavailable(collector, state.limits) === undefined) free.push(collector);
+  for (const { collector } of cls.pairings)
+    if (unavailable(collector, state.limits) === undefined) free.push(collector);
   if (free.length === 0) return undefined;
   for (const level of cls.levels) {
     const able = free.filter((collector) => acceptsPriority(collector, level));
-    if (able.length === 0) continue;
-    const healthy = able.filter(({ status }) => status === 'healthy');
-    return { task: cls.pending.get(level)!.first!, candidates: healthy.length > 0 ? healthy : able };
+    if (able.length > 0) return { task: cls.pending.get(level)!.first!, candidates: preferred(able) };
   }
   return undefined;
 }
 
-export const strategyFor = (state: CoreState, operation: string): string =>
+const strategyFor = (state: CoreState, operation: string): string =>
   state.operations.byName.get(operation)?.strategy ?? state.strategy;
 
 /** Lets the operation's placement plan, and carries out what still fits; what does not is dropped and counted. */
-function place(state: CoreState, task: Task, candidates: Collector[], now: Now, out: Output[]): void {
+function place(state: CoreState, task: Task, candidates: readonly Collector[], now: Now, out: Output[]): void {
   const { memory } = task.class!.operation;
   const problem = { tasks: [{ task, candidates }], memory, random: state.random };
   const strategy = strategyFor(state, task.spec.operation);
@@ -104,6 +107,7 @@ function assign(state: CoreState, task: Task, collector: Collector, strategy: st
     collector,
     collectorId: collector.id,
     startedAtMs: now.wallMs,
+    strategy,
     timeoutAtMs: now.monotonicMs + spec.timeoutMs,
     leaseEndsAtMs: now.monotonicMs + leaseMs,
     cancelSentAtMs: undefined,

@@ -14,8 +14,8 @@ import { uuidTimeMs } from '../protocol/uuid-time.ts';
 export interface Ended {
   readonly states: Map<string, { readonly state: TaskState; readonly order: number }>;
   /**
-   * Their ids from `first` on, the oldest first. A map is no queue: whoever begins at its front walks over the places of
-   * all that was deleted there.
+   * Their ids from `first` on, the oldest first. A Map is no queue: iterating one from its front visits the holes that
+   * deletions left there.
    */
   readonly ids: string[];
   first: number;
@@ -42,7 +42,7 @@ export const newEnded = (): Ended => ({
   lookUps: new Set(),
 });
 
-/** Takes up the ids that the store holds from before the start: the newest that was not ahead of the clock, and those that were. */
+/** Notes the ids that the store holds from before the start: the newest that was not ahead of the clock, and those that were. */
 export function rememberStored(ended: Ended, newestId: string | undefined, idsAhead: readonly string[]): void {
   // Whatever the clock says by now: it may have been set back since the store was asked.
   if (newestId !== undefined) ended.horizonMs = uuidTimeMs(newestId);

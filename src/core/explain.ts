@@ -2,6 +2,7 @@
 import type { WaitReason } from '../protocol/schema.ts';
 import type { Collector } from './collector.ts';
 import { couldServe, type Demand, mismatch, reasonText, refusal } from './match.ts';
+import { isServable } from './pairing.ts';
 import type { CoreState } from './state.ts';
 import type { Task } from './task.ts';
 
@@ -12,7 +13,7 @@ const namedMax = 3;
 export function whyUnservable(state: CoreState, task: Task): WaitReason | undefined {
   const cls = task.class!;
   const { priority } = task.spec;
-  for (const { collector } of cls.links) if (couldServe(collector, cls, priority)) return undefined;
+  if (isServable(cls, priority)) return undefined;
   return {
     code: 'no_capable_collector',
     message: `No registered collector can do this (${demandText(cls)}). ${namedReasons(state, cls, priority)} The task waits for one.`,
@@ -27,8 +28,8 @@ export function whyWaiting(state: CoreState, task: Task): WaitReason | undefined
   if (unservable !== undefined) return unservable;
   const cls = task.class!;
   const { priority } = task.spec;
-  const able = cls.links.map(({ collector }) => collector).filter((one) => couldServe(one, cls, priority));
-  const healthy = able.some(({ status }) => status === 'healthy' || status === 'degraded');
+  const able = cls.pairings.map(({ collector }) => collector).filter((one) => couldServe(one, cls, priority));
+  const healthy = able.some((one) => refusal(one, cls, priority, state.limits) !== 'status');
   return {
     code: healthy ? 'no_credit' : 'no_healthy_collector',
     message: listReasons(able, cls, priority, state),

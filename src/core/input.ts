@@ -1,5 +1,5 @@
 /**
- * What the core takes and what it gives. This is the design in two types: every change begins as an `Input`, and all
+ * What goes into the core and what comes out. This is the design in two types: every change begins as an `Input`, and all
  * that follows from it is `Output`, in order. Records go to the store; everything else leaves once they are durable.
  */
 
@@ -60,9 +60,9 @@ export type Input =
       readonly strategy: string;
       readonly operation: string | undefined;
     }
-  /** The collector's session took `bytes` of the payloads that were sent to it. */
-  | { readonly kind: 'drained'; readonly session: number; readonly bytes: number }
-  /** Of what was assigned to the session by the core before this one, it has not taken `bytes` of payloads yet. */
+  /** The session has read `bytes` of the payloads that were sent to its collector, or to the one it was. */
+  | { readonly kind: 'bytes_read'; readonly session: number; readonly bytes: number }
+  /** Of what was assigned to the session by the core before this one, it has not read `bytes` of payloads yet. */
   | { readonly kind: 'unread'; readonly session: number; readonly bytes: number }
   | { readonly kind: 'session_closed'; readonly session: number }
   | { readonly kind: 'stop' }

@@ -1,9 +1,9 @@
 /** What must hold after every step; see deye-design(7). Throws with the name of the broken one. */
 import assert from 'node:assert/strict';
 import { isEnded } from '../protocol/state.ts';
-import { bestFor } from './link.ts';
 import { mismatch, refusal } from './match.ts';
 import { liveOf, pendingOf } from './operation.ts';
+import { bestFor } from './pairing.ts';
 import type { CoreState } from './state.ts';
 
 export function checkInvariants(state: CoreState): void {
@@ -63,11 +63,11 @@ function checkQueues(state: CoreState): void {
     queued += cls.size;
     assert.equal(cls.size === 0, state.classes.empty.has(cls), `class ${cls.key} is filed as empty`);
     const fitting = [...state.collectors.values()].filter((collector) => mismatch(collector, cls) === undefined);
-    const linked = cls.links.map(({ collector }) => collector);
-    assert.deepEqual(new Set(linked), new Set(fitting), `the collectors of class ${cls.key}`);
+    const paired = cls.pairings.map(({ collector }) => collector);
+    assert.deepEqual(new Set(paired), new Set(fitting), `the collectors of class ${cls.key}`);
     if (state.stopping) continue;
-    for (const link of cls.links) {
-      const { collector } = link;
+    for (const pairing of cls.pairings) {
+      const { collector } = pairing;
       const best = bestFor(collector, cls);
       if (best === undefined) continue;
       for (const level of cls.levels)
@@ -76,8 +76,8 @@ function checkQueues(state: CoreState): void {
           `I7: ${collector.id} has credit while ${cls.key} waits at ${level}`,
         );
       const offered =
-        link.index !== -1 &&
-        (link.priority > best.spec.priority || (link.priority === best.spec.priority && link.seq <= best.seq));
+        pairing.index !== -1 &&
+        (pairing.priority > best.spec.priority || (pairing.priority === best.spec.priority && pairing.seq <= best.seq));
       assert(offered, `I7: ${collector.id} would not find ${best.spec.id} when it has credit`);
     }
   }

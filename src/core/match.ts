@@ -1,5 +1,5 @@
 /**
- * Whether a collector can take a task, and if not, why: one predicate, asked by dispatch, by the links, by calls to
+ * Whether a collector can take a task, and if not, why: one predicate, asked by dispatch, by the pairings, by calls to
  * `any:`, by the submit's warning, by the reason that a task waits for, and by the invariants.
  */
 import type { Limits } from '../protocol/limits.ts';
@@ -15,25 +15,16 @@ export interface Demand {
   readonly excluded: readonly string[];
 }
 
-/** The reasons, and whether time alone can lift them. What is lasting goes only with another registration. */
-export const reasons = {
-  operation: 'lasting',
-  collector_type: 'lasting',
-  collector_id: 'lasting',
-  capability: 'lasting',
-  label: 'lasting',
-  excluded: 'lasting',
-  priority: 'lasting',
-  status: 'passing',
-  credit: 'passing',
-  unread: 'passing',
-} as const;
-export type Reason = keyof typeof reasons;
+/** Reasons that only another registration lifts. */
+type Mismatch = 'operation' | 'collector_type' | 'collector_id' | 'capability' | 'label' | 'excluded';
+/** Reasons that time alone may lift. */
+type Unavailable = 'status' | 'credit' | 'unread';
+export type Reason = Mismatch | 'priority' | Unavailable;
 
 const usable: ReadonlySet<CollectorStatus> = new Set(['healthy', 'degraded']);
 
 /** Why the collector could never take such a task at any priority, or undefined. */
-export function mismatch({ id, registration }: Collector, demand: Demand): Reason | undefined {
+export function mismatch({ id, registration }: Collector, demand: Demand): Mismatch | undefined {
   const { operations, collector_type, capabilities, labels } = registration;
   if (!operations.some(({ name }) => name === demand.operation.name)) return 'operation';
   if (demand.collectorType !== undefined && demand.collectorType !== collector_type) return 'collector_type';
@@ -48,7 +39,7 @@ export const acceptsPriority = ({ registration }: Collector, priority: number): 
   registration.priority_levels.some(([low, high]) => priority >= low && priority <= high);
 
 /** Why a collector that fits takes nothing now, or undefined. */
-export function unavailable(collector: Collector, limits: Limits): Reason | undefined {
+export function unavailable(collector: Collector, limits: Limits): Unavailable | undefined {
   const { registration, tasks } = collector;
   if (!usable.has(collector.status)) return 'status';
   if (tasks.size >= Math.min(registration.max_concurrent_tasks, limits.collectorTasksMax)) return 'credit';
@@ -62,6 +53,12 @@ export const refusal = (collector: Collector, demand: Demand, priority: number, 
 /** Whether the collector could take it sooner or later as it is registered. */
 export const couldServe = (collector: Collector, demand: Demand, priority: number): boolean =>
   mismatch(collector, demand) === undefined && acceptsPriority(collector, priority);
+
+/** Those that are healthy, or all when none is: a degraded collector is given a task only then. */
+export function preferred(candidates: readonly Collector[]): readonly Collector[] {
+  const healthy = candidates.filter(({ status }) => status === 'healthy');
+  return healthy.length > 0 ? healthy : candidates;
+}
 
 /** The reason in words, as the end of a sentence that begins with the collector's id. */
 export function reasonText(reason: Reason, collector: Collector, demand: Demand, priority: number): string {

@@ -14,19 +14,19 @@ export interface PlacementMemory {
   lastId: string;
 }
 
-export interface Problem {
-  /** Each with the collectors that can take it now: never none, the healthy before the degraded, in order of id. */
+interface Problem {
+  /** Each with the collectors that can take it now, in order of id: never none, degraded ones only when no other can. */
   readonly tasks: readonly { readonly task: Task; readonly candidates: readonly Collector[] }[];
   readonly memory: PlacementMemory;
   readonly random: Random;
 }
 
-export interface PlannedAssignment {
+interface PlannedAssignment {
   readonly task: Task;
   readonly collector: Collector;
 }
 
-/** How an attempt of the operation ended, for placements that learn. Spans in ms. */
+/** How an attempt ended. Spans in ms. */
 export interface AttemptResult {
   readonly collectorId: string;
   readonly outcome: AttemptOutcome;
@@ -36,6 +36,7 @@ export interface AttemptResult {
 export interface Placement {
   readonly summary: string;
   readonly plan: (problem: Problem) => readonly PlannedAssignment[];
+  /** Of every attempt that it placed since the broker started, also when the operation has another placement by then. */
   readonly learn?: (memory: PlacementMemory, result: AttemptResult) => void;
 }
 

@@ -1,4 +1,4 @@
-/** The state as the store kept it. In-progress tasks wait a grace for their collectors to reclaim them. */
+/** The state as it was stored. In-progress tasks wait a grace for their collectors to reclaim them. */
 import type { Now } from '../time/now.ts';
 import { queueTask } from './dispatch.ts';
 import { rememberStored } from './ended.ts';
@@ -9,24 +9,24 @@ import type { CoreState } from './state.ts';
 import { newTask } from './task.ts';
 
 /** What the core needs of the store at the start. */
-export interface Kept {
+export interface StoredState {
   /** Every task that has not ended, in order of acceptance. */
   readonly tasks: Iterable<StoredTask>;
   readonly settings: ReadonlyMap<string, string>;
   /** Larger than any `seq` ever committed. */
   readonly nextSeq: number;
-  /** The greatest id that is kept and whose time is not ahead of the clock, and the ids that are ahead of it. */
+  /** The greatest id that is stored and whose time is not ahead of the clock, and the ids that are ahead of it. */
   readonly newestId: string | undefined;
   readonly idsAhead: readonly string[];
 }
 
 export const strategyKey = 'routing.strategy';
 
-export function recover(state: CoreState, kept: Kept, now: Now): void {
-  state.nextSeq = kept.nextSeq;
-  rememberStored(state.ended, kept.newestId, kept.idsAhead);
-  for (const [key, value] of kept.settings) recoverSetting(state, key, value);
-  for (const stored of kept.tasks) recoverTask(state, stored, now);
+export function recover(state: CoreState, stored: StoredState, now: Now): void {
+  state.nextSeq = stored.nextSeq;
+  rememberStored(state.ended, stored.newestId, stored.idsAhead);
+  for (const [key, value] of stored.settings) recoverSetting(state, key, value);
+  for (const task of stored.tasks) recoverTask(state, task, now);
 }
 
 function recoverSetting(state: CoreState, key: string, value: string): void {
@@ -56,6 +56,7 @@ function recoverTask(state: CoreState, stored: StoredTask, now: Now): void {
       collector: undefined,
       collectorId: stored.collectorId ?? '',
       startedAtMs: stored.atMs,
+      strategy: undefined,
       timeoutAtMs: now.monotonicMs + spec.timeoutMs,
       leaseEndsAtMs,
       cancelSentAtMs: undefined,

@@ -6,8 +6,8 @@ import { loseAttempt } from './attempt.ts';
 import { assignmentTopic, type Collector, type CollectorStatus, newCollector } from './collector.ts';
 import { type Input, type Output, type ReplyTo, reply } from './input.ts';
 import { heldBy, isInProgress, renew } from './lease.ts';
-import { link, unlink } from './link.ts';
 import { mismatch } from './match.ts';
+import { pair, unpair } from './pairing.ts';
 import { armSilence } from './silence.ts';
 import type { CoreState } from './state.ts';
 import { changed, setStatus } from './status.ts';
@@ -34,10 +34,10 @@ export function register(state: CoreState, input: Extract<Input, { kind: 'regist
   collector.registration = registration;
   state.collectors.set(id, collector);
   state.collectorOfSession.set(to.session, collector);
-  unlink(collector);
+  unpair(collector);
   for (const { name } of registration.operations)
     for (const cls of state.operations.byName.get(name)?.classes ?? [])
-      if (mismatch(collector, cls) === undefined) link(collector, cls);
+      if (mismatch(collector, cls) === undefined) pair(collector, cls);
   const reclaimed = registration.leases.filter((lease) => reclaim(state, collector, lease, now));
   collector.heldAtRegistration = collector.tasks.size;
   active(state, collector, registration.status, registration.status_reason, now, out);
@@ -92,8 +92,8 @@ export function sessionClosed(state: CoreState, session: number, now: Now, out: 
   state.unread.delete(session);
 }
 
-/** The session took payload bytes that were on their way to its collector, or to the one it was. */
-export function drained(state: CoreState, session: number, bytes: number): void {
+/** The session has read payload bytes that were on their way to its collector, or to the one it was. */
+export function bytesRead(state: CoreState, session: number, bytes: number): void {
   const collector = state.collectorOfSession.get(session);
   if (collector === undefined) return setUnread(state, session, (state.unread.get(session) ?? 0) - bytes);
   collector.unreadBytes = Math.max(0, collector.unreadBytes - bytes);
@@ -150,7 +150,7 @@ function removeCollector(state: CoreState, collector: Collector, reason: string,
   state.draining.delete(collector);
   state.deadlines.delete(collector);
   setUnread(state, collector.session, collector.unreadBytes);
-  unlink(collector);
+  unpair(collector);
   const message = `Collector ${collector.id} is gone: ${reason}.`;
   for (const task of [...collector.tasks.values()])
     if (isInProgress(task)) loseAttempt(state, task, 'connection_lost', message, now, out);

@@ -40,7 +40,7 @@ export interface CoreState {
   stopping: boolean;
 }
 
-export interface CoreOptions {
+interface CoreOptions {
   readonly seed?: number;
   readonly limits?: Limits;
   /** Of this start; larger than that of any start before. */

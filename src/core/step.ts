@@ -1,4 +1,4 @@
-/** The one door of the core: `step` applies one input at one moment and pushes what follows from it. */
+/** The entry point of the core: `step` applies one input at one moment and pushes what follows from it. */
 import type { Now } from '../time/now.ts';
 import { attemptDue, backoffOver, complete, failed } from './attempt.ts';
 import { dispatch } from './dispatch.ts';
@@ -6,7 +6,7 @@ import { type Input, type Output, reply } from './input.ts';
 import { isInProgress } from './lease.ts';
 import { type Facts, noFacts } from './prefetch.ts';
 import { prune } from './prune.ts';
-import { deregister, drained, heartbeat, register, removeDrained, sessionClosed, setUnread } from './registry.ts';
+import { bytesRead, deregister, heartbeat, register, removeDrained, sessionClosed, setUnread } from './registry.ts';
 import { route } from './route.ts';
 import { silenceDue } from './silence.ts';
 import type { CoreState } from './state.ts';
@@ -34,7 +34,7 @@ const handlers: { readonly [K in Input['kind']]: Handler<K> } = {
   read: (state, { to, read }, now, out) => void out.push(reply(to, read(state, now))),
   publish: (state, { topic, read }, now, out) => void out.push({ kind: 'publish', topic, body: read(state, now) }),
   cancel_wait: (state, { to }, _now, out) => cancelWait(state, to, out),
-  drained: (state, { session, bytes }) => drained(state, session, bytes),
+  bytes_read: (state, { session, bytes }) => bytesRead(state, session, bytes),
   unread: (state, { session, bytes }) => setUnread(state, session, bytes),
   session_closed: (state, { session }, now, out) => sessionClosed(state, session, now, out),
   stop: (state) => {

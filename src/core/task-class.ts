@@ -4,9 +4,9 @@
  */
 import { Heap, type HeapOrder } from '../time/heap.ts';
 import type { Collector } from './collector.ts';
-import { type ClassLink, goesBefore, link, unlinkClass } from './link.ts';
 import { mismatch } from './match.ts';
 import { type Operation, type Operations, operationOf } from './operation.ts';
+import { goesBefore, type Pairing, pair, unpairClass } from './pairing.ts';
 import type { Task, TaskSpec } from './task.ts';
 
 export interface TaskClass {
@@ -18,7 +18,7 @@ export interface TaskClass {
   readonly collectorId: string | undefined;
   readonly excluded: readonly string[];
   /** Derived: the registered collectors that fit, in the stable order of their ids. */
-  links: ClassLink[];
+  pairings: Pairing[];
   /** Pending tasks by priority; `levels` lists the priorities that have any, highest first. */
   readonly pending: Map<number, Heap<Task>>;
   levels: number[];
@@ -60,7 +60,7 @@ export const newClasses = (): Classes => ({
 
 const headOf = (cls: TaskClass): Task => cls.pending.get(cls.levels[0]!)!.first!;
 
-/** The class, which is not empty, may have a task to hand out: `best`, or one after it. */
+/** Marks a class that is not empty as one that may have a task to hand out: `best`, or one after it. */
 export function markReady({ ready }: Classes, cls: TaskClass, best = headOf(cls)): void {
   cls.readyPriority = best.spec.priority;
   cls.readySeq = best.seq;
@@ -109,7 +109,7 @@ export function classOf(
     collectorType,
     collectorId,
     excluded,
-    links: [],
+    pairings: [],
     pending: new Map(),
     levels: [],
     size: 0,
@@ -119,7 +119,7 @@ export function classOf(
   };
   classes.byKey.set(key, cls);
   operation.classes.add(cls);
-  for (const collector of collectors) if (mismatch(collector, cls) === undefined) link(collector, cls);
+  for (const collector of collectors) if (mismatch(collector, cls) === undefined) pair(collector, cls);
   return cls;
 }
 
@@ -128,7 +128,7 @@ export function dropClass(classes: Classes, cls: TaskClass): void {
   classes.empty.delete(cls);
   classes.byKey.delete(cls.key);
   cls.operation.classes.delete(cls);
-  unlinkClass(cls);
+  unpairClass(cls);
 }
 
 /** Puts a pending task into its class, in its order, and marks the class as worth a look. */

@@ -30,6 +30,8 @@ export interface Attempting {
   readonly collector: Collector | undefined;
   readonly collectorId: string;
   readonly startedAtMs: number;
+  /** The placement that chose the collector and learns from the outcome. Undefined after a restart: its memory is gone. */
+  readonly strategy: string | undefined;
   /** Monotonic: when the attempt is over its timeout, when its lease ends, when it was told to stop. */
   readonly timeoutAtMs: number;
   leaseEndsAtMs: number;
@@ -88,7 +90,7 @@ export function newTask(
   spec: TaskSpec,
   seq: number,
   submittedAtMs: number,
-  kept: Partial<Pick<Task, 'attempt' | 'token' | 'excluded' | 'lastError' | 'life'>> = {},
+  progress: Partial<Pick<Task, 'attempt' | 'token' | 'excluded' | 'lastError' | 'life'>> = {},
 ): Task {
   return {
     due: 'task',
@@ -104,7 +106,7 @@ export function newTask(
     lastError: undefined,
     class: undefined,
     pendingIndex: -1,
-    ...kept,
+    ...progress,
   };
 }
 

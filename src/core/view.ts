@@ -3,8 +3,8 @@ import type { CollectorView } from '../protocol/collector-schema.ts';
 import type { QueueView, RoutingView } from '../protocol/view-schema.ts';
 import type { Now } from '../time/now.ts';
 import { type Collector, confidence } from './collector.ts';
-import { couldServe } from './match.ts';
 import { liveOf, type Operation, pendingOf } from './operation.ts';
+import { isServable } from './pairing.ts';
 import { placements } from './placement.ts';
 import type { CoreState } from './state.ts';
 
@@ -73,7 +73,7 @@ function queueView(operation: Operation): QueueView {
   for (const cls of operation.classes)
     for (const level of cls.levels) {
       oldestAtMs = Math.min(oldestAtMs, cls.pending.get(level)!.first!.submittedAtMs);
-      servable &&= cls.links.some(({ collector }) => couldServe(collector, cls, level));
+      servable &&= isServable(cls, level);
     }
   return {
     operation: name,

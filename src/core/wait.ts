@@ -59,7 +59,7 @@ export function waitDue(state: CoreState, waiter: Waiter, out: Output[]): void {
   out.push(reply(waiter.to, fault('deadline_exceeded', message, { state: now })));
 }
 
-/** The caller cancelled the request; the wait, if there is one, is answered so. */
+/** The caller cancelled the request; the wait, if there is one, is answered with `cancelled`. */
 export function cancelWait(state: CoreState, to: ReplyTo, out: Output[]): void {
   const waiter = state.waits.bySession.get(to.session)?.get(to.id);
   if (waiter === undefined) return;

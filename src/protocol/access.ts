@@ -10,8 +10,9 @@ import type { Role } from './schema.ts';
 import { topicMatches } from './topic.ts';
 
 export interface Principal {
-  /** How the client calls itself; for messages and logs. */
+  /** How the client calls itself, and its version; for messages and logs. */
   readonly name: string;
+  readonly version: string;
   readonly role: Role;
   readonly namespace: string;
   /** Once it has registered: its id, and the domains of `events.` that it publishes in. */
@@ -22,8 +23,7 @@ export interface Principal {
 export type Access =
   | { readonly action: 'request'; readonly method: Method }
   | { readonly action: 'call'; readonly target: string; readonly method: string }
-  | { readonly action: 'publish'; readonly topic: string }
-  | { readonly action: 'subscribe'; readonly pattern: string };
+  | { readonly action: 'publish'; readonly topic: string };
 
 interface TopicRule {
   /** What a refusal names. */
@@ -78,8 +78,6 @@ export function authorise(principal: Principal, access: Access): Fault<'not_allo
       return callDenial(principal, access.target, access.method);
     case 'publish':
       return publishDenial(principal, access.topic);
-    case 'subscribe':
-      return undefined;
   }
 }
 

@@ -2,7 +2,7 @@
  * Faults: refusals, as data. A fault is returned, never thrown, inside the broker; the client turns one into a
  * `FaultError`. One table: its rows are printed in deye-protocol(7), and a test provokes each over a socket.
  */
-export type FaultCategory = 'configuration' | 'resource' | 'communication' | 'permission' | 'internal' | 'timeout';
+type FaultCategory = 'configuration' | 'resource' | 'communication' | 'permission' | 'internal' | 'timeout';
 
 interface FaultRow {
   readonly category: FaultCategory;

@@ -177,7 +177,7 @@ export function readUint(bytes: Buffer, at: number, end: number): { value: numbe
 
 /** Takes whole frames. `start` is where the length prefix stands, `end` the position after the frame. */
 export interface FrameSink {
-  /** False: not taken now. Nothing more is delivered until `resume`, which presents the same frame again. */
+  /** False: not accepted now. Nothing more is delivered until `resume`, which presents the same frame again. */
   frame(bytes: Buffer, start: number, end: number): boolean;
 }
 
@@ -188,7 +188,7 @@ export interface FrameSink {
 export class FrameReader {
   frameBytesMax: number;
   #parts: Buffer[] = [];
-  #kept = 0;
+  #partialBytes = 0;
   #stopped = false;
   #held: Buffer | undefined;
 
@@ -196,16 +196,16 @@ export class FrameReader {
     this.frameBytesMax = frameBytesMax;
   }
 
-  /** Bytes kept of a frame that is not complete. */
-  get keptBytes(): number {
-    return this.#kept;
+  /** Bytes of a frame that is not complete yet. */
+  get partialBytes(): number {
+    return this.#partialBytes;
   }
 
   /** No further frame is delivered, even from the chunk being read. */
   stop(): void {
     this.#stopped = true;
     this.#parts = [];
-    this.#kept = 0;
+    this.#partialBytes = 0;
     this.#held = undefined;
   }
 
@@ -215,7 +215,7 @@ export class FrameReader {
       this.#held = Buffer.concat([this.#held, chunk]);
       return;
     }
-    let at = this.#kept > 0 ? this.#complete(chunk, sink) : 0;
+    let at = this.#partialBytes > 0 ? this.#complete(chunk, sink) : 0;
     const end = chunk.length;
     while (!this.#stopped && this.#held === undefined && end - at >= 4) {
       const frameEnd = at + 4 + this.#lengthAt(chunk, at);
@@ -225,43 +225,43 @@ export class FrameReader {
     }
     if (this.#stopped || at === end) return;
     const rest = chunk.subarray(at);
-    if (this.#held === undefined) this.#keep(rest);
+    if (this.#held === undefined) this.#append(rest);
     else this.#held = this.#held.length === 0 ? rest : Buffer.concat([this.#held, rest]);
   }
 
-  /** Goes on after a frame was not taken. */
+  /** Goes on after a frame was not accepted. */
   resume(sink: FrameSink): void {
     const held = this.#held;
     this.#held = undefined;
     if (held !== undefined) this.feed(held, sink);
   }
 
-  /** Completes the kept frame from `chunk`; returns how much of the chunk it took. */
+  /** Completes the partial frame from `chunk`; returns how much of the chunk that used up. */
   #complete(chunk: Buffer, sink: FrameSink): number {
-    let taken = 0;
-    if (this.#kept < 4) {
-      taken = Math.min(4 - this.#kept, chunk.length);
-      this.#keep(chunk.subarray(0, taken));
-      if (this.#kept < 4) return taken;
+    let used = 0;
+    if (this.#partialBytes < 4) {
+      used = Math.min(4 - this.#partialBytes, chunk.length);
+      this.#append(chunk.subarray(0, used));
+      if (this.#partialBytes < 4) return used;
     }
     if (this.#parts[0]!.length < 4) this.#parts = [Buffer.concat(this.#parts)];
-    const missing = 4 + this.#lengthAt(this.#parts[0]!, 0) - this.#kept;
-    const more = Math.min(missing, chunk.length - taken);
-    if (more > 0) this.#keep(chunk.subarray(taken, taken + more));
-    taken += more;
+    const missing = 4 + this.#lengthAt(this.#parts[0]!, 0) - this.#partialBytes;
+    const more = Math.min(missing, chunk.length - used);
+    if (more > 0) this.#append(chunk.subarray(used, used + more));
+    used += more;
     if (more === missing) {
-      const whole = Buffer.concat(this.#parts, this.#kept);
+      const whole = Buffer.concat(this.#parts, this.#partialBytes);
       this.#parts = [];
-      this.#kept = 0;
+      this.#partialBytes = 0;
       if (!sink.frame(whole, 0, whole.length)) this.#held = whole;
     }
-    return taken;
+    return used;
   }
 
-  #keep(part: Buffer): void {
+  #append(part: Buffer): void {
     // A copy, so that a few kept bytes do not hold a whole chunk, and the sink may keep views of its own.
     this.#parts.push(Buffer.from(part));
-    this.#kept += part.length;
+    this.#partialBytes += part.length;
   }
 
   #lengthAt(bytes: Buffer, at: number): number {

@@ -9,7 +9,6 @@ export const helloSchema = z.object({
   version: textSchema(64).default(''),
   role: z.enum(roles).default('operator'),
 });
-export type Hello = z.output<typeof helloSchema>;
 
 export interface Welcome {
   readonly protocol: string;

@@ -43,7 +43,7 @@ export const textMapSchema = z
 
 export const priorityNames = { critical: 250, high: 200, normal: 100, low: 50 } as const;
 const priorityRule = 'must be critical, high, normal, low, or a whole number from 0 to 255';
-export const prioritySchema = z.union(
+const prioritySchema = z.union(
   [
     z.number(priorityRule).int(priorityRule).min(0, priorityRule).max(255, priorityRule),
     z.enum(['critical', 'high', 'normal', 'low'], priorityRule),
@@ -53,7 +53,7 @@ export const prioritySchema = z.union(
 
 export const stateSchema = z.enum(taskStates);
 export const stateFilterSchema = z.enum(stateFilters);
-export const correlationSchema = z.strictObject({
+const correlationSchema = z.strictObject({
   correlation_id: textSchema(256).min(1),
   parent_id: textSchema(256).optional(),
   root_id: textSchema(256).optional(),
@@ -82,7 +82,7 @@ export type TaskSubmit = z.input<typeof taskSubmitSchema>;
 export type TaskSubmitParsed = z.output<typeof taskSubmitSchema>;
 
 /** Why a task waits: what would have to change for it to be handed out. */
-export const waitReasonSchema = z.object({
+const waitReasonSchema = z.object({
   code: z.enum(['no_capable_collector', 'no_healthy_collector', 'no_credit', 'stopping']),
   message: z.string(),
 });
@@ -111,7 +111,7 @@ export const faultSchema = z.object({
 });
 const attemptErrorSchema = z.object({ code: z.string(), message: z.string() });
 
-export const attemptSchema = z.object({
+const attemptSchema = z.object({
   attempt: countSchema,
   collector_id: z.string(),
   started_at_ms: atMsSchema,

@@ -33,11 +33,11 @@ export const mayFollow = (from: TaskState, to: TaskState): boolean =>
   (stateTable[from].next as readonly TaskState[]).includes(to);
 
 /** Older words that filters still accept. */
-export const stateAliases = {
+const stateAliases = {
   queued: ['pending'],
   failed: ['retrying', 'dead_letter'],
 } as const satisfies Record<string, readonly TaskState[]>;
-export type StateFilter = TaskState | keyof typeof stateAliases;
+type StateFilter = TaskState | keyof typeof stateAliases;
 
 export const stateFilters: readonly [StateFilter, ...StateFilter[]] = [
   ...taskStates,

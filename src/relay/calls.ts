@@ -28,7 +28,7 @@ interface Side {
 }
 
 /** Asks whether a full caller is to be waited for; whether it may be given more. */
-export type Stall = (caller: Caller) => boolean;
+type Stall = (caller: Caller) => boolean;
 
 export class Calls {
   readonly #limits: Limits;

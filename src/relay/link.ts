@@ -13,7 +13,7 @@ const writeBytesMax = 512 * 1024;
 /** A view may keep a chunk of so many times its size while it is written. */
 const pinFactor = 4;
 
-export interface LinkHooks {
+interface LinkHooks {
   /** There is something to flush, where there was nothing. */
   readonly dirty: (link: Link) => void;
   /** Bytes have left. */

@@ -9,7 +9,7 @@ import type { Caller, Peer } from './peer.ts';
 import { type Route, RouteCache } from './route.ts';
 import { SubscriptionTrie } from './subscription.ts';
 
-export interface RelayHooks {
+interface RelayHooks {
   readonly nowMs: () => number;
   /** There is something to flush, where there was nothing: call `flush` at the end of the pass. */
   readonly wake: () => void;
@@ -134,7 +134,6 @@ export class Relay {
   ): void {
     const { peers } = route;
     const { outboundBytesMax } = this.limits;
-    route.published += count;
     this.totals.published += count;
     for (let at = 0; at < peers.length; at++) {
       const peer = peers[at]!;
@@ -144,7 +143,6 @@ export class Relay {
         this.totals.delivered += count;
       } else {
         peer.dropped += count;
-        route.dropped += count;
         this.totals.dropped += count;
       }
     }

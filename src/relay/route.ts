@@ -15,10 +15,8 @@ export interface Route {
   readonly broken: Fault | undefined;
   peers: readonly Peer[];
   generation: number;
-  published: number;
-  dropped: number;
-  /** The answer to the latest publisher, and to the others that were asked about. */
-  askedBy: Principal | undefined;
+  /** The latest publisher and its verdict, and those of the others. */
+  latestPublisher: Principal | undefined;
   refusal: Fault | undefined;
   readonly refusals: WeakMap<Principal, Fault | false>;
 }
@@ -71,9 +69,7 @@ export class RouteCache {
         broken: refuseTopic(topic),
         peers: [],
         generation: -1,
-        published: 0,
-        dropped: 0,
-        askedBy: undefined,
+        latestPublisher: undefined,
         refusal: undefined,
         refusals: new WeakMap(),
       };
@@ -91,13 +87,13 @@ export class RouteCache {
 
 /** Why the principal may not publish on the route, or undefined. A principal that changes is another object. */
 export function publishRefusal(route: Route, principal: Principal): Fault | undefined {
-  if (route.askedBy === principal) return route.refusal;
+  if (route.latestPublisher === principal) return route.refusal;
   let refusal = route.refusals.get(principal);
   if (refusal === undefined) {
     refusal = route.broken ?? authorise(principal, { action: 'publish', topic: route.topic }) ?? false;
     route.refusals.set(principal, refusal);
   }
-  route.askedBy = principal;
+  route.latestPublisher = principal;
   route.refusal = refusal === false ? undefined : refusal;
   return route.refusal;
 }

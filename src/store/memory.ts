@@ -32,8 +32,8 @@ export class MemoryStore implements Store {
   async commit(records: readonly StoreRecord[]): Promise<void> {
     // Whole or not at all: what could be refused is looked at before anything is applied.
     const ids = records.flatMap((record) => (record.kind === 'submitted' ? [record.spec.id] : []));
-    const taken = ids.find((id, at) => this.#seqOf.has(id) || ids.indexOf(id) !== at);
-    if (taken !== undefined) throw new Error(`task ${taken} is stored already`);
+    const double = ids.find((id, at) => this.#seqOf.has(id) || ids.indexOf(id) !== at);
+    if (double !== undefined) throw new Error(`task ${double} is stored already`);
     for (const record of records) this.#apply(record);
   }
 

@@ -3,10 +3,10 @@
  * (test/conformance/store.ts) holds both to the same behaviour.
  */
 import type { AttemptRecord, StoredTask, StoreRecord } from '../core/record.ts';
-import type { Kept } from '../core/recover.ts';
+import type { StoredState } from '../core/recover.ts';
 import type { TaskState } from '../protocol/state.ts';
 
-export interface Loaded extends Kept {
+export interface Loaded extends StoredState {
   /** Of this start: larger than that of any start before, and durable before anything else is answered. */
   readonly epoch: number;
 }

@@ -6,7 +6,7 @@ import { SqliteEngine } from './sqlite-engine.ts';
 /** What the thread is asked for. */
 type EngineMethod = 'load' | 'commit' | 'show' | 'states' | 'list' | 'purge' | 'close';
 
-export type WorkerRequest = {
+type WorkerRequest = {
   [M in EngineMethod]: {
     id: number;
     method: M;

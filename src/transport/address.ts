@@ -7,7 +7,7 @@ import type { Address, Scheme } from './port.ts';
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** How an address is written, by scheme. */
-export const addressForms: Readonly<Record<Scheme, string>> = {
+const addressForms: Readonly<Record<Scheme, string>> = {
   unix: 'PATH or unix:PATH',
   pipe: 'pipe:DIRECTORY',
   memory: 'memory:NAME',

@@ -201,7 +201,7 @@ export function sparkline(values: readonly number[], width: number): string {
   return shown.map((value) => bars[most === 0 ? 0 : Math.ceil((value / most) * 8)]).join('');
 }
 
-export const bar = (part: number, whole: number, width: number): string => {
+const bar = (part: number, whole: number, width: number): string => {
   const full = whole === 0 ? 0 : Math.round((Math.min(part, whole) / whole) * width);
   return '█'.repeat(full) + '·'.repeat(width - full);
 };

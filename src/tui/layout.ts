@@ -70,7 +70,7 @@ export function layout(state: TopState, columns: number, rows: number, nowMs: nu
     footer,
   ];
   return stale
-    ? full.map((line, at) => (at < 2 ? line : line.map(({ text: kept }): Span => ({ text: kept, color: 'gray' }))))
+    ? full.map((line, at) => (at < 2 ? line : line.map(({ text }): Span => ({ text, color: 'gray' }))))
     : full;
 }
 
@@ -158,13 +158,13 @@ function paneNote({ routing, operation_count: operations }: Snapshot, name: Pane
 /** The columns that fit, by priority, in their order. */
 function fit<Row>(columns: readonly PaneColumn<Row>[], width: number): PaneColumn<Row>[] {
   let left = width;
-  const kept = new Set<PaneColumn<Row>>();
+  const shown = new Set<PaneColumn<Row>>();
   for (const column of columns.toSorted((a, b) => b.priority - a.priority)) {
     if (column.width + 1 > left) continue;
-    kept.add(column);
+    shown.add(column);
     left -= column.width + 1;
   }
-  return columns.filter((column) => kept.has(column));
+  return columns.filter((column) => shown.has(column));
 }
 
 /** Shares the room between panes: each gets what it needs, or its part of what there is. Two lines of each are its head. */

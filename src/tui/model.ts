@@ -2,7 +2,7 @@
 import type { Snapshot } from '../protocol/view-schema.ts';
 
 export type PaneName = 'queues' | 'collectors' | 'routing';
-export const paneNames: readonly PaneName[] = ['queues', 'collectors', 'routing'];
+const paneNames: readonly PaneName[] = ['queues', 'collectors', 'routing'];
 
 export interface TopState {
   readonly latest: Snapshot | undefined;
@@ -21,7 +21,7 @@ export interface TopState {
   readonly socketFlag: string;
 }
 
-export interface Rates {
+interface Rates {
   readonly submitted: number;
   readonly completed: number;
   readonly published: number;

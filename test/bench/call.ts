@@ -34,14 +34,12 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 const text = Buffer.alloc(100, 0x61);
 
 export async function deyeRoundTrip(peer: Peer, calls: number): Promise<RoundTrip> {
-  const { frame, str, bin } = deyeFrame;
-  const callee = await peer.open();
-  const hello = (role: string) =>
-    frame([Buffer.from([0x92, 0]), deyeFrame.map({ protocol: '1.0', name: 'bench', role })]);
-  callee.destroy();
+  const { frame, str, bin, hello, request } = deyeFrame;
+  const isUp = await peer.open();
+  isUp.destroy();
   const collector = connect((peer as Peer & { socket: string }).socket);
   collector.write(hello('collector'));
-  const offer = Buffer.concat([
+  const registration = Buffer.concat([
     Buffer.from([0x83]),
     str('collector_id'),
     str('bench'),
@@ -52,15 +50,7 @@ export async function deyeRoundTrip(peer: Peer, calls: number): Promise<RoundTri
     str('name'),
     str('echo'),
   ]);
-  collector.write(
-    frame([
-      Buffer.from([0x96, 5, 0xce, 0, 1, 0, 0]),
-      str('broker'),
-      str('collector.register'),
-      offer,
-      Buffer.from([0]),
-    ]),
-  );
+  collector.write(request('broker', 'collector.register', registration));
   await pause(200);
   collector.on('data', (chunk: Buffer) => {
     const at = frameAt(chunk, 5);
@@ -69,20 +59,14 @@ export async function deyeRoundTrip(peer: Peer, calls: number): Promise<RoundTri
     collector.write(reply);
   });
   const caller = await peer.open();
-  const request = frame([
-    Buffer.from([0x96, 5, 0xce, 0, 1, 0, 0]),
-    str('bench'),
-    str('echo'),
-    bin(text),
-    Buffer.from([0]),
-  ]);
+  const call = request('bench', 'echo', bin(text));
   await pause(200);
   caller.removeAllListeners('data');
   let replied: () => void = () => {};
   caller.on('data', (chunk: Buffer) => frameAt(chunk, 6) >= 0 && replied());
   const result = await measure((done) => {
     replied = done;
-    caller.write(request);
+    caller.write(call);
   }, calls);
   collector.destroy();
   caller.destroy();

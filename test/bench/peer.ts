@@ -30,7 +30,7 @@ export function cpuSeconds(pid: number): number {
 export const scratch = mkdtempSync(join(tmpdir(), 'deye-bench-'));
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
 
-export function versionOf(program: string, pattern: RegExp): string | undefined {
+function versionOf(program: string, pattern: RegExp): string | undefined {
   const ran = spawnSync(program, ['--version'], { encoding: 'utf8' });
   return ran.error === undefined ? (pattern.exec(ran.stdout + ran.stderr)?.[1] ?? '?') : undefined;
 }
@@ -55,7 +55,7 @@ async function dial(to: string | { port: number }, onread?: OnReadOpts): Promise
 }
 
 /** A free port on the loopback. */
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const { port } = server.address() as { port: number };
@@ -81,7 +81,11 @@ const map = (entries: Record<string, string>): Buffer =>
     Buffer.from([0x80 + Object.keys(entries).length]),
     ...Object.entries(entries).flatMap(([key, value]) => [str(key), str(value)]),
   ]);
-export const deyeFrame = { frame, str, bin, map };
+const hello = (role: string): Buffer => frame([Buffer.from([0x92, 0]), map({ protocol: '1.0', name: 'bench', role })]);
+/** The first request of a session: its id is the smallest there is, its timeout the broker's. */
+const request = (target: string, method: string, params: Buffer): Buffer =>
+  frame([Buffer.from([0x96, 5, 0xce, 0, 1, 0, 0]), str(target), str(method), params, Buffer.from([0])]);
+export const deyeFrame = { frame, str, bin, hello, request };
 
 export async function startDeye(): Promise<Peer & { readonly socket: string }> {
   const main = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
@@ -115,20 +119,12 @@ export async function startDeye(): Promise<Peer & { readonly socket: string }> {
     socket: socketPath,
     async open(onread) {
       const socket = await dial(socketPath, onread);
-      socket.write(frame([Buffer.from([0x92, 0]), map({ protocol: '1.0', name: 'bench', role: 'operator' })]));
+      socket.write(hello('operator'));
       return socket;
     },
     async subscribe(socket, topic) {
       const params = Buffer.concat([Buffer.from([0x81]), str('patterns'), Buffer.from([0x91]), str(topic)]);
-      socket.write(
-        frame([
-          Buffer.from([0x96, 5, 0xce, 0, 1, 0, 0]),
-          str('broker'),
-          str('topic.subscribe'),
-          params,
-          Buffer.from([0]),
-        ]),
-      );
+      socket.write(request('broker', 'topic.subscribe', params));
     },
     publish: (topic, body) => frame([Buffer.from([0x93, 2]), str(topic), bin(body)]),
     deliveredBytes: (topic, body) => frame([Buffer.from([0x93, 2]), str(topic), bin(body)]).length,

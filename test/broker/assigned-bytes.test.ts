@@ -15,6 +15,6 @@ test('payload bytes that a collector has taken are counted off once', async () =
     await collector.pong();
     await settle();
   }
-  const counted = enqueue.mock.calls.flatMap(([input]) => (input.kind === 'drained' ? [input.bytes] : []));
+  const counted = enqueue.mock.calls.flatMap(([input]) => (input.kind === 'bytes_read' ? [input.bytes] : []));
   expect(counted).toEqual([39_998, 39_998, 39_998, 39_998]);
 });

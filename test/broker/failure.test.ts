@@ -1,44 +1,13 @@
 /** After a commit has failed: nothing that depends on it leaves, everybody is told why, and the broker can be stopped. */
 import { expect, test } from 'vitest';
-import type { StoreRecord } from '../../src/core/record.ts';
 import { Kind } from '../../src/protocol/frame.ts';
-import { MemoryStore } from '../../src/store/memory.ts';
 import { StoreError } from '../../src/store/port.ts';
+import { GatedStore } from './gated-store.ts';
 import { harness } from './harness.ts';
 import { settle } from './virtual-clock.ts';
 
-/** Its commits, look-ups and purges succeed or fail when the test says so. */
-class FailingStore extends MemoryStore {
-  failing = false;
-  #held: (() => void)[] | undefined;
-
-  hold(): void {
-    this.#held = [];
-  }
-
-  release(): void {
-    for (const go of this.#held?.splice(0) ?? []) go();
-    this.#held = undefined;
-  }
-
-  override async commit(records: readonly StoreRecord[]): Promise<void> {
-    await this.#mayGo();
-    return super.commit(records);
-  }
-
-  override async states(ids: readonly string[]): ReturnType<MemoryStore['states']> {
-    await this.#mayGo();
-    return super.states(ids);
-  }
-
-  async #mayGo(): Promise<void> {
-    await new Promise<void>((resolve) => (this.#held === undefined ? resolve() : this.#held.push(resolve)));
-    if (this.failing) throw new StoreError('store_failed', 'The disk has gone.');
-  }
-}
-
 async function scene() {
-  const store = new FailingStore();
+  const store = new GatedStore();
   const fatal: Error[] = [];
   const broker = await harness({}, { store, fatal: (error) => fatal.push(error) });
   return { broker, store, fatal };
@@ -117,7 +86,7 @@ test('the failure is told once, and whoever comes afterwards is told so, too', a
 });
 
 test('a purge that fails is a failed commit', async () => {
-  const store = new FailingStore();
+  const store = new GatedStore();
   store.purge = () => Promise.reject(new StoreError('store_full', 'The disk is full.'));
   store.failing = true;
   const fatal: Error[] = [];

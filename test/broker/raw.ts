@@ -5,7 +5,7 @@ import type { Welcome } from '../../src/protocol/hello.ts';
 import type { Method, Params, Reply } from '../../src/protocol/message.ts';
 import { decodeValue } from '../../src/protocol/msgpack.ts';
 
-export interface Refusal {
+interface Refusal {
   readonly code: string;
   readonly message: string;
   readonly context: Readonly<Record<string, unknown>>;
@@ -17,7 +17,7 @@ export class Raw {
   closed = false;
   #wake: (() => void)[] = [];
   #nextId = 65_536;
-  #taken = 0;
+  #consumed = 0;
 
   constructor(stream: Duplex) {
     this.stream = stream;
@@ -88,14 +88,14 @@ export class Raw {
     return this.request('collector.register', offers);
   }
 
-  /** Waits for a frame that fits and has not been taken yet. */
+  /** Waits for a frame that fits and has not been consumed yet. */
   async next(fits: (frame: unknown[]) => boolean = () => true): Promise<unknown[]> {
-    // What was looked at once is looked at again only after somebody took a frame.
-    for (let at = 0, taken = this.#taken; ; ) {
-      if (taken !== this.#taken) [at, taken] = [0, this.#taken];
+    // What was looked at once is looked at again only after somebody consumed a frame.
+    for (let at = 0, consumed = this.#consumed; ; ) {
+      if (consumed !== this.#consumed) [at, consumed] = [0, this.#consumed];
       for (; at < this.frames.length; at++)
         if (fits(this.frames[at]!)) {
-          this.#taken++;
+          this.#consumed++;
           return this.frames.splice(at, 1)[0]!;
         }
       if (this.closed) throw new Error(`closed without the frame; left: ${JSON.stringify(this.frames).slice(0, 500)}`);

@@ -97,6 +97,24 @@ test('a late start stops nothing that was started after it', async () => {
   });
 });
 
+test('a start that ends after the collection was stopped is stopped, too', async () => {
+  const stops: string[] = [];
+  const slow = Promise.withResolvers<void>();
+  let calls = 0;
+  await using hosted = new Hosted({
+    start: () => (++calls === 2 ? slow.promise : undefined),
+    stop: (reason) => void stops.push(reason),
+  });
+  const peer = await hosted.registered();
+  await expect(hosted.call(peer, 'start_collection', { startup_timeout_ms: 1 })).rejects.toMatchObject({
+    code: 'deadline_exceeded',
+  });
+  expect(await hosted.call(peer, 'stop_collection', { reason: 'maintenance' })).toEqual({ state: 'stopped' });
+  slow.resolve();
+  await hosted.call(peer, 'health_check');
+  expect(stops).toEqual(['the start failed', 'maintenance', 'the start failed']);
+});
+
 test('a start that throws leaves a running collection as it was, and a stopped one stopped', async () => {
   const stops: string[] = [];
   let broken = false;

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Clock } from '../../src/time/clock.ts';
 
-export interface ClockUnderTest {
+interface ClockUnderTest {
   readonly clock: Clock;
   readonly pass: (ms: number) => Promise<void>;
 }

@@ -82,7 +82,7 @@ describe('an attempt ends', () => {
     `);
   });
 
-  test('over its time: cancelled, and failed after the grace', () => {
+  test('over its time: cancelled, and failed after the grace; a draining collector is gone with it', () => {
     play(`
       0s A joins: scan
       → A joined
@@ -94,27 +94,30 @@ describe('an attempt ends', () => {
       7.9s tick
       8s tick
       → t1 dead_letter
+      9s submit t2 scan timeout 3s retries 0
+      → t2 to A (1)
+      → t2 in_progress
+      10s A leaves
+      → A is draining
+      12s tick
+      → cancel t2#1 at A
+      17s tick
+      → t2 dead_letter
+      → A is gone
     `);
   });
 });
 
 describe('a collector is lost', () => {
   test('its connection closes: the task goes to another at once', () => {
-    const { state } = play(`
-      0s A joins: scan
-      → A joined
-      0s submit t1 scan
-      → t1 to A (1)
-      → t1 in_progress
-      0s B joins: scan
-      → B joined
-      2s A disconnects
-      → A is gone
-      → t1 to B (2)
-      3s B completes t1#2
-      → t1 completed
-    `);
-    expect(state.totals).toMatchObject({ requeued: 1, completed: 1, assigned: 2 });
+    const core = new TestCore();
+    core.join('A');
+    core.submit(specOf('t1'));
+    core.join('B');
+    core.nowMs = 2000;
+    expect(assigned(core.close('A'))).toEqual(['t1>B']);
+    expect(resultOf(core.complete('t1'))).toEqual({});
+    expect(core.state.totals).toMatchObject({ requeued: 1, completed: 1, assigned: 2 });
   });
 
   test('it beats but forgets a lease: the lease runs out', () => {

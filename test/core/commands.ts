@@ -72,7 +72,7 @@ const command = fc.oneof(
   some(8, 'complete', { ...lease, by: rarely(slot) }),
   some(5, 'fail', { ...lease, next: mostly('retry', 'elsewhere', 'give_up'), afterMs: pick(0, 3, 40) }),
   some(6, 'heartbeat', { slot, leaves: fc.nat(3), stale: rarely(fc.nat(9)), status }),
-  some(4, 'drained', { slot, bytes: fc.nat(4) }),
+  some(4, 'bytes_read', { slot, bytes: fc.nat(4) }),
   some(2, 'cancel', { which: fc.nat(9) }),
   some(1, 'deregister', { slot, force: fc.boolean() }),
   some(1, 'session_closed', { slot }),

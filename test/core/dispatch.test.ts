@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { priorityNames } from '../../src/protocol/schema.ts';
 import { assigned, named, offering, recordsOf, specOf, specsOf, TestCore } from './harness.ts';
 import { play } from './transcript.ts';
 
@@ -25,23 +26,15 @@ describe('order', () => {
     `);
   });
 
-  test('low, critical, normal, high come out as critical, high, normal, low', () => {
-    play(`
-      0s submit l scan priority low
-      → l pending at 0, nobody can
-      0s submit c scan priority critical
-      → c pending at 0, nobody can
-      0s submit n scan priority normal
-      → n pending at 1, nobody can
-      0s submit h scan priority high
-      → h pending at 1, nobody can
-      0s A joins: scan credit 4
-      → A joined
-      → c to A (1)
-      → h to A (1)
-      → n to A (1)
-      → l to A (1)
-    `);
+  test.each([
+    ['low critical normal high', 'critical high normal low'],
+    ['99 255 0 100', '255 100 99 0'],
+  ])('%s come out as %s', (submitted, expected) => {
+    const core = new TestCore();
+    for (const id of submitted.split(' '))
+      core.submit(specOf(id, { priority: priorityNames[id as 'high'] ?? Number(id) }));
+    const out = core.join('A', { max_concurrent_tasks: 9 });
+    expect(assigned(out)).toEqual(expected.split(' ').map((id) => `${id}>A`));
   });
 
   test('same priority: oldest first, also after a retry', () => {
@@ -63,15 +56,10 @@ describe('order', () => {
   });
 
   test('one task that nobody can serve does not block another', () => {
-    play(`
-      0s submit t1 dream priority critical
-      → t1 pending at 0, nobody can
-      0s submit t2 scan
-      → t2 pending at 0, nobody can
-      1s A joins: scan
-      → A joined
-      → t2 to A (1)
-    `);
+    const core = new TestCore();
+    core.submit(specOf('t1', { operation: 'dream', priority: 250 }), specOf('t2'));
+    expect(assigned(core.join('A'))).toEqual(['t2>A']);
+    expect(core.task('t1').life.state).toBe('pending');
   });
 
   test('over several classes: the higher priority, then the older task', () => {
@@ -176,6 +164,7 @@ test('what an assignment is, and what is counted and kept of it', () => {
     collector: core.state.collectors.get('A'),
     collectorId: 'A',
     startedAtMs: 5100,
+    strategy: 'least_loaded',
     timeoutAtMs: 600,
     leaseEndsAtMs: 30_100,
     cancelSentAtMs: undefined,

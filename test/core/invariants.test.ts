@@ -49,8 +49,11 @@ describe('each invariant trips when it is broken', () => {
     ['the gauge inProgress', ({ state }) => operation(state).inProgress++],
     ['class scan is filed as empty', ({ state }) => state.classes.empty.add(classOf(state))],
     ['class other is filed as empty', ({ state }) => state.classes.empty.delete(classOf(state, 'other'))],
-    ['the collectors of class scan', ({ state }) => (classOf(state).links = [])],
-    ['the collectors of class dream', ({ state }) => classOf(state, 'dream').links.push(classOf(state).links[0]!)],
+    ['the collectors of class scan', ({ state }) => (classOf(state).pairings = [])],
+    [
+      'the collectors of class dream',
+      ({ state }) => classOf(state, 'dream').pairings.push(classOf(state).pairings[0]!),
+    ],
     [
       'I7: A has credit while scan waits at 100',
       ({ state }) => (collector(state).registration.max_concurrent_tasks = 2),

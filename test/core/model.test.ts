@@ -89,8 +89,8 @@ class Both {
       case 'session_closed':
         this.#sessions[one.slot] = this.#nextSession++;
         return [{ kind: 'session_closed', session }, () => model.close(session)];
-      case 'drained':
-        return [{ kind: 'drained', session, bytes: one.bytes }, () => model.drained(session, one.bytes)];
+      case 'bytes_read':
+        return [{ kind: 'bytes_read', session, bytes: one.bytes }, () => model.bytesRead(session, one.bytes)];
       case 'complete': {
         const by = one.by === undefined ? (lease?.session ?? 0) : this.#sessions[one.by]!;
         return [

@@ -1,6 +1,7 @@
 /**
  * The core again, as plainly as it can be written: arrays that are searched from front to back, no heap, no class, no
- * link. It answers each input with words, and `model.test.ts` holds the core to them. Placements that draw are left out.
+ * pairing. It answers each input with words, and `model.test.ts` holds the core to them. Placements that draw lots are
+ * left out.
  */
 import type { TaskSpec } from '../../src/core/task.ts';
 import type { RegistrationParsed } from '../../src/protocol/collector-schema.ts';
@@ -115,7 +116,7 @@ export class Model {
     this.#unread.delete(session);
   }
 
-  drained(session: number, bytes: number): void {
+  bytesRead(session: number, bytes: number): void {
     this.#unread.set(session, Math.max(0, (this.#unread.get(session) ?? 0) - bytes));
   }
 

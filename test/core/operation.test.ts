@@ -161,7 +161,7 @@ describe('pruning', () => {
     expect(core.state.operations.byName.get('scan')).toMatchObject({ completed: 0, inProgress: 1 });
   });
 
-  test('empty classes beyond their limit go, the longest empty first; their links, too', () => {
+  test('empty classes beyond their limit go, the longest empty first; their pairings, too', () => {
     const core = new TestCore({ classesMax: 2 });
     core.join('A', { labels: { x: '2' }, status: 'stopped' });
     const labels = ['1', '2', '3', '4'].map((x) => ({ x }));
@@ -173,7 +173,7 @@ describe('pruning', () => {
     expect(classes()).toBe('124');
     core.cancel('t1');
     expect(classes()).toBe('24');
-    expect(core.state.collectors.get('A')?.links.size).toBe(1);
+    expect(core.state.collectors.get('A')?.pairings.size).toBe(1);
     expect(core.state.operations.byName.get('scan')?.classes.size).toBe(2);
     core.submit(specOf('again', { labels: { x: '2' } }));
     core.submit(specOf('more', { labels: { x: '9' } }));

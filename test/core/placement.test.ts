@@ -1,7 +1,8 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { type AttemptResult, type Placement, placements } from '../../src/core/placement.ts';
+import { recover } from '../../src/core/recover.ts';
 import type { Task } from '../../src/core/task.ts';
-import { assigned, caller, named, offering, recordsOf, specOf, specsOf, TestCore } from './harness.ts';
+import { assigned, caller, named, offering, recordsOf, specOf, specsOf, storedOf, TestCore } from './harness.ts';
 
 const routed = (strategy: string, core = new TestCore()): TestCore => {
   core.give({ kind: 'route', to: caller, strategy, operation: undefined });
@@ -260,4 +261,33 @@ test('a placement sees the candidates of the task and learns how each attempt en
     { collectorId: 'B', outcome: 'connection_lost', ranMs: 750 },
     { collectorId: 'B', outcome: 'connection_lost', ranMs: 750 },
   ]);
+});
+
+test('whoever placed an attempt learns from it, whatever places the next one', () => {
+  const learnt: string[] = [];
+  const learn: Placement['learn'] = (_memory, { outcome }) => void learnt.push(outcome);
+  withPlacement({ learn }, (core) => {
+    core.join('A');
+    core.submit(specOf('t1'));
+    routed('least_loaded', core);
+    core.fail('t1', { next: 'elsewhere' });
+    expect(learnt).toEqual(['failed']);
+    core.submit(specOf('t2'));
+    routed('planted', core);
+    core.complete('t2');
+    expect(learnt).toEqual(['failed']);
+  });
+});
+
+test('of an attempt from before a restart nobody learns', () => {
+  const learn = vi.fn<NonNullable<Placement['learn']>>();
+  withPlacement({ learn }, (core) => {
+    const stored = storedOf(1, 't1', { state: 'in_progress', attempt: 1, token: '1.1', collectorId: 'A' });
+    const kept = { tasks: [stored], settings: new Map(), nextSeq: 2, newestId: undefined, idsAhead: [] };
+    recover(core.state, kept, core.now);
+    core.join('A', { leases: [{ task_id: 't1', token: '1.1' }] });
+    expect(core.held()).toEqual({ A: ['t1'] });
+    core.complete('t1');
+    expect(learn).not.toHaveBeenCalled();
+  });
 });

@@ -105,6 +105,7 @@ describe('in progress', () => {
       collector: undefined,
       collectorId: 'A',
       startedAtMs: 600,
+      strategy: undefined,
       timeoutAtMs: 700 + 3_600_000,
       leaseEndsAtMs: 5700,
       cancelSentAtMs: undefined,

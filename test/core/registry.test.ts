@@ -183,23 +183,6 @@ describe('leaving', () => {
     `);
   });
 
-  test('a draining one whose last task is taken away is gone too', () => {
-    play(`
-      0s A joins: scan
-      → A joined
-      0s submit t1 scan timeout 3s retries 0
-      → t1 to A (1)
-      → t1 in_progress
-      1s A leaves
-      → A is draining
-      3s tick
-      → cancel t1#1 at A
-      8s tick
-      → t1 dead_letter
-      → A is gone
-    `);
-  });
-
   test('drained: nothing new, gone when the last task has ended, whatever it sends meanwhile', () => {
     const core = new TestCore();
     core.join('A', { max_concurrent_tasks: 3 });
@@ -256,23 +239,23 @@ describe('leaving', () => {
     const gone = core.state.collectors.get('A')!;
     core.close('A');
     const [cls] = core.state.classes.byKey.values();
-    expect(cls!.links.map(({ collector }) => collector.id)).toEqual(['B']);
-    expect(gone.links.size).toBe(0);
+    expect(cls!.pairings.map(({ collector }) => collector.id)).toEqual(['B']);
+    expect(gone.pairings.size).toBe(0);
     expect(gone.work.size).toBe(0);
   });
 });
 
 describe('payloads on their way', () => {
   const sized = (id: string, bytes: number) => specOf(id, { payload: new Uint8Array(bytes) });
-  const drain = (core: TestCore, name: string, bytes: number) =>
-    core.give({ kind: 'drained', session: core.sessionOf(name), bytes });
+  const read = (core: TestCore, name: string, bytes: number) =>
+    core.give({ kind: 'bytes_read', session: core.sessionOf(name), bytes });
 
   test('a collector with too many unread bytes gets no more until it has read some', () => {
     const core = new TestCore({ outboundBytesMax: 100 });
     core.join('A', { max_concurrent_tasks: 9 });
     expect(assigned(core.submit(sized('t1', 100), sized('t2', 1), sized('t3', 50)))).toEqual(['t1>A', 't2>A']);
     expect(core.state.collectors.get('A')?.unreadBytes).toBe(101);
-    expect(assigned(drain(core, 'A', 1))).toEqual(['t3>A']);
+    expect(assigned(read(core, 'A', 1))).toEqual(['t3>A']);
     expect(core.state.collectors.get('A')?.unreadBytes).toBe(150);
   });
 
@@ -298,8 +281,8 @@ describe('payloads on their way', () => {
     const core = new TestCore();
     core.join('A');
     core.submit(sized('t1', 10));
-    drain(core, 'A', 50);
+    read(core, 'A', 50);
     expect(core.state.collectors.get('A')?.unreadBytes).toBe(0);
-    expect(core.give({ kind: 'drained', session: caller.session, bytes: 5 })).toEqual([]);
+    expect(core.give({ kind: 'bytes_read', session: caller.session, bytes: 5 })).toEqual([]);
   });
 });

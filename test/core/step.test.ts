@@ -15,25 +15,6 @@ describe('a task moves along the edges of the table, and no others', () => {
     } else expect(() => move(task, life(to))).toThrow(`task t1 cannot go from ${from} to ${to}`);
     expect(mayFollow(from, to)).toBe(task.life.state === to && from !== to);
   });
-
-  test('a new task has nothing yet', () => {
-    const spec = specOf('t1');
-    expect(newTask(spec, 7, 99)).toEqual({
-      due: 'task',
-      dueMs: 0,
-      dueIndex: -1,
-      spec,
-      seq: 7,
-      submittedAtMs: 99,
-      attempt: 0,
-      token: '',
-      life: { state: 'pending' },
-      excluded: [],
-      lastError: undefined,
-      class: undefined,
-      pendingIndex: -1,
-    });
-  });
 });
 
 describe('one step', () => {

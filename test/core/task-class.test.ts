@@ -68,8 +68,8 @@ describe('parked tasks are found again', () => {
     const core = new TestCore({ outboundBytesMax: 0 });
     core.join('A', { max_concurrent_tasks: 9 });
     expect(assigned(core.submit(...specsOf(['t1', 't2'])))).toEqual(['t1>A']);
-    const drained: Input = { kind: 'drained', session: core.sessionOf('A'), bytes: 1 };
-    expect(assigned(core.give(drained))).toEqual(['t2>A']);
+    const bytesRead: Input = { kind: 'bytes_read', session: core.sessionOf('A'), bytes: 1 };
+    expect(assigned(core.give(bytesRead))).toEqual(['t2>A']);
   });
 
   test('when the collector is well again', () => {
@@ -106,7 +106,7 @@ test('the candidates of a class are in order of id, whoever came first', () => {
   core.submit(specOf('t', { collectorId: 'nobody' }), specOf('u', { priority: 1 }));
   for (const name of ['C', 'A', 'D', 'B']) core.join(name, { status: 'stopped' });
   core.submit(specOf('v', { labels: { x: '1' } }));
-  const ids = (key: string) => core.state.classes.byKey.get(key)!.links.map(({ collector }) => collector.id);
+  const ids = (key: string) => core.state.classes.byKey.get(key)!.pairings.map(({ collector }) => collector.id);
   expect(ids('scan')).toEqual(['A', 'B', 'C', 'D']);
   core.close('C');
   core.join('C', { status: 'stopped' });

@@ -20,7 +20,7 @@ import { priorityNames } from '../../src/protocol/schema.ts';
 import type { Now } from '../../src/time/now.ts';
 import { resultIn } from './harness.ts';
 
-export interface Played {
+interface Played {
   readonly state: CoreState;
   readonly records: readonly StoreRecord[];
 }

@@ -1,37 +1,10 @@
 /** Requests whose answers take their time: what came in for them is bounded, and whoever sends more waits. */
 import { expect, test } from 'vitest';
-import type { StoreRecord } from '../../src/core/record.ts';
 import { encodeFrame, Kind } from '../../src/protocol/frame.ts';
-import { MemoryStore } from '../../src/store/memory.ts';
+import { GatedStore } from '../broker/gated-store.ts';
 import { harness, type Raw, until } from '../broker/harness.ts';
 import { settle } from '../broker/virtual-clock.ts';
 import { speak } from '../tables/spoken.ts';
-
-/** Commits and look-ups wait until the test lets them go. */
-class SlowStore extends MemoryStore {
-  #waiting: (() => void)[] | undefined = [];
-
-  release(): void {
-    const waiting = this.#waiting ?? [];
-    this.#waiting = undefined;
-    for (const go of waiting) go();
-  }
-
-  override async commit(records: readonly StoreRecord[]): Promise<void> {
-    await this.#turn();
-    return super.commit(records);
-  }
-
-  override async states(ids: readonly string[]): ReturnType<MemoryStore['states']> {
-    await this.#turn();
-    return super.states(ids);
-  }
-
-  async #turn(): Promise<void> {
-    const waiting = this.#waiting;
-    if (waiting !== undefined) await new Promise<void>((resolve) => waiting.push(resolve));
-  }
-}
 
 const mib = 1024 * 1024;
 const payload = Buffer.alloc(60_000);
@@ -53,7 +26,7 @@ test.each<[string, (at: number) => object]>([
     (at) => ({ operation: 'a', payload, id: `00000000-0000-7000-8000-${at.toString(16).padStart(12, '0')}` }),
   ],
 ])('a session that submits faster than the store does its %s waits', async (_what, make) => {
-  const store = new SlowStore();
+  const store = new GatedStore().hold();
   await using broker = await harness({}, { store });
   const raw = await broker.session();
   const sent = await fill(raw, make);
@@ -63,4 +36,14 @@ test.each<[string, (at: number) => object]>([
   expect(raw.frames.every(([, , status]) => status === 0)).toBe(true);
   expect((await raw.request('broker.health', {})).metrics.waiting).toBe(sent);
   speak('inboundBytesMax');
+});
+
+test('open waits hold nothing back: they have a limit of their own', async () => {
+  await using broker = await harness({ inboundBytesMax: 1000 });
+  const raw = await broker.session();
+  const { id } = await raw.request('task.submit', { operation: 'a' });
+  const waits = Array.from({ length: 100 }, () => raw.ask('task.wait', { id }));
+  expect((await raw.request('broker.health', {})).metrics.waiting).toBe(1);
+  await raw.request('task.cancel', { id });
+  for (const wait of waits) expect(await raw.reply(wait)).toMatchObject({ state: 'cancelled' });
 });

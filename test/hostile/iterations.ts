@@ -1,7 +1,7 @@
 /** Counts the items that are walked over in collections: work that can be compared without a clock. */
 type Collection = Map<unknown, unknown> | Set<unknown>;
 
-export interface Iterations {
+interface Iterations {
   count: number;
 }
 

@@ -10,31 +10,19 @@ export interface Equivalent {
 export const isEquivalent = (mutant: Omit<Equivalent, 'reason'>, { file, before, after }: Equivalent): boolean =>
   file === mutant.file && before === mutant.before && after === mutant.after;
 
-const unequal = 'No two tasks have the same seq, so the two sides are never equal.';
+const unequal = 'No two tasks have the same seq, so the two sides are equal only for one and the same task.';
 
 export const equivalents: readonly Equivalent[] = [
   {
-    file: 'src/core/dispatch.ts',
-    before: 'a.spec.priority > b.spec.priority || (a.spec.priority === b.spec.priority && a.seq < b.seq);',
-    after: 'a.spec.priority > b.spec.priority || (a.spec.priority === b.spec.priority && a.seq <= b.seq);',
+    file: 'src/core/pairing.ts',
+    before: 'priority > otherPriority || (priority === otherPriority && seq < otherSeq);',
+    after: 'priority > otherPriority || (priority === otherPriority && seq <= otherSeq);',
     reason: unequal,
   },
   {
-    file: 'src/core/queue.ts',
-    before: 'if (above.seq <= task.seq) break;',
-    after: 'if (above.seq < task.seq) break;',
-    reason: unequal,
-  },
-  {
-    file: 'src/core/queue.ts',
-    before: 'if (child + 1 < heap.length && heap[child + 1]!.seq < heap[child]!.seq) child++;',
-    after: 'if (child + 1 < heap.length && heap[child + 1]!.seq <= heap[child]!.seq) child++;',
-    reason: unequal,
-  },
-  {
-    file: 'src/core/queue.ts',
-    before: 'if (below.seq >= task.seq) break;',
-    after: 'if (below.seq > task.seq) break;',
+    file: 'src/core/task-class.ts',
+    before: 'before: (a, b) => a.seq < b.seq,',
+    after: 'before: (a, b) => a.seq <= b.seq,',
     reason: unequal,
   },
 ];

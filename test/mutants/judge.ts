@@ -5,7 +5,7 @@ import type { Verdict } from './job.ts';
 import type { Mutant } from './plant.ts';
 import { Worker } from './pool.ts';
 
-export interface JudgeOptions {
+interface JudgeOptions {
   readonly root: string;
   /** The folder of the installed packages. */
   readonly modules: string;

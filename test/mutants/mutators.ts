@@ -16,7 +16,7 @@ export interface Place {
   readonly unions: Unions;
 }
 
-export type Mutator = (place: Place) => readonly Edit[];
+type Mutator = (place: Place) => readonly Edit[];
 
 const operators: Readonly<Record<string, readonly string[]>> = {
   '<': ['<=', '>='],

@@ -51,7 +51,7 @@ export function countLine(name: string, count: Count): string {
   return `${name}: ${planted} planted, ${killed} killed, ${survived} survived (${share} %)${rest}`;
 }
 
-export function survivorLines({ mutant, equivalent }: Judged): string {
+function survivorLines({ mutant, equivalent }: Judged): string {
   const { file, line, mutator, before, after } = mutant;
   const reason = equivalent === undefined ? '' : `\n  = ${equivalent.reason}`;
   return `${file}:${line} ${mutator}\n  - ${before}\n  + ${after}${reason}`;

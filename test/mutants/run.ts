@@ -88,10 +88,6 @@ await judge(mutants, {
 process.stderr.write('\n');
 judged.sort((a, b) => a.mutant.file.localeCompare(b.mutant.file) || a.mutant.line - b.mutant.line);
 print(judged);
-if (positionals.length === 0 && values.since === undefined)
-  for (const one of equivalents)
-    if (!planted.some((mutant) => isEquivalent(mutant, one)))
-      console.log(`The table of equivalents names none of today's mutants: ${one.file}: ${one.after}`);
 console.log(`${((performance.now() - startedMs) / 60_000).toFixed(1)} minutes.`);
 
 if (values.json !== undefined) {

@@ -9,7 +9,7 @@ import { until } from '../broker/harness.ts';
 
 export const main = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
 
-export interface Ran {
+interface Ran {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;

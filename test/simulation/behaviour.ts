@@ -17,7 +17,7 @@ export interface Backoff {
   readonly part: number;
 }
 
-export interface BehaviourOptions {
+interface BehaviourOptions {
   readonly limits: Limits;
   readonly tokens: Set<string>;
   readonly backoffs: Backoff[];

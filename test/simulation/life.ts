@@ -140,7 +140,7 @@ class Life {
       plant: this.#plant,
       checks: this.#checks,
       fatal: (of, error) => this.#fatal(of, error),
-      stopAsked: (of, type) => this.#stop(of, type),
+      stopRequested: (of, type) => this.#stop(of, type),
     });
     this.#process = process;
     this.trace.note(`start ${this.#starts}`);
@@ -240,7 +240,7 @@ class Life {
     this.#timeline.after(5000, () => {
       const { state } = this.#process.stepCheck;
       for (const { life, class: cls, spec } of state?.tasks.values() ?? [])
-        if (life.state === 'pending' && cls !== undefined && cls.links.length === 0) operator.cancel(spec.id);
+        if (life.state === 'pending' && cls !== undefined && cls.pairings.length === 0) operator.cancel(spec.id);
       this.#callOff(operator);
     });
   }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Collector } from '../../src/core/collector.ts';
 import type { Output } from '../../src/core/input.ts';
-import { couldServe, mismatch, unavailable } from '../../src/core/match.ts';
+import { couldServe, refusal } from '../../src/core/match.ts';
 import type { CoreState } from '../../src/core/state.ts';
 import type { Task } from '../../src/core/task.ts';
 
@@ -33,14 +33,8 @@ export function checkPlacement(
     if (other !== chosen && isCandidate(state, other, task)) compare(strategy, chosen, other, lastAssigned, task);
 }
 
-function isCandidate(state: CoreState, other: Collector, { class: cls, spec }: Task): boolean {
-  return (
-    cls !== undefined &&
-    mismatch(other, cls) === undefined &&
-    couldServe(other, cls, spec.priority) &&
-    unavailable(other, state.limits) === undefined
-  );
-}
+const isCandidate = (state: CoreState, other: Collector, { class: cls, spec }: Task): boolean =>
+  cls !== undefined && refusal(other, cls, spec.priority, state.limits) === undefined;
 
 function compare(
   strategy: string,

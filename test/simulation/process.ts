@@ -16,7 +16,7 @@ import { StepCheck, type StepCheckOptions } from './step-check.ts';
 import type { Wire } from './wire.ts';
 import type { World } from './world.ts';
 
-export interface ProcessOptions {
+interface ProcessOptions {
   readonly world: World;
   readonly disk: MemoryStore;
   readonly diskNature: DiskNature;
@@ -28,7 +28,7 @@ export interface ProcessOptions {
   /** The broker said that it cannot go on. */
   readonly fatal: (process: BrokerProcess, error: Error) => void;
   /** A request asked it to stop. */
-  readonly stopAsked: (process: BrokerProcess, type: 'graceful' | 'immediate') => void;
+  readonly stopRequested: (process: BrokerProcess, type: 'graceful' | 'immediate') => void;
 }
 
 const log = () => pino({ level: 'silent' }, { write: () => {} });
@@ -62,7 +62,7 @@ export class BrokerProcess {
 
   /** Resolves when it accepts connections; rejects when the store cannot be read. */
   async start(): Promise<void> {
-    const { world, plant, limits, seed, fatal, stopAsked } = this.#options;
+    const { world, plant, limits, seed, fatal, stopRequested } = this.#options;
     const store = this.#noteLoads(plant.store?.(this.store) ?? this.store);
     const broker = await Broker.create({
       limits: { ...limits, ...plant.limits },
@@ -79,7 +79,7 @@ export class BrokerProcess {
     world.ledger.balance();
     world.ledger.submittedBefore = world.durable.submitted;
     this.broker = broker;
-    void broker.stopAsked.then((type) => stopAsked(this, type));
+    void broker.stopRequested.then((type) => stopRequested(this, type));
   }
 
   connect(wire: Wire, handlers: FarHandlers): FarEnd | undefined {

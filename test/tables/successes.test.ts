@@ -70,5 +70,5 @@ test('looking, choosing, stopping', async () => {
   expect(await operator.request('topic.unsubscribe', { patterns: [statusTopic] })).toEqual({ subscriptions: 0 });
   expect(await operator.request('broker.log_level', { level: 'error' })).toEqual({ level: 'error' });
   expect(await operator.request('broker.shutdown', { type: 'immediate' })).toEqual({ accepted: true });
-  expect(await running.broker.stopAsked).toBe('immediate');
+  expect(await running.broker.stopRequested).toBe('immediate');
 });

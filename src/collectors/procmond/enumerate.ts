@@ -9,7 +9,7 @@ import { type ProcessField, type ProcessRow, processFields, readProcessTable } f
 const oneOrMore = <T extends z.ZodType>(of: T) => z.union([of, z.array(of).max(1000)]);
 const selectable = [...processFields, 'sha256'] as const;
 
-export const enumerateSchema = z.strictObject({
+const enumerateSchema = z.strictObject({
   filter: z
     .strictObject({
       pid: oneOrMore(z.number().int().min(0)).optional(),
@@ -27,7 +27,7 @@ export const enumerateSchema = z.strictObject({
   limit: z.number().int().min(1).max(100_000).optional(),
 });
 
-export interface EnumerateResult {
+interface EnumerateResult {
   readonly processes: Partial<ProcessRow & { sha256: string | null }>[];
   /** How many the filter matched, before the limit. */
   readonly matched: number;
@@ -41,12 +41,12 @@ export async function enumerateProcesses(
   signal: AbortSignal,
   read = readProcessTable,
 ): Promise<EnumerateResult> {
-  const asked = enumerateSchema.safeParse(payload ?? {});
-  if (!asked.success) {
-    const { path, message } = asked.error.issues[0]!;
+  const parsed = enumerateSchema.safeParse(payload ?? {});
+  if (!parsed.success) {
+    const { path, message } = parsed.error.issues[0]!;
     throw new NonRetryableError(`enumerate_processes: ${path.map(String).join('.') || 'payload'}: ${message}`);
   }
-  const { filter, fields, sort, limit } = asked.data;
+  const { filter, fields, sort, limit } = parsed.data;
   const all = await read();
   const wanted = all.filter(
     (row) =>

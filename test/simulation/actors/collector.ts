@@ -9,7 +9,7 @@ import type { World } from '../world.ts';
 import { answerCall } from './callee.ts';
 import { labels, operations } from './submitter.ts';
 
-export interface Held {
+interface Held {
   readonly task_id: string;
   readonly token: string;
 }

@@ -9,7 +9,7 @@ import type { Sessions } from './sessions.ts';
 import type { SupervisorPort } from './supervisor-port.ts';
 import type { TaskReads } from './task-reads.ts';
 
-export interface Surroundings {
+export interface BrokerContext {
   readonly limits: Limits;
   readonly version: string;
   readonly log: Logger;
@@ -25,6 +25,6 @@ export interface Surroundings {
   now(): Now;
   /** Gives the core an input; it is stepped at the end of this loop pass. */
   enqueue(input: Input): void;
-  askStop(type: 'graceful' | 'immediate'): void;
+  requestStop(type: 'graceful' | 'immediate'): void;
   isRegistered(collectorId: string): boolean;
 }

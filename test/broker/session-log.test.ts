@@ -1,0 +1,53 @@
+/** What the log says of a session: who it was, what it lost, why it ended. */
+import { pino } from 'pino';
+import { expect, test } from 'vitest';
+import { Kind } from '../../src/protocol/frame.ts';
+import { harness } from './harness.ts';
+import { settle } from './virtual-clock.ts';
+
+function logged() {
+  const lines: Record<string, unknown>[] = [];
+  const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
+  return { log, of: (msg: string) => lines.filter((line) => line.msg === msg) };
+}
+
+test('a session that violates the protocol is named with its version, and counted', async () => {
+  const { log, of } = logged();
+  await using broker = await harness({}, { log });
+  const raw = broker.raw().send(Kind.hello, { protocol: '1.0', name: 'odd', version: '7.1', role: 'observer' });
+  const { session } = await raw.welcome();
+  raw.send(Kind.welcome);
+  expect(await raw.goodbye()).toMatchObject({ code: 'malformed_frame' });
+  const who = { component: 'session', session, name: 'odd', version: '7.1', role: 'observer' };
+  expect(of('session opened')).toMatchObject([who]);
+  expect(of('a session violated the protocol and was closed')).toMatchObject([{ ...who, code: 'malformed_frame' }]);
+  expect(of('session closed')).toMatchObject([{ ...who, dropped: 0 }]);
+  expect(broker.running.broker.sessions.broken).toBe(1);
+});
+
+test('one that reads nothing: how many messages it lost', async () => {
+  const { log, of } = logged();
+  await using broker = await harness({ outboundBytesMax: 10_000 }, { log });
+  const [slow, publisher] = [await broker.session(), await broker.session()];
+  await slow.request('topic.subscribe', { patterns: ['a'] });
+  slow.stream.pause();
+  for (let count = 0; count < 100; count++) publisher.send(Kind.publish, 'a', 'x'.repeat(20_000));
+  await publisher.pong();
+  const { dropped } = [...broker.running.broker.sessions][0]!.peer;
+  expect(dropped).toBeGreaterThan(0);
+  slow.stream.destroy();
+  await settle();
+  expect(of('session closed')).toMatchObject([{ dropped }]);
+});
+
+test('one that was not let in was no session: it is neither logged nor counted', async () => {
+  const { log, of } = logged();
+  await using broker = await harness({ connectionsMax: 1 }, { log });
+  const first = await broker.session();
+  const second = broker.raw();
+  expect(await second.goodbye()).toMatchObject({ code: 'busy' });
+  second.stream.destroy();
+  await first.pong();
+  expect(broker.running.broker.sessions.size).toBe(1);
+  expect(of('session closed')).toEqual([]);
+});
