@@ -20,7 +20,7 @@ export interface PlaceFlags {
   readonly stateDir?: string | undefined;
 }
 
-export interface FoundPlace {
+interface FoundPlace {
   readonly socket: Found<string>;
   readonly stateDir: Found<string>;
 }

@@ -57,7 +57,8 @@ export function storeConformance(name: string, open: () => { store: Store; reope
         submitted(2, 'b', { payload: new Uint8Array(100_000).fill(7), priority: 255 }),
       ]);
       const again = await reopen();
-      const { tasks, nextSeq } = await again.load(nowMs);
+      const { tasks: loaded, nextSeq } = await again.load(nowMs);
+      const tasks = [...loaded];
       expect(nextSeq).toBe(3);
       expect(tasks.map(({ seq, state, attempt, submittedAtMs }) => ({ seq, state, attempt, submittedAtMs }))).toEqual([
         { seq: 1, state: 'pending', attempt: 0, submittedAtMs: 1001 },
@@ -150,7 +151,7 @@ export function storeConformance(name: string, open: () => { store: Store; reope
       await store.commit([submitted(1, 'a')]);
       await expect(store.commit([submitted(2, 'b'), submitted(3, 'a')])).rejects.toThrow();
       const { tasks } = await (await reopen()).load(nowMs);
-      expect(tasks.map(({ spec }) => spec.id)).toEqual(['a']);
+      expect([...tasks].map(({ spec }) => spec.id)).toEqual(['a']);
     });
 
     test('every load begins a new epoch', async () => {

@@ -1,9 +1,11 @@
 /** What every transport must do. `place` gives a new address, with nobody on it, for each test. */
 import type { Duplex } from 'node:stream';
 import { expect, test } from 'vitest';
-import type { Address, Listener, Peer, Scheme } from '../../src/transport/port.ts';
+import type { Address, Listener, ListenHandler, Scheme } from '../../src/transport/port.ts';
 import { dial, listen } from '../../src/transport/registry.ts';
 import { until } from '../until.ts';
+
+type Peer = Parameters<ListenHandler['accept']>[1];
 
 interface Ends extends AsyncDisposable {
   readonly client: Duplex;

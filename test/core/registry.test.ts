@@ -266,11 +266,11 @@ describe('payloads on their way', () => {
     const session = core.sessionOf('A');
     const to = { session, id: 1 };
     core.give({ kind: 'deregister', to, force: true, reason: '' });
-    drain(core, 'A', 10);
+    read(core, 'A', 10);
     const registration = { ...registrationOf('A'), max_concurrent_tasks: 9 };
     expect(assigned(core.give({ kind: 'register', to, registration }))).toEqual([]);
     expect(core.state.collectors.get('A')?.unreadBytes).toBe(110);
-    expect(assigned(drain(core, 'A', 10))).toEqual(['t1>A']);
+    expect(assigned(read(core, 'A', 10))).toEqual(['t1>A']);
     core.give({ kind: 'deregister', to, force: true, reason: '' });
     expect(core.state.unread.size).toBe(1);
     core.give({ kind: 'session_closed', session });

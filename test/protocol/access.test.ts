@@ -123,7 +123,7 @@ test('everybody may subscribe', () => {
 });
 
 describe('calls', () => {
-  const calls: Record<string, [ofAnother: string, ofItself: string]> = {
+  const calls: Record<string, readonly [ofAnother: string, ofItself: string]> = {
     health_check: ['ocs', 'ocs'],
     get_capabilities: ['ocs', 'ocs'],
     start_collection: ['o', 'oc'],
@@ -131,7 +131,7 @@ describe('calls', () => {
     update_config: ['o', 'oc'],
     shutdown: ['o', 'oc'],
     of_its_own: ['oc', 'oc'],
-    constructor: ['oc', 'oc'],
+    constructor: ['oc', 'oc'] as const,
   };
   test('every method of collectors is here', () =>
     expect(Object.keys(calls)).toEqual(expect.arrayContaining(Object.keys(collectorMethods))));

@@ -116,7 +116,7 @@ test('a full disk rejects the commit, keeps what was there, and names the file',
   expect(['store_full', 'store_failed']).toContain(code);
   expect(message).toContain(path);
   const engine = new SqliteEngine(path);
-  expect(engine.load(Date.now()).tasks.length).toBe(kept);
+  expect([...engine.load(Date.now()).tasks]).toHaveLength(kept);
   engine.close();
 });
 

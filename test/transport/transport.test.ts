@@ -21,7 +21,7 @@ import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { defaultSocket, defaultStateDir, formatAddress, parseAddress } from '../../src/transport/address.ts';
 import { transportPair } from '../../src/transport/pair.ts';
 import { makeIdentity, readIdentity, tokenFile } from '../../src/transport/pipe.ts';
-import type { Listener } from '../../src/transport/port.ts';
+import type { Listener, ListenHandler } from '../../src/transport/port.ts';
 import { ensurePrivateDirectory } from '../../src/transport/private-directory.ts';
 import { dial, listen as listenOn } from '../../src/transport/registry.ts';
 import { proveAsBroker, proveAsClient } from '../../src/transport/token.ts';
@@ -35,7 +35,7 @@ let made = 0;
 beforeEach(() => {
   directory = join(root, `d${++made}`);
 });
-const options = { accept: () => {}, failed: () => {}, handshakeMs: 1000 };
+const options: ListenHandler = { accept: () => {}, failed: () => {}, handshakeMs: 1000 };
 const listen = (path: string, handler = options): Promise<Listener> => listenOn({ scheme: 'unix', path }, handler);
 const connectSocket = (path: string) => dial({ scheme: 'unix', path }, { timeoutMs: 5000 });
 const mode = (path: string) => (statSync(path).mode & 0o777).toString(8);
