@@ -2,7 +2,14 @@
 import type { AttemptRecord, StoredTask, StoreRecord } from '../core/record.ts';
 import { isEnded, type TaskState } from '../protocol/state.ts';
 import { uuidTimeMs } from '../protocol/uuid-time.ts';
-import type { Loaded, PurgeOptions, Store, StoredDetail, TaskFilter } from './port.ts';
+import {
+  freshProgress,
+  type Loaded,
+  type PurgeOptions,
+  type Store,
+  type StoredDetail,
+  type TaskFilter,
+} from './port.ts';
 
 type Row = StoredTask & { readonly attempts: readonly AttemptRecord[]; readonly result: Uint8Array | undefined };
 
@@ -83,22 +90,8 @@ export class MemoryStore implements Store {
         const { seq, spec, submittedAtMs } = record;
         this.#maxSeq = Math.max(this.#maxSeq, seq);
         this.#seqOf.set(spec.id, seq);
-        this.#rows.set(seq, {
-          seq,
-          spec,
-          submittedAtMs,
-          state: 'pending',
-          attempt: 0,
-          token: '',
-          atMs: submittedAtMs,
-          collectorId: undefined,
-          readyAtMs: undefined,
-          delayMs: undefined,
-          error: undefined,
-          excluded: [],
-          attempts: [],
-          result: undefined,
-        });
+        const progress = { ...freshProgress, atMs: submittedAtMs };
+        this.#rows.set(seq, { seq, spec, submittedAtMs, ...progress, attempts: [], result: undefined });
         return;
       }
       case 'moved': {
