@@ -25,6 +25,7 @@ import { handleRequest } from './requests.ts';
 import { startRetention } from './retention.ts';
 import type { Session, SessionHost } from './session.ts';
 import { Sessions } from './sessions.ts';
+import { startStoreWatch } from './store-watch.ts';
 import type { SupervisorPort } from './supervisor-port.ts';
 import type { Surroundings } from './surroundings.ts';
 import { TaskReads } from './task-reads.ts';
@@ -130,13 +131,13 @@ export class Broker implements SessionHost, Surroundings {
     this.askStop = resolve;
     this.#announcements = new Announcements(this);
     this.#loop.every(statusEveryMs, () => this.#announcements.everySecond());
-    startRetention({
+    const upkeep = {
       store,
-      limits,
-      wallMs: () => this.now().wallMs,
-      after: (ms, run) => this.#loop.after(ms, run),
-      failed: (error) => this.#storeFailed(error),
-    });
+      after: (ms: number, run: () => void) => this.#loop.after(ms, run),
+      failed: (error: Error) => this.#storeFailed(error),
+    };
+    startRetention({ ...upkeep, limits, wallMs: () => this.now().wallMs });
+    startStoreWatch(upkeep);
     this.enqueue({ kind: 'tick' });
   }
 
@@ -286,7 +287,7 @@ export class Broker implements SessionHost, Surroundings {
     if (this.#failed) return; // what else fails now fails for the same reason
     this.#failed = true;
     const code = error instanceof StoreError ? error.code : 'store_failed';
-    this.log.error({ component: 'store', code, reason: error.message }, 'commit failed; the broker stops');
+    this.log.error({ component: 'store', code, reason: error.message }, 'the store failed; the broker stops');
     const reason = fault('store_unwritable', `The broker stops: ${error.message}`, { cause: code });
     this.sessions.close(reason);
     this.sessions.endAll(reason);

@@ -4,7 +4,7 @@
  * when it shows no sign of life for long, and then it is killed: nothing is left behind that was called failed.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadConfiguration, type Overrides } from '../broker/configuration.ts';
@@ -12,6 +12,7 @@ import { type BrokerInfo, readBrokerInfo } from '../broker/lock.ts';
 import { version } from '../broker/start.ts';
 import type { StartFailure } from '../supervisor/supervisor.ts';
 import { ensurePrivateDirectory } from '../transport/private-directory.ts';
+import { openLog } from './rotating-log.ts';
 import { daemonVariable, type StartupEnd, startupReportSchema } from './startup.ts';
 
 export interface StartFlags extends Overrides {
@@ -87,7 +88,7 @@ export async function startInBackground(flags: StartFlags, watch: StartWatch = {
 }
 
 async function attempt(flags: StartFlags, log: string, watch: StartWatch): Promise<StartupEnd> {
-  const output = openSync(log, 'a', 0o600);
+  const output = openLog(log);
   const child = spawn(process.execPath, [main, 'broker', 'start', '--foreground', ...argumentsOf(flags)], {
     detached: true,
     stdio: ['ignore', output, output, 'ipc'],

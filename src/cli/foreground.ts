@@ -79,7 +79,9 @@ function run(configuration: Configuration, flags: StartFlags, log: Logger): Prom
     builtin: [process.execPath, main],
     progress: (stage) => void report({ progress: stage }),
     fatal: (error) => {
-      process.stderr.write(`deye: ${error.message} The broker stops; everything acknowledged is kept.\n`);
+      const kept =
+        (error as Error & { code?: string }).code === 'store_removed' ? '' : '; everything acknowledged is kept';
+      process.stderr.write(`deye: ${error.message} The broker stops${kept}.\n`);
       process.exit(1);
     },
   });

@@ -82,6 +82,8 @@ export class MemoryStore implements Store {
     return old.length;
   }
 
+  async check(): Promise<void> {}
+
   async close(): Promise<void> {}
 
   #apply(record: StoreRecord): void {

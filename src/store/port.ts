@@ -57,6 +57,8 @@ export interface Store {
   list(filter: TaskFilter): Promise<readonly StoredTask[]>;
   /** Deletes ended tasks that are older than this, at most `limit` of them; resolves with how many. */
   purge(options: PurgeOptions): Promise<number>;
+  /** Rejects when what was committed is no longer where the next start looks for it. Called once a second. */
+  check(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -68,6 +70,8 @@ export class StoreError extends Error {
     | 'store_newer'
     | 'store_foreign'
     | 'store_unavailable'
+    | 'store_unsafe'
+    | 'store_removed'
     | 'store_full'
     | 'store_failed';
 

@@ -4,18 +4,18 @@
  * WAL with synchronous=FULL: a commit has been through fdatasync when it returns. One transaction per commit. Each
  * task keeps a CRC-32 of what was submitted, checked whenever it is read, so a flipped bit is reported, never served.
  */
-import { chmodSync, existsSync } from 'node:fs';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
 import type { AttemptRecord, StoredTask, StoreRecord } from '../core/record.ts';
 import { encodeValue } from '../protocol/msgpack.ts';
 import { liveStates, type TaskState } from '../protocol/state.ts';
 import { uuidFirst } from '../protocol/uuid-time.ts';
-import { type Loaded, type PurgeOptions, type StoredDetail, StoreError, type TaskFilter } from './port.ts';
+import type { Loaded, PurgeOptions, StoredDetail, StoreError, TaskFilter } from './port.ts';
 import { damaged, explainSqlite } from './sqlite-error.ts';
+import { OpenFiles } from './sqlite-files.ts';
+import { openDatabase } from './sqlite-open.ts';
 import { purgeRows } from './sqlite-purge.ts';
 import { checksum, readError, type TaskRow, taskOf } from './sqlite-row.ts';
-import { applicationId, migrations } from './sqlite-schema.ts';
 
 const quoted = (states: readonly TaskState[]): string => states.map((state) => `'${state}'`).join(', ');
 
@@ -25,6 +25,7 @@ const idsAheadMax = 10_001;
 export class SqliteEngine {
   readonly #path: string;
   readonly #db: DatabaseSync;
+  readonly #files: OpenFiles;
   readonly #statements: Record<
     'submit' | 'payload' | 'move' | 'result' | 'attempt' | 'setting' | 'begin' | 'commit',
     StatementSync
@@ -33,11 +34,9 @@ export class SqliteEngine {
   /** Opens or creates the store at `path`. Throws a StoreError. */
   constructor(path: string) {
     this.#path = path;
-    const fresh = !existsSync(path);
     try {
-      this.#db = new DatabaseSync(path);
-      if (fresh) chmodSync(path, 0o600);
-      this.#open();
+      this.#db = openDatabase(path);
+      this.#files = new OpenFiles(path);
       this.#statements = this.#prepare();
     } catch (error) {
       throw this.explain(error);
@@ -89,6 +88,7 @@ export class SqliteEngine {
     this.#transaction(() => {
       for (const record of records) this.#apply(record);
     });
+    this.#files.check(this.#db);
   }
 
   show(id: string): StoredDetail | undefined {
@@ -154,43 +154,22 @@ export class SqliteEngine {
     return this.#transaction(() => purgeRows(this.#db, options));
   }
 
+  check(): void {
+    this.#files.check(this.#db);
+  }
+
+  /** What was not noticed before is still saved, and then told. */
   close(): void {
-    this.#db.close();
+    try {
+      if (!this.#files.lost) this.check();
+    } finally {
+      this.#db.close();
+    }
   }
 
   /** Any error as a StoreError that says what to do. */
   explain(error: unknown): StoreError {
     return explainSqlite(this.#path, error);
-  }
-
-  #open(): void {
-    const db = this.#db;
-    db.exec('PRAGMA busy_timeout = 2000');
-    const version = Number(db.prepare('PRAGMA user_version').get()!.user_version);
-    const application = Number(db.prepare('PRAGMA application_id').get()!.application_id);
-    const tables = Number(db.prepare('SELECT count(*) AS n FROM sqlite_schema').get()!.n);
-    if (application !== applicationId && (application !== 0 || tables > 0))
-      throw new StoreError(
-        'store_foreign',
-        `${this.#path} is an SQLite file of another program. Move it away, or choose another state directory.`,
-      );
-    if (version > migrations.length)
-      throw new StoreError(
-        'store_newer',
-        `The store ${this.#path} has version ${version}; this deye knows up to ${migrations.length}. Start the newer deye that wrote it.`,
-      );
-    db.exec(
-      'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 4000',
-    );
-    if (tables > 0) {
-      const check = String(db.prepare('PRAGMA quick_check(1)').get()!.quick_check);
-      if (check !== 'ok') throw this.#corrupt(check);
-    }
-    for (let from = version; from < migrations.length; from++) {
-      db.exec(
-        `BEGIN IMMEDIATE; ${migrations[from]} PRAGMA user_version = ${from + 1}; PRAGMA application_id = ${applicationId}; COMMIT;`,
-      );
-    }
   }
 
   #prepare() {

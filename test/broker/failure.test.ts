@@ -5,7 +5,7 @@ import { Kind } from '../../src/protocol/frame.ts';
 import { MemoryStore } from '../../src/store/memory.ts';
 import { StoreError } from '../../src/store/port.ts';
 import { harness } from './harness.ts';
-import { settle } from './virtual-clock.ts';
+import { settle, VirtualClock } from './virtual-clock.ts';
 
 /** Its commits, look-ups and purges succeed or fail when the test says so. */
 class FailingStore extends MemoryStore {
@@ -126,6 +126,20 @@ test('a purge that fails is a failed commit', async () => {
   expect(await raw.goodbye()).toMatchObject({ code: 'store_unwritable' });
   await settle();
   expect([raw.frames.filter(([kind]) => kind === Kind.reply), fatal]).toMatchObject([[], [{ code: 'store_full' }]]);
+});
+
+test('a store that is not where it was ends the broker, though nobody asks for anything', async () => {
+  const clock = new VirtualClock();
+  const store = new MemoryStore();
+  const fatal: Error[] = [];
+  await using broker = await harness({}, { store, clock, fatal: (error) => fatal.push(error) });
+  const raw = await broker.session();
+  await clock.advance(5000);
+  expect(fatal).toEqual([]);
+  store.check = () => Promise.reject(new StoreError('store_removed', 'It was removed.'));
+  await clock.advance(1000);
+  expect(await raw.goodbye()).toMatchObject({ code: 'store_unwritable', context: { cause: 'store_removed' } });
+  expect(fatal).toHaveLength(1);
 });
 
 test('a look-up that fails ends the broker and answers nobody', async () => {
