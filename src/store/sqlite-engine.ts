@@ -2,12 +2,10 @@
  * The SQLite engine, synchronous; `sqlite-worker.ts` runs it in a thread of its own and `sqlite.ts` is its port.
  *
  * WAL with synchronous=FULL: a commit has been through fdatasync when it returns. One transaction per commit. Each
- * task keeps a CRC-32 of what was submitted, checked whenever it is read, so a flipped bit is reported, never served.
+ * row keeps a CRC-32 of its columns, checked whenever it is read, so a flipped bit is reported, never served.
  */
-import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { crc32 } from 'node:zlib';
-import type { AttemptRecord, StoredTask, StoreRecord } from '../core/record.ts';
-import { encodeValue } from '../protocol/msgpack.ts';
+import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite';
+import type { StoredTask, StoreRecord } from '../core/record.ts';
 import { liveStates, type TaskState } from '../protocol/state.ts';
 import { uuidFirst } from '../protocol/uuid-time.ts';
 import type { Loaded, PurgeOptions, StoredDetail, StoreError, TaskFilter } from './port.ts';
@@ -15,9 +13,16 @@ import { damaged, explainSqlite } from './sqlite-error.ts';
 import { OpenFiles } from './sqlite-files.ts';
 import { openDatabase } from './sqlite-open.ts';
 import { purgeRows } from './sqlite-purge.ts';
-import { checksum, readError, type TaskRow, taskOf } from './sqlite-row.ts';
+import { attemptOf, isSound, rowChecksum, type Table, taskOf } from './sqlite-row.ts';
+import { recordWriter } from './sqlite-write.ts';
 
 const quoted = (states: readonly TaskState[]): string => states.map((state) => `'${state}'`).join(', ');
+
+type Row = Record<string, SQLOutputValue>;
+
+const withPayload =
+  'SELECT task.*, payload.body AS payload, payload.crc AS payload_crc FROM task LEFT JOIN payload USING (seq)';
+const noBytes = new Uint8Array(0);
 
 /** So many ids from ahead of the clock are told one by one; more are not remembered one by one anyway. */
 const idsAheadMax = 10_001;
@@ -26,10 +31,9 @@ export class SqliteEngine {
   readonly #path: string;
   readonly #db: DatabaseSync;
   readonly #files: OpenFiles;
-  readonly #statements: Record<
-    'submit' | 'payload' | 'move' | 'result' | 'attempt' | 'setting' | 'begin' | 'commit',
-    StatementSync
-  >;
+  readonly #begin: StatementSync;
+  readonly #commit: StatementSync;
+  readonly #write: (record: StoreRecord) => void;
 
   /** Opens or creates the store at `path`. Throws a StoreError. */
   constructor(path: string) {
@@ -37,7 +41,9 @@ export class SqliteEngine {
     try {
       this.#db = openDatabase(path);
       this.#files = new OpenFiles(path);
-      this.#statements = this.#prepare();
+      this.#begin = this.#db.prepare('BEGIN IMMEDIATE');
+      this.#commit = this.#db.prepare('COMMIT');
+      this.#write = recordWriter(this.#db);
     } catch (error) {
       throw this.explain(error);
     }
@@ -45,19 +51,18 @@ export class SqliteEngine {
 
   load(wallMs: number): Loaded {
     const db = this.#db;
+    const live = db.prepare(`${withPayload} WHERE state IN (${quoted(liveStates)}) ORDER BY seq`).iterate();
     const tasks: StoredTask[] = [];
-    const rows = db
-      .prepare(
-        `SELECT task.*, payload.body AS payload FROM task LEFT JOIN payload USING (seq) WHERE state IN (${quoted(liveStates)}) ORDER BY seq`,
-      )
-      .iterate();
-    for (const row of rows) tasks.push(this.#task(row as unknown as TaskRow, true));
-    const settings = new Map(
-      db
-        .prepare('SELECT key, value FROM setting')
-        .all()
-        .map(({ key, value }) => [String(key), String(value)]),
-    );
+    for (const row of live) tasks.push(this.#task(row, true));
+    // Of those that have ended as well: one whose state was changed would be missing among the others.
+    for (const row of db.prepare(`SELECT * FROM task WHERE state NOT IN (${quoted(liveStates)})`).iterate())
+      this.#check('task', row, `task ${row.id}`);
+    for (const row of db.prepare('SELECT * FROM counter').iterate()) this.#check('counter', row, `counter ${row.name}`);
+    const settings = new Map<string, string>();
+    for (const row of db.prepare('SELECT * FROM setting').iterate()) {
+      this.#check('setting', row, `setting ${row.key}`);
+      settings.set(String(row.key), String(row.value));
+    }
     const { seq } = db
       .prepare(
         `SELECT max(coalesce((SELECT max(seq) FROM task), 0), coalesce((SELECT value FROM counter WHERE name = 'seq'), 0)) AS seq`,
@@ -71,7 +76,8 @@ export class SqliteEngine {
       .map(({ id }) => String(id));
     const { epoch } = db
       .prepare(
-        `INSERT INTO counter (name, value) VALUES ('epoch', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value AS epoch`,
+        `INSERT INTO counter (name, value, crc) VALUES ('epoch', 1, row_crc('epoch', 1))
+         ON CONFLICT (name) DO UPDATE SET value = value + 1, crc = row_crc(name, value + 1) RETURNING value AS epoch`,
       )
       .get()!;
     return {
@@ -86,32 +92,20 @@ export class SqliteEngine {
 
   commit(records: readonly StoreRecord[]): void {
     this.#transaction(() => {
-      for (const record of records) this.#apply(record);
+      for (const record of records) this.#write(record);
     });
     this.#files.check(this.#db);
   }
 
   show(id: string): StoredDetail | undefined {
-    const row = this.#db
-      .prepare('SELECT task.*, payload.body AS payload FROM task LEFT JOIN payload USING (seq) WHERE id = ?')
-      .get(id);
+    const row = this.#db.prepare(`${withPayload} WHERE id = ?`).get(id);
     if (row === undefined) return undefined;
-    const task = this.#task(row as unknown as TaskRow, true);
-    const result = this.#db.prepare('SELECT body, crc FROM result WHERE seq = ?').get(task.seq);
-    if (result !== undefined && crc32(result.body as Uint8Array) !== result.crc)
-      throw this.#corrupt(`the result of task ${id}`);
-    const attempts: AttemptRecord[] = this.#db
-      .prepare('SELECT * FROM attempt WHERE seq = ? ORDER BY attempt')
-      .all(task.seq)
-      .map((each) => ({
-        attempt: Number(each.attempt),
-        collectorId: String(each.collector),
-        startedAtMs: Number(each.started_ms),
-        endedAtMs: Number(each.ended_ms),
-        outcome: String(each.outcome) as AttemptRecord['outcome'],
-        error: readError(each.error as Uint8Array | null),
-      }));
-    return { ...task, attempts, result: result?.body as Uint8Array | undefined };
+    const task = this.#task(row, true);
+    const result = this.#db.prepare('SELECT * FROM result WHERE seq = ?').get(task.seq);
+    if (result !== undefined) this.#check('result', result, `the result of task ${id}`);
+    const attempts = this.#db.prepare('SELECT * FROM attempt WHERE seq = ? ORDER BY attempt').all(task.seq);
+    for (const each of attempts) this.#check('attempt', each, `attempt ${each.attempt} of task ${id}`);
+    return { ...task, attempts: attempts.map(attemptOf), result: result?.body as Uint8Array | undefined };
   }
 
   states(ids: readonly string[]): Map<string, TaskState> {
@@ -143,11 +137,9 @@ export class SqliteEngine {
       values.push(filter.beforeSeq);
     }
     const rows = this.#db
-      .prepare(
-        `SELECT *, NULL AS payload FROM task ${where.length > 0 ? `WHERE ${where.join(' AND ')}` : ''} ORDER BY seq DESC LIMIT ?`,
-      )
+      .prepare(`SELECT * FROM task ${where.length > 0 ? `WHERE ${where.join(' AND ')}` : ''} ORDER BY seq DESC LIMIT ?`)
       .all(...values, filter.limit);
-    return rows.map((row) => this.#task(row as unknown as TaskRow, false));
+    return rows.map((row) => this.#task(row, false));
   }
 
   purge(options: PurgeOptions): number {
@@ -172,34 +164,12 @@ export class SqliteEngine {
     return explainSqlite(this.#path, error);
   }
 
-  #prepare() {
-    const db = this.#db;
-    return {
-      begin: db.prepare('BEGIN IMMEDIATE'),
-      commit: db.prepare('COMMIT'),
-      submit: db.prepare(
-        `INSERT INTO task (seq, namespace, id, operation, priority, spec, crc, submitted_ms, state, attempt, at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending', 0, ?)`,
-      ),
-      payload: db.prepare('INSERT INTO payload (seq, body) VALUES (?, ?)'),
-      move: db.prepare(
-        'UPDATE task SET state = ?, attempt = ?, token = ?, at_ms = ?, collector = coalesce(?, collector), ready_ms = ?, delay_ms = ?, error = ?, excluded = ? WHERE seq = ?',
-      ),
-      result: db.prepare('INSERT INTO result (seq, body, crc) VALUES (?, ?, ?)'),
-      attempt: db.prepare(
-        'INSERT INTO attempt (seq, attempt, collector, started_ms, ended_ms, outcome, error) VALUES (?, ?, ?, ?, ?, ?, ?)',
-      ),
-      setting: db.prepare(
-        'INSERT INTO setting (namespace, key, value) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
-      ),
-    };
-  }
-
   /** Whole or not at all. */
   #transaction<T>(work: () => T): T {
-    this.#statements.begin.run();
+    this.#begin.run();
     try {
       const result = work();
-      this.#statements.commit.run();
+      this.#commit.run();
       return result;
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
@@ -207,64 +177,16 @@ export class SqliteEngine {
     }
   }
 
-  #apply(record: StoreRecord): void {
-    const run = this.#statements;
-    switch (record.kind) {
-      case 'submitted': {
-        const { payload, namespace, id, operation, priority, ...rest } = record.spec;
-        const spec = encodeValue(rest);
-        run.submit.run(
-          record.seq,
-          namespace,
-          id,
-          operation,
-          priority,
-          spec,
-          checksum(id, spec, payload),
-          record.submittedAtMs,
-          record.submittedAtMs,
-        );
-        run.payload.run(record.seq, payload);
-        return;
-      }
-      case 'moved': {
-        const error = record.error === undefined ? null : encodeValue(record.error);
-        const excluded = record.excluded.length === 0 ? null : JSON.stringify(record.excluded);
-        run.move.run(
-          record.state,
-          record.attempt,
-          record.token,
-          record.atMs,
-          record.collectorId ?? null,
-          record.readyAtMs ?? null,
-          record.delayMs ?? null,
-          error,
-          excluded,
-          record.seq,
-        );
-        if (record.result !== undefined) run.result.run(record.seq, record.result, crc32(record.result));
-        return;
-      }
-      case 'attempt':
-        run.attempt.run(
-          record.seq,
-          record.attempt,
-          record.collectorId,
-          record.startedAtMs,
-          record.endedAtMs,
-          record.outcome,
-          record.error === undefined ? null : encodeValue(record.error),
-        );
-        return;
-      case 'setting':
-        run.setting.run(record.namespace, record.key, record.value);
-    }
+  #task(row: Row, hasPayload: boolean): StoredTask {
+    this.#check('task', row, `task ${row.id}`);
+    if (!hasPayload) return taskOf(row, noBytes);
+    const { seq, payload, payload_crc } = row;
+    if (payload === null || rowChecksum(seq!, payload!) !== payload_crc) throw this.#corrupt(`task ${row.id}`);
+    return taskOf(row, payload as Uint8Array);
   }
 
-  #task(row: TaskRow, withPayload: boolean): StoredTask {
-    const task = taskOf(row, withPayload);
-    if (task === undefined) throw this.#corrupt(`task ${row.id}`);
-    return task;
+  #check(table: Table, row: Row, what: string): void {
+    if (!isSound(table, row)) throw this.#corrupt(what);
   }
 
   #corrupt(what: string): StoreError {

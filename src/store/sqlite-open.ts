@@ -1,8 +1,10 @@
 /** Opening the SQLite file: whether it is ours and sound, and bringing an older one up to date. */
-import { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
+import { crc32 } from 'node:zlib';
 import { StoreError } from './port.ts';
 import { damaged } from './sqlite-error.ts';
 import { preparePrivately } from './sqlite-files.ts';
+import { defineRowChecksum } from './sqlite-row.ts';
 import { applicationId, migrations } from './sqlite-schema.ts';
 
 /** Opens or creates the store at `path`. Throws a StoreError or an error of SQLite. */
@@ -30,13 +32,29 @@ export function openDatabase(path: string): DatabaseSync {
     const check = String(db.prepare('PRAGMA quick_check(1)').get()!.quick_check);
     if (check !== 'ok') throw damaged(path, check);
   }
-  for (let from = version; from < migrations.length; from++) migrate(db, from);
+  defineRowChecksum(db);
+  for (let from = version; from < migrations.length; from++) migrate(db, path, from);
   return db;
 }
 
 /** Whole or not at all, also when the process is killed. */
-function migrate(db: DatabaseSync, from: number): void {
-  db.exec(
-    `BEGIN IMMEDIATE; ${migrations[from]} PRAGMA user_version = ${from + 1}; PRAGMA application_id = ${applicationId}; COMMIT;`,
-  );
+function migrate(db: DatabaseSync, path: string, from: number): void {
+  const { damaged: damagedSql, sql } = migrations[from]!;
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    if (damagedSql !== undefined) {
+      db.function('bytes_crc', { varargs: true }, bytesChecksum);
+      const row = db.prepare(damagedSql).get();
+      if (row !== undefined) throw damaged(path, String(row.what));
+    }
+    db.exec(`${sql} PRAGMA user_version = ${from + 1}; PRAGMA application_id = ${applicationId};`);
+    db.exec('COMMIT');
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK');
+    throw error;
+  }
 }
+
+/** The checksum of versions 1 and 2: over the bytes of the values. */
+const bytesChecksum = (...values: readonly SQLOutputValue[]): number | null =>
+  values.includes(null) ? null : values.reduce<number>((crc, value) => crc32(value as string | Uint8Array, crc), 0);
