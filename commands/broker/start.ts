@@ -46,6 +46,7 @@ standard error, SIGTERM stops it gracefully.`;
       import('../../src/cli/banner.ts'),
     ]);
     const started = await startInBackground(options, { progress: progressLines() });
+    for (const warning of started.warnings) this.note(warning);
     for (const { collector_id, reason } of started.collectors_failed)
       this.note(`Collector ${collector_id} is down: ${reason}.`);
     await this.print(started, flags, () => startedText(started, options));

@@ -22,7 +22,7 @@ import { InternalCalls } from './internal-calls.ts';
 import { Loop } from './loop.ts';
 import { recoveredState } from './recovered-state.ts';
 import { handleRequest } from './requests.ts';
-import { startRetention } from './retention.ts';
+import { Retention } from './retention.ts';
 import type { Session, SessionHost } from './session.ts';
 import { Sessions } from './sessions.ts';
 import { startStoreWatch } from './store-watch.ts';
@@ -60,6 +60,7 @@ export class Broker implements SessionHost, Surroundings {
   readonly calls: Calls;
   readonly sessions: Sessions;
   readonly reads: TaskReads;
+  readonly retention: Retention;
   readonly commits = { count: 0, latestMs: 0 };
   supervisor: SupervisorPort | undefined;
   /** Resolves when the broker was asked to stop by a request. */
@@ -130,14 +131,17 @@ export class Broker implements SessionHost, Surroundings {
     this.stopAsked = promise;
     this.askStop = resolve;
     this.#announcements = new Announcements(this);
-    this.#loop.every(statusEveryMs, () => this.#announcements.everySecond());
     const upkeep = {
       store,
       after: (ms: number, run: () => void) => this.#loop.after(ms, run),
       failed: (error: Error) => this.#storeFailed(error),
     };
-    startRetention({ ...upkeep, limits, wallMs: () => this.now().wallMs });
+    this.retention = new Retention({ ...upkeep, limits, log, newestAtMs: loaded.newestAtMs, now: () => this.now() });
     startStoreWatch(upkeep);
+    this.#loop.every(statusEveryMs, () => {
+      this.#announcements.everySecond();
+      this.retention.look();
+    });
     this.enqueue({ kind: 'tick' });
   }
 

@@ -33,6 +33,8 @@ export interface Started {
   readonly log: string;
   readonly version: string;
   readonly already_running: boolean;
+  /** What the broker warned of when it started. */
+  readonly warnings: readonly string[];
   /** Declared collectors that could not be started, and why. */
   readonly collectors_failed: readonly StartFailure[];
 }
@@ -70,13 +72,14 @@ export async function startInBackground(flags: StartFlags, watch: StartWatch = {
     log,
     version: running,
     already_running: true,
+    warnings: [],
     collectors_failed: [],
   });
   for (let left = unannouncedMax; ; left--) {
     const outcome = await attempt(flags, log, watch);
     if ('ready' in outcome) {
-      const { pid, socket, collectors_failed } = outcome.ready;
-      return { ...describe(pid, socket, version), already_running: false, collectors_failed };
+      const { pid, socket, ...told } = outcome.ready;
+      return { ...describe(pid, socket, version), already_running: false, ...told };
     }
     if (outcome.failed.code !== 'already_running') throw new StartError(outcome.failed.code, outcome.failed.message);
     const info = await announced(stateDir, log, watch);

@@ -66,7 +66,9 @@ async function runAsDaemon(configuration: Configuration, flags: StartFlags): Pro
   file.limit(limits.logBytesMax, limits.logFilesMax);
   const running = await run(configuration, flags, pino({ base: null }, file));
   const collectors_failed = [...(await running.collectorsTried)];
-  await report({ ready: { pid: process.pid, socket: running.socket!, collectors_failed } });
+  const { warning } = running.broker.retention;
+  const warnings = warning === undefined ? [] : [warning];
+  await report({ ready: { pid: process.pid, socket: running.socket!, warnings, collectors_failed } });
   return running;
 }
 

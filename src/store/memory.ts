@@ -26,9 +26,11 @@ export class MemoryStore implements Store {
     const ids = [...this.#seqOf.keys()].sort();
     const firstAhead = ids.findIndex((id) => uuidTimeMs(id) > wallMs);
     const past = firstAhead === -1 ? ids : ids.slice(0, firstAhead);
+    const rows = [...this.#rows.values()];
     return {
       epoch: ++this.#epoch,
-      tasks: [...this.#rows.values()].filter(({ state }) => !isEnded(state)).sort((a, b) => a.seq - b.seq),
+      newestAtMs: rows.reduce<number | undefined>((newest, { atMs }) => Math.max(newest ?? atMs, atMs), undefined),
+      tasks: rows.filter(({ state }) => !isEnded(state)).sort((a, b) => a.seq - b.seq),
       settings: new Map(this.#settings),
       nextSeq: this.#maxSeq + 1,
       newestId: past.at(-1),

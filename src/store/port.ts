@@ -21,6 +21,8 @@ export const freshProgress = {
 export interface Loaded extends Kept {
   /** Of this start: larger than that of any start before, and durable before anything else is answered. */
   readonly epoch: number;
+  /** When the latest change of any task was made; undefined when there is none. */
+  readonly newestAtMs: number | undefined;
 }
 
 export interface StoredDetail extends StoredTask {

@@ -58,6 +58,7 @@ export class SqliteEngine {
     for (const row of db.prepare(`SELECT * FROM task WHERE state NOT IN (${quoted(liveStates)})`).iterate())
       this.#check('task', row, `task ${row.id}`);
     for (const row of db.prepare('SELECT * FROM counter').iterate()) this.#check('counter', row, `counter ${row.name}`);
+    const newestAtMs = db.prepare('SELECT max(at_ms) AS at FROM task').get()!.at as number | null;
     const settings = new Map<string, string>();
     for (const row of db.prepare('SELECT * FROM setting').iterate()) {
       this.#check('setting', row, `setting ${row.key}`);
@@ -82,6 +83,7 @@ export class SqliteEngine {
       .get()!;
     return {
       epoch: Number(epoch),
+      newestAtMs: newestAtMs ?? undefined,
       tasks,
       settings,
       nextSeq: Number(seq) + 1,
