@@ -47,6 +47,7 @@ get the environment of this command, secrets included, unless their declaration 
       import('../../src/cli/banner.ts'),
     ]);
     const started = await startInBackground(options, { progress: progressLines() });
+    for (const warning of started.warnings) this.note(warning);
     for (const { collector_id, reason } of started.collectors_failed)
       this.note(`Collector ${collector_id} is down: ${plain(reason, 1000)}.`);
     await this.print(started, flags, () => startedText(started, options));

@@ -23,9 +23,10 @@ import { InternalCalls } from './internal-calls.ts';
 import { Loop } from './loop.ts';
 import { recoveredState } from './recovered-state.ts';
 import { handleRequest } from './requests.ts';
-import { startRetention } from './retention.ts';
+import { Retention } from './retention.ts';
 import type { Session, SessionHost } from './session.ts';
 import { Sessions } from './sessions.ts';
+import { startStoreWatch } from './store-watch.ts';
 import type { SupervisorPort } from './supervisor-port.ts';
 import { TaskReads } from './task-reads.ts';
 import { type Core, Turn } from './turn.ts';
@@ -59,6 +60,7 @@ export class Broker implements SessionHost, BrokerContext {
   readonly calls: Calls;
   readonly sessions: Sessions;
   readonly reads: TaskReads;
+  readonly retention: Retention;
   readonly commits = { count: 0, latestMs: 0 };
   supervisor: SupervisorPort | undefined;
   /** Resolves when the broker was asked to stop by a request. */
@@ -129,13 +131,16 @@ export class Broker implements SessionHost, BrokerContext {
     this.stopRequested = promise;
     this.requestStop = resolve;
     this.#announcements = new Announcements(this);
-    this.#loop.every(statusEveryMs, () => this.#announcements.everySecond());
-    startRetention({
+    const upkeep = {
       store,
-      limits,
-      wallMs: () => this.now().wallMs,
-      after: (ms, run) => this.#loop.after(ms, run),
-      failed: (error) => this.#storeFailed(error),
+      after: (ms: number, run: () => void) => this.#loop.after(ms, run),
+      failed: (error: Error) => this.#storeFailed(error),
+    };
+    this.retention = new Retention({ ...upkeep, limits, log, newestAtMs: loaded.newestAtMs, now: () => this.now() });
+    startStoreWatch(upkeep);
+    this.#loop.every(statusEveryMs, () => {
+      this.#announcements.everySecond();
+      this.retention.look();
     });
     this.enqueue({ kind: 'tick' });
   }
@@ -286,7 +291,7 @@ export class Broker implements SessionHost, BrokerContext {
     if (this.#failed) return; // what else fails now fails for the same reason
     this.#failed = true;
     const code = error instanceof StoreError ? error.code : 'store_failed';
-    this.log.error({ component: 'store', code, reason: error.message }, 'commit failed; the broker stops');
+    this.log.error({ component: 'store', code, reason: error.message }, 'the store failed; the broker stops');
     const reason = fault('store_unwritable', `The broker stops: ${error.message}`, { cause: code });
     this.sessions.close(reason);
     this.sessions.endAll(reason);

@@ -1,30 +1,76 @@
-/** Deleting what ended long ago: at the start and once an hour, in slices, so that commits in between do not wait. */
+/**
+ * Deleting what ended long ago: at the start and once an hour, in slices, so that commits in between do not wait. A
+ * clock that is far ahead makes everything old: after more than a day that nobody saw pass, nothing is deleted for an
+ * hour, in which the clock can be set right.
+ */
+import type { Logger } from 'pino';
 import type { Limits } from '../protocol/limits.ts';
 import type { Store } from '../store/port.ts';
+import { duration } from '../text/quantity.ts';
+import type { Now } from '../time/now.ts';
+import { ClockWatch } from './clock-watch.ts';
 
 const everyMs = 3_600_000;
 const sliceRows = 1000;
 const pauseMs = 50;
+const unseenMsMax = 86_400_000;
+const holdMs = 3_600_000;
 
 interface RetentionOptions {
   readonly store: Pick<Store, 'purge'>;
   readonly limits: Limits;
-  readonly wallMs: () => number;
+  readonly log: Logger;
+  /** The newest instant that the store kept. */
+  readonly newestAtMs: number | undefined;
+  readonly now: () => Now;
   readonly after: (ms: number, run: () => void) => void;
   readonly failed: (error: Error) => void;
 }
 
-export function startRetention(options: RetentionOptions): void {
-  const { store, limits, wallMs, after, failed } = options;
-  const purge = (): void => {
-    const nowMs = wallMs();
+export class Retention {
+  /** Why nothing is deleted at the start, for whoever started the broker. */
+  readonly warning: string | undefined;
+  readonly #options: RetentionOptions;
+  readonly #clockWatch: ClockWatch;
+  /** In monotonic time. */
+  #heldUntilMs = 0;
+
+  constructor(options: RetentionOptions) {
+    this.#options = options;
+    const start = options.now();
+    this.#clockWatch = new ClockWatch(start, ({ byMs }) => {
+      if (byMs > unseenMsMax) this.#hold(this.#options.now(), `The clock went ahead by ${duration(byMs)}.`);
+    });
+    const unseenMs = start.wallMs - (options.newestAtMs ?? start.wallMs);
+    if (unseenMs > unseenMsMax)
+      this.warning = this.#hold(start, `By the clock, nothing was stored for ${duration(unseenMs)}.`);
+    this.#purge();
+  }
+
+  /** Looks at the clock; a jump is seen before the next purge at the latest. */
+  look(): void {
+    this.#clockWatch.look(this.#options.now());
+  }
+
+  #hold({ monotonicMs }: Now, why: string): string {
+    this.#heldUntilMs = monotonicMs + holdMs;
+    const warning = `${why} Tasks that ended long ago are deleted in ${duration(holdMs)}; if the clock is wrong, set it before.`;
+    this.#options.log.warn({ component: 'retention' }, warning);
+    return warning;
+  }
+
+  readonly #purge = (): void => {
+    const { store, limits, now, after, failed } = this.#options;
+    const moment = now();
+    this.#clockWatch.look(moment);
+    const heldMs = this.#heldUntilMs - moment.monotonicMs;
+    if (heldMs > 0) return after(heldMs, this.#purge);
     store
       .purge({
-        beforeMs: nowMs - limits.retentionMs,
-        deadLettersBeforeMs: nowMs - limits.deadLetterRetentionMs,
+        beforeMs: moment.wallMs - limits.retentionMs,
+        deadLettersBeforeMs: moment.wallMs - limits.deadLetterRetentionMs,
         limit: sliceRows,
       })
-      .then((count) => after(count < sliceRows ? everyMs : pauseMs, purge), failed);
+      .then((count) => after(count < sliceRows ? everyMs : pauseMs, this.#purge), failed);
   };
-  purge();
 }

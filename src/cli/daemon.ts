@@ -4,7 +4,7 @@
  * when it shows no sign of life for long, and then it is killed: nothing is left behind that was called failed.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BrokerInfo, readBrokerInfo } from '../broker/broker-info.ts';
@@ -13,6 +13,7 @@ import { version } from '../broker/start.ts';
 import type { StartFailure } from '../supervisor/supervisor.ts';
 import { ensurePrivateDirectory } from '../transport/private-directory.ts';
 import { conflict, StartError } from './held.ts';
+import { openLog } from './rotating-log.ts';
 import { daemonVariable, logName, type StartupEnd, startupReportSchema } from './startup.ts';
 
 export interface StartFlags extends Overrides {
@@ -33,6 +34,8 @@ export interface Started {
   readonly log: string;
   readonly version: string;
   readonly already_running: boolean;
+  /** What the broker warned of when it started. */
+  readonly warnings: readonly string[];
   /** Declared collectors that could not be started, and why. */
   readonly collectors_failed: readonly StartFailure[];
 }
@@ -60,13 +63,14 @@ export async function startInBackground(flags: StartFlags, watch: StartWatch = {
     log,
     version: running,
     already_running: true,
+    warnings: [],
     collectors_failed: [],
   });
   for (let left = unannouncedMax; ; left--) {
     const outcome = await attempt(flags, log, watch);
     if ('ready' in outcome) {
-      const { pid, socket, collectors_failed } = outcome.ready;
-      return { ...describe(pid, socket, version), already_running: false, collectors_failed };
+      const { pid, socket, ...told } = outcome.ready;
+      return { ...describe(pid, socket, version), already_running: false, ...told };
     }
     if (outcome.failed.code !== 'already_running') throw new StartError(outcome.failed.code, outcome.failed.message);
     const info = await announced(stateDir, log, watch);
@@ -82,7 +86,7 @@ export async function startInBackground(flags: StartFlags, watch: StartWatch = {
 }
 
 async function attempt(flags: StartFlags, log: string, watch: StartWatch): Promise<StartupEnd> {
-  const output = openSync(log, 'a', 0o600);
+  const output = openLog(log);
   const child = spawn(process.execPath, [main, 'broker', 'start', '--foreground', ...argumentsOf(flags)], {
     detached: true,
     stdio: ['ignore', output, output, 'ipc'],

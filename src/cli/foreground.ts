@@ -79,7 +79,9 @@ async function runAsDaemon(configuration: Configuration, flags: StartFlags): Pro
     path,
   );
   const collectors_failed = [...(await running.collectorsTried)];
-  await report({ ready: { pid: process.pid, socket: running.socket!, collectors_failed } });
+  const { warning } = running.broker.retention;
+  const warnings = warning === undefined ? [] : [warning];
+  await report({ ready: { pid: process.pid, socket: running.socket!, warnings, collectors_failed } });
   return running;
 }
 
@@ -93,7 +95,9 @@ function run(configuration: Configuration, flags: StartFlags, log: Logger, logFi
     builtin: [process.execPath, main],
     progress: (stage) => void report({ progress: stage }),
     fatal: (error) => {
-      process.stderr.write(`deye: ${error.message} The broker stops; everything acknowledged is kept.\n`);
+      const kept =
+        (error as Error & { code?: string }).code === 'store_removed' ? '' : '; everything acknowledged is kept';
+      process.stderr.write(`deye: ${error.message} The broker stops${kept}.\n`);
       process.exit(1);
     },
   });

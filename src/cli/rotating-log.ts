@@ -5,11 +5,29 @@
  * lost between the two steps, since this process writes by this function only and both are synchronous; what is written
  * next goes to the start of the file, because it is open to append.
  */
-import { constants, copyFileSync, fstatSync, ftruncateSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  constants,
+  copyFileSync,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { refuseLink } from '../transport/private-directory.ts';
+
+/** To append. Closed to others, and never by way of a link, which leads out of the private directory. */
+export function openLog(path: string): number {
+  refuseLink(path);
+  const { O_APPEND, O_CREAT, O_WRONLY, O_NOFOLLOW = 0 } = constants;
+  return openSync(path, O_APPEND | O_CREAT | O_WRONLY | O_NOFOLLOW, 0o600);
+}
 
 export class RotatingLog {
   readonly #path: string;
-  readonly #descriptor: number;
+  #descriptor: number;
   #bytes: number;
   #bytesMax = Number.POSITIVE_INFINITY;
   #filesMax = 1;
@@ -30,6 +48,7 @@ export class RotatingLog {
 
   write(line: string): void {
     const bytes = Buffer.from(line);
+    this.#follow();
     if (this.#bytes > 0 && this.#bytes + bytes.length > this.#bytesMax && this.#bytes >= this.#retryAtBytes)
       this.#rotate();
     try {
@@ -37,6 +56,17 @@ export class RotatingLog {
       this.#bytes += bytes.length;
     } catch {
       // The disk is full, say: a broker does not stop for want of a log.
+    }
+  }
+
+  /** A file that was removed is made again: it is where people look for the reason why a broker ended. */
+  #follow(): void {
+    if (existsSync(this.#path)) return;
+    try {
+      this.#descriptor = openLog(this.#path);
+      this.#bytes = 0;
+    } catch {
+      // Its directory is gone, too: what is written is lost with it.
     }
   }
 

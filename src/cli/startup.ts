@@ -7,6 +7,7 @@ export const startupReportSchema = z.union([
     ready: z.object({
       pid: z.number(),
       socket: z.string(),
+      warnings: z.array(z.string()),
       collectors_failed: z.array(z.object({ collector_id: z.string(), reason: z.string() })),
     }),
   }),

@@ -2,7 +2,14 @@
 import type { AttemptRecord, StoredTask, StoreRecord } from '../core/record.ts';
 import { isEnded, type TaskState } from '../protocol/state.ts';
 import { uuidTimeMs } from '../protocol/uuid-time.ts';
-import type { Loaded, PurgeOptions, Store, StoredDetail, TaskFilter } from './port.ts';
+import {
+  freshProgress,
+  type Loaded,
+  type PurgeOptions,
+  type Store,
+  type StoredDetail,
+  type TaskFilter,
+} from './port.ts';
 
 type Row = StoredTask & { readonly attempts: readonly AttemptRecord[]; readonly result: Uint8Array | undefined };
 
@@ -19,9 +26,11 @@ export class MemoryStore implements Store {
     const ids = [...this.#seqOf.keys()].sort();
     const firstAhead = ids.findIndex((id) => uuidTimeMs(id) > wallMs);
     const past = firstAhead === -1 ? ids : ids.slice(0, firstAhead);
+    const rows = [...this.#rows.values()];
     return {
       epoch: ++this.#epoch,
-      tasks: [...this.#rows.values()].filter(({ state }) => !isEnded(state)).sort((a, b) => a.seq - b.seq),
+      newestAtMs: rows.reduce<number | undefined>((newest, { atMs }) => Math.max(newest ?? atMs, atMs), undefined),
+      tasks: rows.filter(({ state }) => !isEnded(state)).sort((a, b) => a.seq - b.seq),
       settings: new Map(this.#settings),
       nextSeq: this.#maxSeq + 1,
       newestId: past.at(-1),
@@ -75,6 +84,8 @@ export class MemoryStore implements Store {
     return old.length;
   }
 
+  async check(): Promise<void> {}
+
   async close(): Promise<void> {}
 
   #apply(record: StoreRecord): void {
@@ -83,22 +94,8 @@ export class MemoryStore implements Store {
         const { seq, spec, submittedAtMs } = record;
         this.#maxSeq = Math.max(this.#maxSeq, seq);
         this.#seqOf.set(spec.id, seq);
-        this.#rows.set(seq, {
-          seq,
-          spec,
-          submittedAtMs,
-          state: 'pending',
-          attempt: 0,
-          token: '',
-          atMs: submittedAtMs,
-          collectorId: undefined,
-          readyAtMs: undefined,
-          delayMs: undefined,
-          error: undefined,
-          excluded: [],
-          attempts: [],
-          result: undefined,
-        });
+        const progress = { ...freshProgress, atMs: submittedAtMs };
+        this.#rows.set(seq, { seq, spec, submittedAtMs, ...progress, attempts: [], result: undefined });
         return;
       }
       case 'moved': {

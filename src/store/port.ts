@@ -2,13 +2,27 @@
  * The store's port: what is remembered. Two engines implement it, in memory and on SQLite, and one conformance suite
  * (test/conformance/store.ts) holds both to the same behaviour.
  */
-import type { AttemptRecord, StoredTask, StoreRecord } from '../core/record.ts';
+import type { AttemptRecord, StoredTask, StoreRecord, TaskProgress } from '../core/record.ts';
 import type { StoredState } from '../core/recover.ts';
 import type { TaskState } from '../protocol/state.ts';
+
+/** Where a task stands that was just submitted. */
+export const freshProgress = {
+  state: 'pending',
+  attempt: 0,
+  token: '',
+  collectorId: undefined,
+  readyAtMs: undefined,
+  delayMs: undefined,
+  error: undefined,
+  excluded: [],
+} as const satisfies Omit<TaskProgress, 'atMs'>;
 
 export interface Loaded extends StoredState {
   /** Of this start: larger than that of any start before, and durable before anything else is answered. */
   readonly epoch: number;
+  /** When the latest change of any task was made; undefined when there is none. */
+  readonly newestAtMs: number | undefined;
 }
 
 export interface StoredDetail extends StoredTask {
@@ -45,6 +59,8 @@ export interface Store {
   list(filter: TaskFilter): Promise<readonly StoredTask[]>;
   /** Deletes ended tasks that are older than this, at most `limit` of them; resolves with how many. */
   purge(options: PurgeOptions): Promise<number>;
+  /** Rejects when what was committed is no longer where the next start looks for it. Called once a second. */
+  check(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -56,6 +72,8 @@ export class StoreError extends Error {
     | 'store_newer'
     | 'store_foreign'
     | 'store_unavailable'
+    | 'store_unsafe'
+    | 'store_removed'
     | 'store_full'
     | 'store_failed';
 

@@ -2,22 +2,27 @@
  * The SQLite engine, synchronous; `sqlite-worker.ts` runs it in a thread of its own and `sqlite.ts` is its port.
  *
  * WAL with synchronous=FULL: a commit has been through fdatasync when it returns. One transaction per commit. Each
- * task keeps a CRC-32 of what was submitted, checked whenever it is read, so a flipped bit is reported, never served.
+ * row keeps a CRC-32 of its columns, checked whenever it is read, so a flipped bit is reported, never served.
  */
-import { chmodSync, existsSync } from 'node:fs';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { crc32 } from 'node:zlib';
-import type { AttemptRecord, StoredTask, StoreRecord } from '../core/record.ts';
-import { encodeValue } from '../protocol/msgpack.ts';
+import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite';
+import type { StoredTask, StoreRecord } from '../core/record.ts';
 import { liveStates, type TaskState } from '../protocol/state.ts';
 import { uuidFirst } from '../protocol/uuid-time.ts';
-import { type Loaded, type PurgeOptions, type StoredDetail, StoreError, type TaskFilter } from './port.ts';
+import type { Loaded, PurgeOptions, StoredDetail, StoreError, TaskFilter } from './port.ts';
 import { damaged, explainSqlite } from './sqlite-error.ts';
+import { OpenFiles } from './sqlite-files.ts';
+import { openDatabase } from './sqlite-open.ts';
 import { purgeRows } from './sqlite-purge.ts';
-import { checksum, readError, type TaskRow, taskOf } from './sqlite-row.ts';
-import { applicationId, migrations } from './sqlite-schema.ts';
+import { attemptOf, isSound, rowChecksum, type Table, taskOf } from './sqlite-row.ts';
+import { recordWriter } from './sqlite-write.ts';
 
 const quoted = (states: readonly TaskState[]): string => states.map((state) => `'${state}'`).join(', ');
+
+type Row = Record<string, SQLOutputValue>;
+
+const withPayload =
+  'SELECT task.*, payload.body AS payload, payload.crc AS payload_crc FROM task LEFT JOIN payload USING (seq)';
+const noBytes = new Uint8Array(0);
 
 /** So many ids from ahead of the clock are told one by one; more are not remembered one by one anyway. */
 const idsAheadMax = 10_001;
@@ -25,20 +30,20 @@ const idsAheadMax = 10_001;
 export class SqliteEngine {
   readonly #path: string;
   readonly #db: DatabaseSync;
-  readonly #statements: Record<
-    'submit' | 'payload' | 'move' | 'result' | 'attempt' | 'setting' | 'begin' | 'commit',
-    StatementSync
-  >;
+  readonly #files: OpenFiles;
+  readonly #begin: StatementSync;
+  readonly #commit: StatementSync;
+  readonly #write: (record: StoreRecord) => void;
 
   /** Opens or creates the store at `path`. Throws a StoreError. */
   constructor(path: string) {
     this.#path = path;
-    const fresh = !existsSync(path);
     try {
-      this.#db = new DatabaseSync(path);
-      if (fresh) chmodSync(path, 0o600);
-      this.#open();
-      this.#statements = this.#prepare();
+      this.#db = openDatabase(path);
+      this.#files = new OpenFiles(path);
+      this.#begin = this.#db.prepare('BEGIN IMMEDIATE');
+      this.#commit = this.#db.prepare('COMMIT');
+      this.#write = recordWriter(this.#db);
     } catch (error) {
       throw this.explain(error);
     }
@@ -46,19 +51,19 @@ export class SqliteEngine {
 
   load(wallMs: number): Loaded {
     const db = this.#db;
+    const live = db.prepare(`${withPayload} WHERE state IN (${quoted(liveStates)}) ORDER BY seq`).iterate();
     const tasks: StoredTask[] = [];
-    const rows = db
-      .prepare(
-        `SELECT task.*, payload.body AS payload FROM task LEFT JOIN payload USING (seq) WHERE state IN (${quoted(liveStates)}) ORDER BY seq`,
-      )
-      .iterate();
-    for (const row of rows) tasks.push(this.#task(row as unknown as TaskRow, true));
-    const settings = new Map(
-      db
-        .prepare('SELECT key, value FROM setting')
-        .all()
-        .map(({ key, value }) => [String(key), String(value)]),
-    );
+    for (const row of live) tasks.push(this.#task(row, true));
+    // Of those that have ended as well: one whose state was changed would be missing among the others.
+    for (const row of db.prepare(`SELECT * FROM task WHERE state NOT IN (${quoted(liveStates)})`).iterate())
+      this.#check('task', row, `task ${row.id}`);
+    for (const row of db.prepare('SELECT * FROM counter').iterate()) this.#check('counter', row, `counter ${row.name}`);
+    const newestAtMs = db.prepare('SELECT max(at_ms) AS at FROM task').get()!.at as number | null;
+    const settings = new Map<string, string>();
+    for (const row of db.prepare('SELECT * FROM setting').iterate()) {
+      this.#check('setting', row, `setting ${row.key}`);
+      settings.set(String(row.key), String(row.value));
+    }
     const { seq } = db
       .prepare(
         `SELECT max(coalesce((SELECT max(seq) FROM task), 0), coalesce((SELECT value FROM counter WHERE name = 'seq'), 0)) AS seq`,
@@ -72,11 +77,13 @@ export class SqliteEngine {
       .map(({ id }) => String(id));
     const { epoch } = db
       .prepare(
-        `INSERT INTO counter (name, value) VALUES ('epoch', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value AS epoch`,
+        `INSERT INTO counter (name, value, crc) VALUES ('epoch', 1, row_crc('epoch', 1))
+         ON CONFLICT (name) DO UPDATE SET value = value + 1, crc = row_crc(name, value + 1) RETURNING value AS epoch`,
       )
       .get()!;
     return {
       epoch: Number(epoch),
+      newestAtMs: newestAtMs ?? undefined,
       tasks,
       settings,
       nextSeq: Number(seq) + 1,
@@ -87,31 +94,20 @@ export class SqliteEngine {
 
   commit(records: readonly StoreRecord[]): void {
     this.#transaction(() => {
-      for (const record of records) this.#apply(record);
+      for (const record of records) this.#write(record);
     });
+    this.#files.check(this.#db);
   }
 
   show(id: string): StoredDetail | undefined {
-    const row = this.#db
-      .prepare('SELECT task.*, payload.body AS payload FROM task LEFT JOIN payload USING (seq) WHERE id = ?')
-      .get(id);
+    const row = this.#db.prepare(`${withPayload} WHERE id = ?`).get(id);
     if (row === undefined) return undefined;
-    const task = this.#task(row as unknown as TaskRow, true);
-    const result = this.#db.prepare('SELECT body, crc FROM result WHERE seq = ?').get(task.seq);
-    if (result !== undefined && crc32(result.body as Uint8Array) !== result.crc)
-      throw this.#corrupt(`the result of task ${id}`);
-    const attempts: AttemptRecord[] = this.#db
-      .prepare('SELECT * FROM attempt WHERE seq = ? ORDER BY attempt')
-      .all(task.seq)
-      .map((each) => ({
-        attempt: Number(each.attempt),
-        collectorId: String(each.collector),
-        startedAtMs: Number(each.started_ms),
-        endedAtMs: Number(each.ended_ms),
-        outcome: String(each.outcome) as AttemptRecord['outcome'],
-        error: readError(each.error as Uint8Array | null),
-      }));
-    return { ...task, attempts, result: result?.body as Uint8Array | undefined };
+    const task = this.#task(row, true);
+    const result = this.#db.prepare('SELECT * FROM result WHERE seq = ?').get(task.seq);
+    if (result !== undefined) this.#check('result', result, `the result of task ${id}`);
+    const attempts = this.#db.prepare('SELECT * FROM attempt WHERE seq = ? ORDER BY attempt').all(task.seq);
+    for (const each of attempts) this.#check('attempt', each, `attempt ${each.attempt} of task ${id}`);
+    return { ...task, attempts: attempts.map(attemptOf), result: result?.body as Uint8Array | undefined };
   }
 
   states(ids: readonly string[]): Map<string, TaskState> {
@@ -143,19 +139,26 @@ export class SqliteEngine {
       values.push(filter.beforeSeq);
     }
     const rows = this.#db
-      .prepare(
-        `SELECT *, NULL AS payload FROM task ${where.length > 0 ? `WHERE ${where.join(' AND ')}` : ''} ORDER BY seq DESC LIMIT ?`,
-      )
+      .prepare(`SELECT * FROM task ${where.length > 0 ? `WHERE ${where.join(' AND ')}` : ''} ORDER BY seq DESC LIMIT ?`)
       .all(...values, filter.limit);
-    return rows.map((row) => this.#task(row as unknown as TaskRow, false));
+    return rows.map((row) => this.#task(row, false));
   }
 
   purge(options: PurgeOptions): number {
     return this.#transaction(() => purgeRows(this.#db, options));
   }
 
+  check(): void {
+    this.#files.check(this.#db);
+  }
+
+  /** What was not noticed before is still saved, and then told. */
   close(): void {
-    this.#db.close();
+    try {
+      if (!this.#files.lost) this.check();
+    } finally {
+      this.#db.close();
+    }
   }
 
   /** Any error as a StoreError that says what to do. */
@@ -163,64 +166,12 @@ export class SqliteEngine {
     return explainSqlite(this.#path, error);
   }
 
-  #open(): void {
-    const db = this.#db;
-    db.exec('PRAGMA busy_timeout = 2000');
-    const version = Number(db.prepare('PRAGMA user_version').get()!.user_version);
-    const application = Number(db.prepare('PRAGMA application_id').get()!.application_id);
-    const tables = Number(db.prepare('SELECT count(*) AS n FROM sqlite_schema').get()!.n);
-    if (application !== applicationId && (application !== 0 || tables > 0))
-      throw new StoreError(
-        'store_foreign',
-        `${this.#path} is an SQLite file of another program. Move it away, or choose another state directory.`,
-      );
-    if (version > migrations.length)
-      throw new StoreError(
-        'store_newer',
-        `The store ${this.#path} has version ${version}; this deye knows up to ${migrations.length}. Start the newer deye that wrote it.`,
-      );
-    db.exec(
-      'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 4000',
-    );
-    if (tables > 0) {
-      const check = String(db.prepare('PRAGMA quick_check(1)').get()!.quick_check);
-      if (check !== 'ok') throw this.#corrupt(check);
-    }
-    for (let from = version; from < migrations.length; from++) {
-      db.exec(
-        `BEGIN IMMEDIATE; ${migrations[from]} PRAGMA user_version = ${from + 1}; PRAGMA application_id = ${applicationId}; COMMIT;`,
-      );
-    }
-  }
-
-  #prepare() {
-    const db = this.#db;
-    return {
-      begin: db.prepare('BEGIN IMMEDIATE'),
-      commit: db.prepare('COMMIT'),
-      submit: db.prepare(
-        `INSERT INTO task (seq, namespace, id, operation, priority, spec, crc, submitted_ms, state, attempt, at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending', 0, ?)`,
-      ),
-      payload: db.prepare('INSERT INTO payload (seq, body) VALUES (?, ?)'),
-      move: db.prepare(
-        'UPDATE task SET state = ?, attempt = ?, token = ?, at_ms = ?, collector = coalesce(?, collector), ready_ms = ?, delay_ms = ?, error = ?, excluded = ? WHERE seq = ?',
-      ),
-      result: db.prepare('INSERT INTO result (seq, body, crc) VALUES (?, ?, ?)'),
-      attempt: db.prepare(
-        'INSERT INTO attempt (seq, attempt, collector, started_ms, ended_ms, outcome, error) VALUES (?, ?, ?, ?, ?, ?, ?)',
-      ),
-      setting: db.prepare(
-        'INSERT INTO setting (namespace, key, value) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
-      ),
-    };
-  }
-
   /** Whole or not at all. */
   #transaction<T>(work: () => T): T {
-    this.#statements.begin.run();
+    this.#begin.run();
     try {
       const result = work();
-      this.#statements.commit.run();
+      this.#commit.run();
       return result;
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
@@ -228,64 +179,16 @@ export class SqliteEngine {
     }
   }
 
-  #apply(record: StoreRecord): void {
-    const run = this.#statements;
-    switch (record.kind) {
-      case 'submitted': {
-        const { payload, namespace, id, operation, priority, ...rest } = record.spec;
-        const spec = encodeValue(rest);
-        run.submit.run(
-          record.seq,
-          namespace,
-          id,
-          operation,
-          priority,
-          spec,
-          checksum(id, spec, payload),
-          record.submittedAtMs,
-          record.submittedAtMs,
-        );
-        run.payload.run(record.seq, payload);
-        return;
-      }
-      case 'moved': {
-        const error = record.error === undefined ? null : encodeValue(record.error);
-        const excluded = record.excluded.length === 0 ? null : JSON.stringify(record.excluded);
-        run.move.run(
-          record.state,
-          record.attempt,
-          record.token,
-          record.atMs,
-          record.collectorId ?? null,
-          record.readyAtMs ?? null,
-          record.delayMs ?? null,
-          error,
-          excluded,
-          record.seq,
-        );
-        if (record.result !== undefined) run.result.run(record.seq, record.result, crc32(record.result));
-        return;
-      }
-      case 'attempt':
-        run.attempt.run(
-          record.seq,
-          record.attempt,
-          record.collectorId,
-          record.startedAtMs,
-          record.endedAtMs,
-          record.outcome,
-          record.error === undefined ? null : encodeValue(record.error),
-        );
-        return;
-      case 'setting':
-        run.setting.run(record.namespace, record.key, record.value);
-    }
+  #task(row: Row, hasPayload: boolean): StoredTask {
+    this.#check('task', row, `task ${row.id}`);
+    if (!hasPayload) return taskOf(row, noBytes);
+    const { seq, payload, payload_crc } = row;
+    if (payload === null || rowChecksum(seq!, payload!) !== payload_crc) throw this.#corrupt(`task ${row.id}`);
+    return taskOf(row, payload as Uint8Array);
   }
 
-  #task(row: TaskRow, withPayload: boolean): StoredTask {
-    const task = taskOf(row, withPayload);
-    if (task === undefined) throw this.#corrupt(`task ${row.id}`);
-    return task;
+  #check(table: Table, row: Row, what: string): void {
+    if (!isSound(table, row)) throw this.#corrupt(what);
   }
 
   #corrupt(what: string): StoreError {

@@ -12,7 +12,9 @@ export function purgeRows(db: DatabaseSync, { beforeMs, deadLettersBeforeMs, lim
     .all(...bounds.flatMap(({ state, ms }) => [state, ms]), limit);
   if (rows.length === 0) return 0;
   db.exec(
-    `INSERT INTO counter (name, value) SELECT 'seq', coalesce(max(seq), 0) FROM task WHERE true ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)`,
+    `INSERT INTO counter (name, value, crc)
+     SELECT 'seq', seq, row_crc('seq', seq) FROM (SELECT coalesce(max(seq), 0) AS seq FROM task) WHERE true
+     ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value), crc = row_crc(name, max(value, excluded.value))`,
   );
   for (const table of ['payload', 'result', 'attempt', 'task']) {
     const row = db.prepare(`DELETE FROM ${table} WHERE seq = ?`);

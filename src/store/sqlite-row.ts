@@ -1,68 +1,87 @@
-/** Rows of the SQLite store as tasks. */
+/** Rows of the SQLite store as tasks. Every row carries a checksum over all of its other columns. */
+import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
-import type { StoredTask } from '../core/record.ts';
+import type { AttemptRecord, StoredTask } from '../core/record.ts';
 import type { TaskError, TaskSpec } from '../core/task.ts';
 import { decodeValue } from '../protocol/msgpack.ts';
 import type { TaskState } from '../protocol/state.ts';
 
-export interface TaskRow {
-  readonly seq: number;
-  readonly namespace: string;
-  readonly id: string;
-  readonly operation: string;
-  readonly priority: number;
-  readonly spec: Uint8Array;
-  readonly crc: number;
-  readonly submitted_ms: number;
-  readonly state: string;
-  readonly attempt: number;
-  readonly token: string;
-  readonly at_ms: number;
-  readonly collector: string | null;
-  readonly ready_ms: number | null;
-  readonly delay_ms: number | null;
-  readonly error: Uint8Array | null;
-  readonly excluded: string | null;
-  readonly payload: Uint8Array | null;
+type Row = Record<string, SQLOutputValue>;
+
+/** What the checksum of a row is made from, in this order: every column but the checksum itself. */
+export const columns = {
+  task: [
+    ...['seq', 'namespace', 'id', 'operation', 'priority', 'spec', 'submitted_ms', 'state', 'attempt', 'token'],
+    ...['at_ms', 'collector', 'ready_ms', 'delay_ms', 'error', 'excluded'],
+  ],
+  payload: ['seq', 'body'],
+  result: ['seq', 'body'],
+  attempt: ['seq', 'attempt', 'collector', 'started_ms', 'ended_ms', 'outcome', 'error'],
+  setting: ['namespace', 'key', 'value'],
+  counter: ['name', 'value'],
+} as const satisfies Record<string, readonly string[]>;
+
+export type Table = keyof typeof columns;
+
+/** A CRC-32 over the values with their types and lengths; bytes come last and are not copied. */
+export function rowChecksum(...values: readonly SQLInputValue[]): number {
+  let crc = crc32(JSON.stringify(values.map((value) => (ArrayBuffer.isView(value) ? [value.byteLength] : value))));
+  for (const value of values) if (ArrayBuffer.isView(value)) crc = crc32(value as Uint8Array, crc);
+  return crc;
 }
 
-const noBytes = new Uint8Array(0);
+/** Makes `row_crc(…)` known to SQL, where a statement changes a row that it does not read. */
+export function defineRowChecksum(db: DatabaseSync): void {
+  db.function('row_crc', { varargs: true, deterministic: true }, rowChecksum);
+}
 
-/** Over id, spec and payload; checked whenever a task is read with its payload. */
-export const checksum = (id: string, spec: Uint8Array, payload: Uint8Array): number =>
-  crc32(payload, crc32(spec, crc32(id)));
+/** Whether the row is what was written. */
+export const isSound = (table: Table, row: Row): boolean =>
+  rowChecksum(...columns[table].map((column) => row[column] as SQLInputValue)) === row.crc;
 
-/** Undefined when the row is not what was written. */
-export function taskOf(row: TaskRow, withPayload: boolean): StoredTask | undefined {
-  const payload = row.payload ?? noBytes;
-  if (withPayload && (row.payload === null || checksum(row.id, row.spec, payload) !== row.crc)) return undefined;
-  const rest = decodeBytes(row.spec) as Omit<TaskSpec, 'payload' | 'id' | 'operation' | 'priority' | 'namespace'>;
+/** Of a row that is sound. */
+export function taskOf(row: Row, payload: Uint8Array): StoredTask {
+  const text = (column: string) => (row[column] as string | null) ?? undefined;
+  const number = (column: string) => (row[column] as number | null) ?? undefined;
+  const rest = decodeBytes(row.spec as Uint8Array) as Omit<
+    TaskSpec,
+    'payload' | 'id' | 'operation' | 'priority' | 'namespace'
+  >;
   return {
-    seq: row.seq,
+    seq: number('seq')!,
     spec: {
       ...rest,
       collectorType: rest.collectorType ?? undefined,
       collectorId: rest.collectorId ?? undefined,
-      namespace: row.namespace,
-      id: row.id,
-      operation: row.operation,
-      priority: row.priority,
+      namespace: text('namespace')!,
+      id: text('id')!,
+      operation: text('operation')!,
+      priority: number('priority')!,
       payload,
     },
-    submittedAtMs: row.submitted_ms,
+    submittedAtMs: number('submitted_ms')!,
     state: row.state as TaskState,
-    attempt: row.attempt,
-    token: row.token,
-    atMs: row.at_ms,
-    collectorId: row.collector ?? undefined,
-    readyAtMs: row.ready_ms ?? undefined,
-    delayMs: row.delay_ms ?? undefined,
-    error: readError(row.error),
-    excluded: row.excluded === null ? [] : (JSON.parse(row.excluded) as string[]),
+    attempt: number('attempt')!,
+    token: text('token')!,
+    atMs: number('at_ms')!,
+    collectorId: text('collector'),
+    readyAtMs: number('ready_ms'),
+    delayMs: number('delay_ms'),
+    error: readError(row.error as Uint8Array | null),
+    excluded: row.excluded === null ? [] : (JSON.parse(row.excluded as string) as string[]),
   };
 }
 
-export const readError = (bytes: Uint8Array | null): TaskError | undefined =>
+export const attemptOf = (row: Row): AttemptRecord => ({
+  attempt: row.attempt as number,
+  collectorId: row.collector as string,
+  startedAtMs: row.started_ms as number,
+  endedAtMs: row.ended_ms as number,
+  outcome: row.outcome as AttemptRecord['outcome'],
+  error: readError(row.error as Uint8Array | null),
+});
+
+const readError = (bytes: Uint8Array | null): TaskError | undefined =>
   bytes === null ? undefined : (decodeBytes(bytes) as TaskError);
 
 const decodeBytes = (bytes: Uint8Array): unknown =>

@@ -4,7 +4,7 @@ import type { StoreError } from './port.ts';
 import { SqliteEngine } from './sqlite-engine.ts';
 
 /** What the thread is asked for. */
-type EngineMethod = 'load' | 'commit' | 'show' | 'states' | 'list' | 'purge' | 'close';
+type EngineMethod = 'load' | 'commit' | 'show' | 'states' | 'list' | 'purge' | 'check' | 'close';
 
 type WorkerRequest = {
   [M in EngineMethod]: {

@@ -56,6 +56,10 @@ export class SqliteStore implements Store {
     return this.#ask('list', filter);
   }
 
+  check(): Promise<void> {
+    return this.#ask('check', undefined);
+  }
+
   async close(): Promise<void> {
     if (this.#ended !== undefined) return;
     const exited = new Promise((resolve) => this.#worker.once('exit', resolve));

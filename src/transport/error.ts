@@ -5,6 +5,8 @@ export class TransportError extends Error {
     | 'bad_address'
     | 'socket_path_too_long'
     | 'directory_unsafe'
+    | 'file_unsafe'
+    | 'lock_unusable'
     | 'socket_unsafe'
     | 'socket_in_use'
     | 'socket_removed'

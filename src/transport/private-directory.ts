@@ -51,6 +51,14 @@ export function checkPrivateDirectory(path: string): void {
     );
 }
 
+/** Files of ours are never reached by way of a link: it leads out of the private directory. */
+export function refuseLink(path: string): void {
+  const stat = statOf(path);
+  if (stat === undefined || stat.isFile()) return;
+  const what = stat.isSymbolicLink() ? 'a symbolic link' : 'not a file';
+  throw new TransportError('file_unsafe', `${path} is ${what}. Remove it; a file is made in its place.`);
+}
+
 /** `DEYE_SOCKET=/tmp` is a slip for a path in it. */
 export function refuseDirectory(path: string): void {
   let directory: boolean;

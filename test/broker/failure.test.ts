@@ -1,10 +1,11 @@
 /** After a commit has failed: nothing that depends on it leaves, everybody is told why, and the broker can be stopped. */
 import { expect, test } from 'vitest';
 import { Kind } from '../../src/protocol/frame.ts';
+import { MemoryStore } from '../../src/store/memory.ts';
 import { StoreError } from '../../src/store/port.ts';
 import { GatedStore } from './gated-store.ts';
 import { harness } from './harness.ts';
-import { settle } from './virtual-clock.ts';
+import { settle, VirtualClock } from './virtual-clock.ts';
 
 async function scene() {
   const store = new GatedStore();
@@ -95,6 +96,20 @@ test('a purge that fails is a failed commit', async () => {
   expect(await raw.goodbye()).toMatchObject({ code: 'store_unwritable' });
   await settle();
   expect([raw.frames.filter(([kind]) => kind === Kind.reply), fatal]).toMatchObject([[], [{ code: 'store_full' }]]);
+});
+
+test('a store that is not where it was ends the broker, though nobody asks for anything', async () => {
+  const clock = new VirtualClock();
+  const store = new MemoryStore();
+  const fatal: Error[] = [];
+  await using broker = await harness({}, { store, clock, fatal: (error) => fatal.push(error) });
+  const raw = await broker.session();
+  await clock.advance(5000);
+  expect(fatal).toEqual([]);
+  store.check = () => Promise.reject(new StoreError('store_removed', 'It was removed.'));
+  await clock.advance(1000);
+  expect(await raw.goodbye()).toMatchObject({ code: 'store_unwritable', context: { cause: 'store_removed' } });
+  expect(fatal).toHaveLength(1);
 });
 
 test('a look-up that fails ends the broker and answers nobody', async () => {

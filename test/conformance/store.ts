@@ -40,6 +40,7 @@ export function storeConformance(name: string, open: () => { store: Store; reope
       opened.push(store);
       expect(await store.load(nowMs)).toEqual({
         epoch: 1,
+        newestAtMs: undefined,
         tasks: [],
         settings: new Map(),
         nextSeq: 1,
@@ -159,6 +160,12 @@ export function storeConformance(name: string, open: () => { store: Store; reope
       const epochs = [];
       for (let at = 0; at < 3; at++) epochs.push((await (await reopen()).load(nowMs)).epoch);
       expect(epochs).toEqual([2, 3, 4]);
+    });
+
+    test('the instant of the latest change is told, of tasks that ended as well', async () => {
+      const { store, reopen } = await fresh();
+      await store.commit([submitted(1, 'a'), submitted(2, 'b'), moved(1, 'completed', { atMs: 7000.5 })]);
+      expect(await (await reopen()).load(nowMs)).toMatchObject({ newestAtMs: 7000.5 });
     });
 
     test('ids from ahead of the clock are named apart from the newest one', async () => {

@@ -125,6 +125,21 @@ describe.skipIf(missing(library === undefined, 'libfaketime'))('the wall clock j
     await client.close();
   });
 
+  test('far ahead between two lives: the start says that nothing is purged yet', async () => {
+    await using world = new MovedWorld();
+    const start = ['broker', 'start', '--no-collectors'];
+    expect(await world.run(start)).toMatchObject({ code: 0, stderr: '' });
+    const client = await world.client();
+    await client.submit({ operation: 'nobody' });
+    await client.close();
+    await world.run(['broker', 'stop']);
+    world.move(365 * 24 * hour);
+    const { code, stdout, stderr } = await world.run([...start, '--json']);
+    const told = expect.stringMatching(/nothing was stored for 365 d\. .*if the clock is wrong, set it before/);
+    expect([code, stderr, JSON.parse(stdout)]).toEqual([0, told, expect.objectContaining({ warnings: [told] })]);
+    expect((await world.run(['broker', 'logs'])).stdout).toEqual(told);
+  });
+
   test('a suspend of ten minutes: everything stands still, the clock goes on, and work goes on afterwards', async () => {
     await using world = new MovedWorld();
     const broker = await world.broker();

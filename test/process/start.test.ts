@@ -41,6 +41,9 @@ const obstacles: readonly (readonly [string, (world: World) => void, string, num
   ],
   ['a damaged store', (world) => writeFileSync(store(world), 'rubbish '.repeat(1000)), 'store_corrupt', 1],
   ['a foreign store', (world) => database(world, 'CREATE TABLE mine (id)'), 'store_foreign', 1],
+  ['a link at the store', (world) => symlinkSync('elsewhere', store(world)), 'store_unsafe', 4],
+  ['a link at the lock', (world) => symlinkSync('elsewhere', lock(world)), 'file_unsafe', 4],
+  ['a directory at the lock', (world) => mkdirSync(lock(world)), 'file_unsafe', 4],
   [
     'a newer store',
     (world) =>
@@ -54,6 +57,8 @@ function store(world: World): string {
   mkdirSync(world.state, { recursive: true, mode: 0o700 });
   return join(world.state, 'deye.db');
 }
+
+const lock = (world: World): string => join(dirname(store(world)), 'broker.lock');
 
 function database(world: World, sql: string): void {
   const db = new DatabaseSync(store(world));
@@ -93,6 +98,29 @@ describe.each(obstacles)('%s', (_, place, code, exit) => {
     await until(() => child.exitCode !== null, 'it ends by itself');
     expect([output.trim(), child.exitCode]).toEqual([code, 0]);
   });
+});
+
+test('a link at the log: refused, and what it leads to is not written to', async () => {
+  await using world = new World();
+  const elsewhere = join(world.directory, 'elsewhere');
+  writeFileSync(elsewhere, 'mine');
+  symlinkSync(elsewhere, join(dirname(store(world)), 'broker.log'));
+  expect(await world.run(['broker', 'start'])).toMatchObject({
+    code: 4,
+    stderr: expect.stringMatching(/broker\.log is a symbolic link\. Remove it.*\[file_unsafe\]/),
+  });
+  expect(readFileSync(elsewhere, 'utf8')).toBe('mine');
+  expect(processesOf(world)).toEqual([]);
+});
+
+test('rubbish in the lock file does not matter; whoever holds it is still found', async () => {
+  await using world = new World();
+  const rubbish = 'rubbish '.repeat(1000);
+  writeFileSync(lock(world), rubbish);
+  expect((await world.run(['broker', 'start', '--no-collectors'])).code).toBe(0);
+  writeFileSync(lock(world), rubbish);
+  const again = await world.run(['broker', 'start', '--no-collectors', '--json']);
+  expect(JSON.parse(again.stdout)).toMatchObject({ already_running: true });
 });
 
 /** The command line may know the code better by now. */

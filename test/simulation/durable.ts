@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import type { AttemptRecord, StoreRecord, TaskProgress } from '../../src/core/record.ts';
 import type { TaskSpec } from '../../src/core/task.ts';
 import { isEnded } from '../../src/protocol/state.ts';
-import type { PurgeOptions } from '../../src/store/port.ts';
+import { freshProgress, type PurgeOptions } from '../../src/store/port.ts';
 
 export interface DurableTask {
   readonly seq: number;
@@ -76,17 +76,7 @@ export class Durable {
   #submit({ seq, spec, submittedAtMs }: Extract<StoreRecord, { kind: 'submitted' }>): void {
     const { id } = spec;
     assert(!this.tasks.has(id), `I2: task ${id} is accepted twice`);
-    const now = {
-      state: 'pending',
-      attempt: 0,
-      token: '',
-      atMs: submittedAtMs,
-      collectorId: undefined,
-      readyAtMs: undefined,
-      delayMs: undefined,
-      error: undefined,
-      excluded: [],
-    } as const;
+    const now = { ...freshProgress, atMs: submittedAtMs };
     const task = { seq, spec, seen: new Set(['pending 0']), attempts: [], now, hasResult: false };
     assert(!this.#bySeq.has(seq), `I2: sequence ${seq} is used twice`);
     this.submitted++;

@@ -20,6 +20,7 @@ export const over = (store: Store, changes: Partial<Store>): Store => ({
   states: (ids) => store.states(ids),
   list: (filter) => store.list(filter),
   purge: (options) => store.purge(options),
+  check: () => store.check(),
   close: () => store.close(),
   ...changes,
 });

@@ -40,6 +40,7 @@ export class Ledger {
       show: (id) => store.show(id),
       list: (filter) => store.list(filter),
       purge: (options) => store.purge(options),
+      check: () => store.check(),
       close: () => store.close(),
     };
   }

@@ -104,6 +104,8 @@ export class StoreTwin implements Store {
     });
   }
 
+  async check(): Promise<void> {}
+
   async close(): Promise<void> {
     this.#closed = true;
   }

@@ -1,0 +1,15 @@
+/** Asks the store once a second whether it is still where the next start looks for it, also when nothing is committed. */
+import type { Store } from '../store/port.ts';
+
+const everyMs = 1000;
+
+export interface StoreWatchOptions {
+  readonly store: Pick<Store, 'check'>;
+  readonly after: (ms: number, run: () => void) => void;
+  readonly failed: (error: Error) => void;
+}
+
+export function startStoreWatch({ store, after, failed }: StoreWatchOptions): void {
+  const look = (): void => void store.check().then(() => after(everyMs, look), failed);
+  after(everyMs, look);
+}
