@@ -1,7 +1,6 @@
 import { Flags } from '@oclif/core';
 import { DeyeCommand } from '../../src/cli/command.ts';
 import { progressLines } from '../../src/cli/progress.ts';
-import { plain } from '../../src/text/plain.ts';
 
 export default class BrokerStart extends DeyeCommand {
   static override summary = 'Start the broker, and the collectors that the configuration declares.';
@@ -42,14 +41,12 @@ get the environment of this command, secrets included, unless their declaration 
       this.#foreground = true;
       this.exit(await (await import('../../src/cli/foreground.ts')).runInForeground(options));
     }
-    const [{ startInBackground }, { startedText }] = await Promise.all([
+    const [{ startInBackground }, { startedText, startNotes }] = await Promise.all([
       import('../../src/cli/daemon.ts'),
       import('../../src/cli/banner.ts'),
     ]);
     const started = await startInBackground(options, { progress: progressLines() });
-    for (const warning of started.warnings) this.note(warning);
-    for (const { collector_id, reason } of started.collectors_failed)
-      this.note(`Collector ${collector_id} is down: ${plain(reason, 1000)}.`);
+    for (const note of startNotes(started)) this.note(note);
     await this.print(started, flags, () => startedText(started, options));
   }
 

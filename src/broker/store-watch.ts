@@ -3,7 +3,7 @@ import type { Store } from '../store/port.ts';
 
 const everyMs = 1000;
 
-export interface StoreWatchOptions {
+interface StoreWatchOptions {
   readonly store: Pick<Store, 'check'>;
   readonly after: (ms: number, run: () => void) => void;
   readonly failed: (error: Error) => void;

@@ -63,6 +63,12 @@ export const startedText = (started: Started, given: Overrides): string =>
     ['stop with', stopHint(started.socket, given)],
   ])}`;
 
+/** What to know about a start that succeeded, a line each. */
+export const startNotes = ({ warnings, collectors_failed }: Started): string[] => [
+  ...warnings,
+  ...collectors_failed.map(({ collector_id, reason }) => `Collector ${collector_id} is down: ${plain(reason, 1000)}.`),
+];
+
 /** Why a collector is not up, a line each. */
 export const troubleText = (up: Up): string[] =>
   up.collectors

@@ -22,7 +22,7 @@ const bodies: Readonly<Record<string, (params: Buffer) => Bodies>> = {
 const entriesMax = limitTable.paramsEntriesMax.value;
 const nil = encodeValue(null);
 
-export interface DecodedParams {
+interface DecodedParams {
   /** With nil where the bodies stood. */
   readonly given: unknown;
   readonly bodies: Bodies;

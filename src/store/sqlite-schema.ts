@@ -3,7 +3,7 @@
 /** "deye" in ASCII: marks the file as ours. */
 export const applicationId = 0x64657965;
 
-export interface Migration {
+interface Migration {
   readonly sql: string;
   /** Names the first row that is not what was written, by what the older version checked. */
   readonly damaged?: string;
