@@ -18,6 +18,6 @@ export default class Up extends DeyeCommand {
     const up = await bringUp(options, (socket) => this.connect({ socket }), progressLines());
     if (!up.healthy) process.exitCode = 1;
     await this.print(up, flags, () => bannerText(up, options));
-    for (const line of troubleText(up)) this.note(line);
+    for (const line of [...up.warnings, ...troubleText(up)]) this.note(line);
   }
 }
