@@ -53,6 +53,7 @@ function readAll(path: string): void {
   try {
     engine.load(1);
     for (const id of ['a', 'b']) engine.show(id);
+    engine.list({ states: [], operation: undefined, collectorId: undefined, beforeSeq: undefined, limit: 10 });
   } catch (cause) {
     throw engine.explain(cause);
   } finally {
