@@ -40,6 +40,8 @@ export class Deliver {
         return;
       case 'publish':
         return this.#publish(output);
+      case 'settled':
+        return output.run();
       case 'ended':
         return reads.ended(output.to, output.id, output.include);
       case 'assign':

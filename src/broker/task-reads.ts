@@ -1,6 +1,8 @@
 /**
- * Answers that show something: tasks from the store, and whatever the core shows between two inputs. Every answer goes through the turn, behind the replies
- * that it could contradict, and through the session's read queue, so that large ones come one at a time.
+ * Answers that show something: tasks from the store, and whatever the core shows between two inputs. A read of the store
+ * begins when everything that the session asked for before it is durable, so it sees that, and maybe more. Every answer
+ * goes through the turn, behind the replies that it could contradict, and through the session's read queue, so that large
+ * ones come one at a time.
  */
 import type { Logger } from 'pino';
 import { whyWaiting } from '../core/explain.ts';
@@ -23,6 +25,7 @@ interface TaskReadsOptions {
   readonly enqueue: (input: Input) => void;
 }
 
+type Read = () => void | Promise<void>;
 type CoreRead = Extract<Input, { kind: 'read' }>['read'];
 
 export class TaskReads {
@@ -41,29 +44,38 @@ export class TaskReads {
 
   /** Answers with one task, its bodies byte for byte as they came. */
   detail(to: ReplyTo, id: string, include: readonly BodyName[]): void {
-    this.#detail(to, id, include, () => true);
+    this.#add(
+      to,
+      this.#settled(
+        to,
+        this.#detail(to, id, include, () => true),
+      ),
+    );
   }
 
   /** As `detail`, for who waited: a task that was submitted only after the wait was looked at is none yet. */
   ended(to: ReplyTo, id: string, include: readonly BodyName[]): void {
-    this.#detail(to, id, include, ({ state }) => isEnded(state));
+    this.#add(
+      to,
+      this.#detail(to, id, include, ({ state }) => isEnded(state)),
+    );
   }
 
-  #detail(to: ReplyTo, id: string, include: readonly BodyName[], counts: (stored: StoredDetail) => boolean): void {
-    this.#add(to, async () => {
+  #detail(to: ReplyTo, id: string, include: readonly BodyName[], counts: (stored: StoredDetail) => boolean): Read {
+    return async () => {
       const stored = await this.#options.store.show(id);
       this.#answer(to, (state, now) =>
         stored === undefined || !counts(stored)
           ? fault('not_found', `There is no task ${id}.`, { id })
           : encodeDetail(state, now, stored, include),
       );
-    });
+    };
   }
 
   list(to: ReplyTo, { operation, collector_id: collectorId, limit, cursor, state }: ParamsParsed<'task.list'>): void {
     const beforeSeq = cursor === undefined ? undefined : Number(cursor);
     const states = statesOf(state);
-    this.#add(to, async () => {
+    const read = async (): Promise<void> => {
       if (beforeSeq !== undefined && !Number.isSafeInteger(beforeSeq)) {
         const message = `cursor ${JSON.stringify(cursor)} was not given by this broker.`;
         return this.#answer(to, () => fault('invalid_params', message));
@@ -75,14 +87,24 @@ export class TaskReads {
         const next = stored.length === limit && last !== undefined ? { cursor: String(last.seq) } : {};
         return { result: { tasks, ...next } };
       });
-    });
+    };
+    this.#add(to, this.#settled(to, read));
   }
 
   #answer(to: ReplyTo, read: CoreRead): void {
     this.#options.enqueue({ kind: 'read', to, read });
   }
 
-  #add(to: ReplyTo, begin: () => void | Promise<void>): void {
+  /** The read, once the store shows all that the session asked for before. */
+  #settled(to: ReplyTo, read: Read): () => void {
+    return () => this.#options.enqueue({ kind: 'settle', to, run: () => this.#begin(to, read) });
+  }
+
+  #add(to: ReplyTo, begin: Read): void {
+    this.#options.sessions.get(to.session)?.reads.add(to, () => this.#begin(to, begin));
+  }
+
+  #begin(to: ReplyTo, read: Read): void {
     const { sessions, log } = this.#options;
     const { session } = to;
     const failed = (error: Error): void => {
@@ -90,7 +112,7 @@ export class TaskReads {
       log.error({ component: 'store', err: error }, 'tasks could not be read');
       sessions.get(session)?.reply(to, fault('store_failed', `The store could not be read: ${error.message}`));
     };
-    sessions.get(session)?.reads.add(to, () => void (async () => begin())().catch(failed));
+    void (async () => read())().catch(failed);
   }
 }
 

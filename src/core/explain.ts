@@ -10,7 +10,7 @@ import type { Task } from './task.ts';
 const namedMax = 3;
 
 /** Set when no registered collector could ever do it. */
-export function whyUnservable(state: CoreState, task: Task): WaitReason | undefined {
+function whyUnservable(state: CoreState, task: Task): WaitReason | undefined {
   const cls = task.class!;
   const { priority } = task.spec;
   if (isServable(cls, priority)) return undefined;
@@ -18,6 +18,17 @@ export function whyUnservable(state: CoreState, task: Task): WaitReason | undefi
     code: 'no_capable_collector',
     message: `No registered collector can do this (${demandText(cls)}). ${namedReasons(state, cls, priority)} The task waits for one.`,
   };
+}
+
+/** Set when nobody will do it as things are: no collector could ever, or none that could is healthy. */
+export function whyStuck(state: CoreState, task: Task): WaitReason | undefined {
+  const unservable = whyUnservable(state, task);
+  if (unservable !== undefined) return unservable;
+  const cls = task.class!;
+  const { priority } = task.spec;
+  const isHealthy = ({ collector }: { readonly collector: Collector }): boolean =>
+    couldServe(collector, cls, priority) && refusal(collector, cls, priority, state.limits) !== 'status';
+  return cls.pairings.some(isHealthy) ? undefined : whyWaiting(state, task);
 }
 
 /** The reason for any pending task; undefined for one that does not wait for a collector. */

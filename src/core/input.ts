@@ -41,6 +41,8 @@ export type Input =
   | { readonly kind: 'cancel_wait'; readonly to: ReplyTo }
   /** Sees the state between two inputs; its answer leaves in its place among the others. */
   | { readonly kind: 'read'; readonly to: ReplyTo; readonly read: (state: CoreState, now: Now) => Outcome }
+  /** Changes nothing: `run` is called once everything before it is durable. For reads of the store. */
+  | { readonly kind: 'settle'; readonly to: ReplyTo; readonly run: () => void }
   /** As `read`, but what it shows is published on a topic of the broker's own. */
   | { readonly kind: 'publish'; readonly topic: string; readonly read: (state: CoreState, now: Now) => unknown }
   | { readonly kind: 'register'; readonly to: ReplyTo; readonly registration: RegistrationParsed }
@@ -69,6 +71,7 @@ export type Input =
   | { readonly kind: 'tick' };
 
 export type Output =
+  | { readonly kind: 'settled'; readonly run: () => void }
   | { readonly kind: 'record'; readonly record: StoreRecord }
   | { readonly kind: 'reply'; readonly to: ReplyTo; readonly outcome: Outcome }
   | { readonly kind: 'publish'; readonly topic: string; readonly body: unknown }

@@ -32,6 +32,7 @@ const handlers: { readonly [K in Input['kind']]: Handler<K> } = {
   wait,
   route,
   read: (state, { to, read }, now, out) => void out.push(reply(to, read(state, now))),
+  settle: (_state, { run }, _now, out) => void out.push({ kind: 'settled', run }),
   publish: (state, { topic, read }, now, out) => void out.push({ kind: 'publish', topic, body: read(state, now) }),
   cancel_wait: (state, { to }, _now, out) => cancelWait(state, to, out),
   bytes_read: (state, { session, bytes }) => bytesRead(state, session, bytes),

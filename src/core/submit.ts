@@ -6,7 +6,7 @@ import type { Heap } from '../time/heap.ts';
 import type { Now } from '../time/now.ts';
 import { finish } from './attempt.ts';
 import { dispatch, queueTask } from './dispatch.ts';
-import { whyUnservable } from './explain.ts';
+import { whyStuck } from './explain.ts';
 import { type Input, type Output, type ReplyTo, reply } from './input.ts';
 import { countTask, operationsFull } from './operation.ts';
 import type { Facts } from './prefetch.ts';
@@ -94,7 +94,7 @@ function describe(state: CoreState, task: Task, behind: Map<Heap<Task>, number>)
   const later = behind.get(queue) ?? 0;
   behind.set(queue, later + 1);
   const position = tasksBefore(task.class!, task.spec.priority) - 1 - later;
-  const warning = whyUnservable(state, task);
+  const warning = whyStuck(state, task);
   return { id, state: 'pending', position, duplicate: false, ...(warning === undefined ? {} : { warning }) };
 }
 

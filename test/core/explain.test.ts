@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { whyUnservable, whyWaiting } from '../../src/core/explain.ts';
+import { whyStuck, whyWaiting } from '../../src/core/explain.ts';
 import { caller, offering, specOf, specsOf, TestCore } from './harness.ts';
 
 const why = (core: TestCore, id = 't1') => whyWaiting(core.state, core.task(id));
@@ -52,7 +52,7 @@ describe('nobody could ever do it', () => {
       code: 'no_capable_collector',
       message: `No registered collector can do this (${demand}). ${reasons} The task waits for one.`,
     };
-    expect(whyUnservable(core.state, core.task('t1'))).toEqual(reason);
+    expect(whyStuck(core.state, core.task('t1'))).toEqual(reason);
     expect(why(core)).toEqual(reason);
   });
 
@@ -86,7 +86,7 @@ describe('somebody can, but not now', () => {
     core.join('B', offering('other'));
     core.submit(...specsOf(['t1', 't2', 't3']));
     expect(why(core, 't3')).toEqual({ code: 'no_credit', message: 'A holds 2 tasks, its limit.' });
-    expect(whyUnservable(core.state, core.task('t3'))).toBeUndefined();
+    expect(whyStuck(core.state, core.task('t3'))).toBeUndefined();
   });
 
   test('those that could are named, also with what stands in their way; the others are not', () => {

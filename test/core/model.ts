@@ -15,6 +15,8 @@ import {
   strategies,
 } from './model-parts.ts';
 
+const isUsable = ({ status }: ModelCollector): boolean => status === 'healthy' || status === 'degraded';
+
 export class Model {
   tasks: ModelTask[] = [];
   readonly ended = new Map<string, string>();
@@ -60,7 +62,7 @@ export class Model {
       if (typeof one === 'string') return one;
       if (one.holder !== undefined) return `${one.spec.id} to ${one.holder.registration.collector_id}`;
       const before = this.#pending().filter((other) => sameClass(one, other));
-      const able = this.collectors.some((collector) => couldServe(collector, one));
+      const able = this.collectors.some((collector) => couldServe(collector, one) && isUsable(collector));
       return `${one.spec.id} at ${before.indexOf(one)}${able ? '' : ' unservable'}`;
     });
     this.#words.push(`reply ${outcomes.join(', ')}`);
@@ -170,9 +172,8 @@ export class Model {
 
   #isFree(collector: ModelCollector): boolean {
     const most = Math.min(collector.registration.max_concurrent_tasks, this.#limits.collectorTasksMax);
-    const usable = collector.status === 'healthy' || collector.status === 'degraded';
     const unread = this.#unread.get(collector.session) ?? 0;
-    return usable && this.#held(collector).length < most && unread <= this.#limits.outboundBytesMax;
+    return isUsable(collector) && this.#held(collector).length < most && unread <= this.#limits.outboundBytesMax;
   }
 
   #dispatch(): void {

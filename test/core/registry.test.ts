@@ -171,7 +171,7 @@ describe('leaving', () => {
       1s A leaves
       → A is draining
       1s submit t2 scan
-      → t2 pending at 0
+      → t2 pending at 0, nobody can
       2s A completes t1#1
       → t1 completed
       → A is gone

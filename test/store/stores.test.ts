@@ -8,7 +8,7 @@ import { MemoryStore } from '../../src/store/memory.ts';
 import { StoreError } from '../../src/store/port.ts';
 import { SqliteStore } from '../../src/store/sqlite.ts';
 import { SqliteEngine } from '../../src/store/sqlite-engine.ts';
-import { submitted } from '../conformance/records.ts';
+import { moved, submitted } from '../conformance/records.ts';
 import { storeConformance } from '../conformance/store.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'deye-store-'));
@@ -127,4 +127,24 @@ test('the file is readable by its owner only', async () => {
   const mode = execFileSync('stat', ['-c', '%a', path], { encoding: 'utf8' }).trim();
   expect(mode).toBe('600');
   await store.close();
+});
+
+test('a purge takes all that belongs to a task', () => {
+  const path = newPath();
+  const engine = new SqliteEngine(path);
+  engine.load(1);
+  const attempt = { collectorId: 'c', startedAtMs: 1, endedAtMs: 2, outcome: 'completed', error: undefined } as const;
+  engine.commit([
+    submitted(1, 'a'),
+    { kind: 'attempt', seq: 1, attempt: 1, ...attempt },
+    moved(1, 'completed', { result: Uint8Array.of(1) }),
+  ]);
+  const db = new DatabaseSync(path);
+  const tables = ['task', 'payload', 'result', 'attempt'];
+  const rows = () => tables.map((table) => db.prepare(`SELECT count(*) AS n FROM ${table}`).get()!.n);
+  expect(rows()).toEqual([1, 1, 1, 1]);
+  expect(engine.purge({ beforeMs: 9e12, deadLettersBeforeMs: 9e12, limit: 10 })).toBe(1);
+  expect(rows()).toEqual([0, 0, 0, 0]);
+  db.close();
+  engine.close();
 });

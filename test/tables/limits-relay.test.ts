@@ -26,6 +26,7 @@ test('subscriptionsTotalMax: of all sessions, excluded ones counted, given back 
   const [one, two] = [await broker.session(), await broker.session()];
   await one.request('topic.subscribe', { patterns: ['a', 'b'], exclude: ['c'] });
   expect((await two.refused('topic.subscribe', { patterns: ['a'] })).context).toEqual({ limit: 3 });
+  await one.request('topic.unsubscribe', { patterns: ['a', 'b'] });
   one.send(Kind.goodbye, 'bye');
   await one.ended();
   expect(await two.request('topic.subscribe', { patterns: ['a', 'b', 'c'] })).toEqual({ subscriptions: 3 });
