@@ -5,10 +5,11 @@ import { routingText } from '../../src/cli/routing-print.ts';
 export default class RoutingSet extends DeyeCommand {
   static override summary = 'Choose how tasks are spread over the collectors that can do them.';
   static override description =
-    'Takes effect at once and is remembered. "deye routing show" lists the strategies and says what each does.';
+    'Takes effect at once and is remembered. "deye routing show" lists the strategies and says what each does. "default" takes back the strategy of an operation.';
   static override examples = [
     '<%= config.bin %> routing set round_robin',
     '<%= config.bin %> routing set least_loaded --operation scan',
+    '<%= config.bin %> routing set default --operation scan',
   ];
   static override args = {
     strategy: Args.string({ required: true, description: 'its name, as "deye routing show" lists it' }),
@@ -21,7 +22,9 @@ export default class RoutingSet extends DeyeCommand {
       strategy: args.strategy,
       ...(flags.operation === undefined ? {} : { operation: flags.operation }),
     };
-    const routing = await (await this.connect(flags)).request('routing.set', params);
+    const client = await this.connect(flags);
+    await client.request('routing.set', params);
+    const routing = await client.request('routing.show', {});
     await this.print(routing, flags, () => routingText(routing));
   }
 }

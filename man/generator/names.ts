@@ -25,6 +25,9 @@ export const nameTerms: readonly string[] = [
     'priority',
     'a whole number from 0 to 255, the higher the sooner, or critical (250), high (200), normal (100), low (50)',
   ),
-  term('…_ms, …_at_ms', 'a span, and an instant in ms since the epoch; whole numbers'),
+  term(
+    '…_ms, …_at_ms',
+    'a span, and an instant in ms since the epoch; whole numbers. The broker writes a number beyond 2^32 as a float 64, as many MessagePack libraries of JavaScript do: read an integer of this page from either',
+  ),
   term('…_bytes, …_us', 'a size in bytes, and a span in µs'),
 ];

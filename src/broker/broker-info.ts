@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { lookFor } from '../supervisor/identity.ts';
+import { lookFor, type ProcessIdentity } from '../supervisor/identity.ts';
 
 const infoSchema = z.object({
   pid: z.number().int().min(1),
@@ -22,6 +22,11 @@ export type BrokerInfo = z.output<typeof infoSchema>;
 
 export const infoFile = (stateDir: string): string => join(stateDir, 'broker.json');
 
+export const identityOf = ({ pid, process_started }: BrokerInfo): ProcessIdentity => ({
+  pid,
+  started: process_started,
+});
+
 /** What the broker of this directory announces; undefined when none runs, also when one was killed. */
 export function readBrokerInfo(stateDir: string): BrokerInfo | undefined {
   let info: BrokerInfo;
@@ -30,6 +35,6 @@ export function readBrokerInfo(stateDir: string): BrokerInfo | undefined {
   } catch {
     return undefined; // never started here, stopped cleanly, or not ours to read: in each case nothing is known
   }
-  const found = lookFor({ pid: info.pid, started: info.process_started });
+  const found = lookFor(identityOf(info));
   return found === 'same' || found === 'unknown' ? info : undefined;
 }

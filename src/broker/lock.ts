@@ -1,9 +1,9 @@
 /** One broker per state directory, by a lock of the kernel on a small file; and what its holder announces beside it. */
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { identify } from '../supervisor/identity.ts';
+import { identify, lookFor } from '../supervisor/identity.ts';
 import { lockFile } from '../transport/file-lock.ts';
-import { type BrokerInfo, infoFile, readBrokerInfo } from './broker-info.ts';
+import { type BrokerInfo, identityOf, infoFile, readBrokerInfo } from './broker-info.ts';
 
 export class AlreadyRunningError extends Error {
   override readonly name = 'AlreadyRunningError';
@@ -28,6 +28,12 @@ interface Lock extends Disposable {
 export function lockStateDirectory(stateDir: string): Lock {
   const held = lockFile(join(stateDir, 'broker.lock'));
   if (held === undefined) throw new AlreadyRunningError(stateDir, readBrokerInfo(stateDir));
+  // Who removes the lock's file leaves its holder with a lock that nobody else meets.
+  const other = readBrokerInfo(stateDir);
+  if (other !== undefined && other.pid !== process.pid && lookFor(identityOf(other)) === 'same') {
+    held[Symbol.dispose]();
+    throw new AlreadyRunningError(stateDir, other);
+  }
   const file = infoFile(stateDir);
   rmSync(file, { force: true });
   const { pid, started } = identify(process.pid);

@@ -16,7 +16,7 @@ interface RecoveredStateOptions {
 
 export function recoveredState(options: RecoveredStateOptions, loaded: Loaded, start: Now): CoreState {
   const { limits, log, seed = Math.floor(Math.random() * 2 ** 31), strategy } = options;
-  const state = newState({ seed, limits, epoch: loaded.epoch });
+  const state = newState({ seed, limits, epoch: loaded.epoch, nonce: `-${seed.toString(36)}` });
   if (strategy !== undefined) state.strategy = strategy;
   recover(state, loaded, start);
   log.info({ component: 'store', tasks: state.tasks.size, epoch: loaded.epoch }, 'store recovered');

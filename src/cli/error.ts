@@ -1,7 +1,7 @@
 /** Errors as a command ends with them: one line for people, an object for programs, and the exit code. */
 import { Errors } from '@oclif/core';
 import { jsonOf } from '../text/json.ts';
-import { plainLines } from '../text/plain.ts';
+import { plain, plainLines } from '../text/plain.ts';
 import { exitCodes, exitOf } from './exit.ts';
 
 /** A refusal by the command itself. */
@@ -55,7 +55,9 @@ export function report(
   more: Record<string, unknown> = {},
 ): void {
   process.stderr.write(
-    asJson ? `${jsonOf({ error: { code, message, ...more } })}\n` : `deye: ${plainLines(message, 2000)} [${code}]\n`,
+    asJson
+      ? `${jsonOf({ error: { code, message, ...more } })}\n`
+      : `deye: ${plainLines(message, 2000)} [${plain(code, 80)}]\n`,
   );
   process.exitCode = exit;
 }

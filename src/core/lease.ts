@@ -2,16 +2,19 @@
 import type { CoreState } from './state.ts';
 import type { Attempting, Task } from './task.ts';
 
-/** Where tokens come from: (epoch, sequence), larger than any before. A restored backup begins a new epoch, too. */
+/** Where tokens come from: the epoch of the start, and a sequence in it. No token is ever handed out twice. */
 export interface Tokens {
   readonly epoch: number;
+  /** Drawn at the start: two starts from the same restored copy have the same epoch. */
+  readonly nonce: string;
   sequence: number;
 }
 
-export const newTokens = (epoch: number): Tokens => ({ epoch, sequence: 0 });
+export const newTokens = (epoch: number, nonce: string): Tokens => ({ epoch, nonce, sequence: 0 });
 
 /** Opaque to everybody else. */
-export const nextToken = (tokens: Tokens): string => `${tokens.epoch.toString(36)}.${(++tokens.sequence).toString(36)}`;
+export const nextToken = (tokens: Tokens): string =>
+  `${tokens.epoch.toString(36)}${tokens.nonce}.${(++tokens.sequence).toString(36)}`;
 
 export type TaskInProgress = Task & { life: Attempting };
 

@@ -7,7 +7,7 @@ export type StoreRecord =
   | { readonly kind: 'submitted'; readonly seq: number; readonly spec: TaskSpec; readonly submittedAtMs: number }
   | ({ readonly kind: 'moved'; readonly seq: number; readonly result: Uint8Array | undefined } & TaskProgress)
   | ({ readonly kind: 'attempt'; readonly seq: number } & AttemptRecord)
-  | { readonly kind: 'setting'; readonly namespace: string; readonly key: string; readonly value: string };
+  | { readonly kind: 'setting'; readonly namespace: string; readonly key: string; readonly value: string | undefined };
 
 /** Where a task stands in its life. */
 export interface TaskProgress {

@@ -45,13 +45,15 @@ interface CoreOptions {
   readonly limits?: Limits;
   /** Of this start; larger than that of any start before. */
   readonly epoch?: number;
+  /** Of this start, for its tokens; what begins like an epoch it may not. */
+  readonly nonce?: string;
 }
 
-export function newState({ seed = 1, limits = defaultLimits, epoch = 1 }: CoreOptions = {}): CoreState {
+export function newState({ seed = 1, limits = defaultLimits, epoch = 1, nonce = '' }: CoreOptions = {}): CoreState {
   return {
     limits,
     random: { seed },
-    tokens: newTokens(epoch),
+    tokens: newTokens(epoch, nonce),
     nextSeq: 1,
     tasks: new Map(),
     ended: newEnded(),

@@ -275,12 +275,12 @@ export const methodTable = {
   }),
   'routing.set': row({
     summary:
-      'Changes the strategy, for the broker or for one operation, and remembers it. routing.show lists the strategies.',
+      'Changes the strategy, for the broker or for one operation, and remembers it. routing.show lists the strategies; "default" takes back that of an operation.',
     roles: ['operator'],
     durable: true,
     faults: ['too_many_operations'],
     params: z.strictObject({ strategy: identifierSchema, operation: operationNameSchema.optional() }),
-    reply: routingViewSchema,
+    reply: z.object({ strategy: z.string(), operation: z.string().optional() }),
   }),
 } as const satisfies Record<string, MethodRow>;
 

@@ -111,7 +111,8 @@ export class MemoryStore implements Store {
         return;
       }
       case 'setting':
-        this.#settings.set(record.key, record.value);
+        if (record.value === undefined) this.#settings.delete(record.key);
+        else this.#settings.set(record.key, record.value);
     }
   }
 }

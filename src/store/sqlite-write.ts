@@ -47,6 +47,7 @@ export function recordWriter(db: DatabaseSync): (record: StoreRecord) => void {
     'setting',
     'ON CONFLICT (key) DO UPDATE SET namespace = excluded.namespace, value = excluded.value, crc = excluded.crc',
   );
+  const unset = db.prepare('DELETE FROM setting WHERE key = ?');
   const move = db.prepare(moveSql());
   return (record) => {
     switch (record.kind) {
@@ -80,7 +81,8 @@ export function recordWriter(db: DatabaseSync): (record: StoreRecord) => void {
         return;
       }
       case 'setting':
-        setting(record.namespace, record.key, record.value);
+        if (record.value === undefined) unset.run(record.key);
+        else setting(record.namespace, record.key, record.value);
     }
   };
 }

@@ -200,7 +200,10 @@ export function storeConformance(name: string, open: () => { store: Store; reope
         { kind: 'setting', namespace: 'default', key: 'k', value: '1' },
         { kind: 'setting', namespace: 'default', key: 'k', value: '2' },
       ]);
-      expect((await (await reopen()).load(nowMs)).settings).toEqual(new Map([['k', '2']]));
+      const again = await reopen();
+      expect((await again.load(nowMs)).settings).toEqual(new Map([['k', '2']]));
+      await again.commit([{ kind: 'setting', namespace: 'default', key: 'k', value: undefined }]);
+      expect((await (await reopen()).load(nowMs)).settings).toEqual(new Map());
     });
 
     test('lists by filter, newest first, by pages', async () => {

@@ -8,12 +8,14 @@ describe('tokens', () => {
     const all = new Set<string>();
     // 1 and 11, 2 and 22: written side by side without a mark between them they would meet.
     for (const epoch of [1, 2, 11, 12, 36, 37, 1296, 1297]) {
-      const tokens = newTokens(epoch);
+      const tokens = newTokens(epoch, '');
       for (let at = 0; at < 2000; at++) all.add(nextToken(tokens));
     }
     expect(all.size).toBe(8 * 2000);
-    expect(nextToken(newTokens(36))).toBe('10.1');
+    expect(nextToken(newTokens(36, ''))).toBe('10.1');
     expect(nextToken(newState().tokens)).toBe('1.1');
+    // Two starts from one restored copy have the same epoch.
+    expect(nextToken(newState({ epoch: 3, nonce: '-x1' }).tokens)).toBe('3-x1.1');
   });
 
   test('every attempt has its own; an older one of the same task is over', () => {

@@ -213,10 +213,29 @@ describe('settings', () => {
     const settings = [undefined, 'scan'].flatMap((operation) =>
       recordsOf(core.give({ kind: 'route', to: caller, strategy: 'round_robin', operation })),
     );
-    const pairs = settings.map((one): [string, string] => (one.kind === 'setting' ? [one.key, one.value] : ['', '']));
+    const pairs = settings.flatMap((one): [string, string][] =>
+      one.kind === 'setting' && one.value !== undefined ? [[one.key, one.value]] : [],
+    );
     const { state } = recovered([], { settings: pairs });
     expect(state.strategy).toBe('round_robin');
     expect(state.operations.byName.get('scan')?.strategy).toBe('round_robin');
+  });
+
+  test('an operation gives its own strategy back, and its place', () => {
+    const core = new TestCore({ operationsMax: 1 });
+    const route = (strategy: string, operation?: string) =>
+      core.give({ kind: 'route', to: caller, strategy, operation });
+    route('random', 'scan');
+    expect(core.state.operations.idle.size).toBe(0);
+    expect(route('random', 'other')).toMatchObject([{ kind: 'reply', outcome: { code: 'too_many_operations' } }]);
+    expect(route('default', 'scan')).toMatchObject([
+      { kind: 'record', record: { key: 'routing.strategy.scan', value: undefined } },
+      { kind: 'reply', outcome: { result: { strategy: 'least_loaded', operation: 'scan' } } },
+    ]);
+    expect(core.state.operations.idle.size).toBe(1);
+    expect(route('random', 'other')).toMatchObject([{ kind: 'record' }, { kind: 'reply' }]);
+    // Of the broker as a whole there is nothing to go back to.
+    expect(route('default')).toMatchObject([{ kind: 'reply', outcome: { code: 'invalid_params' } }]);
   });
 });
 

@@ -190,7 +190,7 @@ describe('routing', () => {
       'random',
       'weighted',
     ]);
-    expect(resultOf(out)).toMatchObject({ strategy: 'round_robin', per_operation: { constructor: 'first_available' } });
+    expect(resultOf(out)).toEqual({ strategy: 'first_available', operation: 'constructor' });
     core.close('B');
     expect(routingView(core.state).by_collector).toEqual({ A: 3 });
   });
@@ -204,7 +204,7 @@ describe('routing', () => {
     ]);
     expect(core.state.strategy).toBe('weighted');
     expect(core.state.operations.byName.size).toBe(0);
-    const known = [...placements.keys()];
+    const known = [...placements.keys(), 'default'];
     const out = route('toString', 'scan');
     expect(faultOf(out)).toMatchObject({
       code: 'invalid_params',

@@ -123,6 +123,18 @@ test('rubbish in the lock file does not matter; whoever holds it is still found'
   expect(JSON.parse(again.stdout)).toMatchObject({ already_running: true });
 });
 
+test('a lock that is removed under its holder lets no second broker onto the store', async () => {
+  await using world = new World();
+  expect((await world.run(['broker', 'start', '--no-collectors'])).code).toBe(0);
+  rmSync(lock(world));
+  const other = ['--socket', join(dirname(world.socket), 'other.sock')];
+  expect(await world.run(['broker', 'start', '--no-collectors', ...other])).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining(`socket ${world.socket}`),
+  });
+  expect((await world.run(['broker', 'status'])).code).toBe(0);
+});
+
 /** The command line may know the code better by now. */
 const exitOf = (code: string, exit: number): unknown => (code === 'socket_unsafe' ? expect.toBeOneOf([1, 4]) : exit);
 

@@ -23,6 +23,8 @@ export class Durable {
   readonly tasks = new Map<string, DurableTask>();
   readonly live = new Set<DurableTask>();
   readonly settings = new Map<string, string>();
+  /** Keys of settings that were ever made, or taken back. */
+  readonly keysSet = new Set<string>();
   readonly purged = new Set<string>();
   submitted = 0;
   commits = 0;
@@ -61,7 +63,9 @@ export class Durable {
 
   #apply(record: StoreRecord): void {
     if (record.kind === 'setting') {
-      this.settings.set(record.key, record.value);
+      this.keysSet.add(record.key);
+      if (record.value === undefined) this.settings.delete(record.key);
+      else this.settings.set(record.key, record.value);
       return;
     }
     if (record.kind === 'submitted') return this.#submit(record);

@@ -162,8 +162,10 @@ export class Ledger {
         return subset(listOf(result.reclaimed), listOf(params.leases), 'reclaimed');
       case 'collector.heartbeat':
         return subset(listOf(result.lost), listOf(params.leases), 'lost');
-      case 'routing.set':
-        assert(this.#durable.settings.size > 0, 'a setting was answered and is not durable');
+      case 'routing.set': {
+        const key = params.operation === undefined ? 'routing.strategy' : `routing.strategy.${params.operation}`;
+        assert(this.#durable.keysSet.has(key), `the setting ${key} was answered and is not durable`);
+      }
     }
   }
 

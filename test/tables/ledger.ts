@@ -18,7 +18,7 @@ export class Ledger {
   /** `ID STATE` of every state that was committed. */
   readonly #states = new Set<string>();
   readonly #known = new Set<string>();
-  readonly #settings = new Map<string, string>();
+  readonly #settings = new Set<string>();
 
   /** The same store, whose commits are written down when they have succeeded. */
   watch(store: Store): Store {
@@ -85,6 +85,6 @@ export class Ledger {
       this.#learn(record.seq, record.spec.id);
       this.#states.add(`${record.spec.id} pending`);
     } else if (record.kind === 'moved') this.#states.add(`${this.#ids.get(record.seq)} ${record.state}`);
-    else if (record.kind === 'setting') this.#settings.set(record.key, record.value);
+    else if (record.kind === 'setting') this.#settings.add(record.key);
   }
 }

@@ -43,8 +43,9 @@ test('looking, choosing, stopping', async () => {
   expect([methods, operations]).toEqual([Object.keys(methodTable), { work: ['w'] }]);
   expect((await operator.request('routing.show', {})).strategy).toBe('least_loaded');
   await operator.request('routing.set', { strategy: 'round_robin' });
-  const { per_operation } = await operator.request('routing.set', { strategy: 'weighted', operation: 'work' });
-  expect(per_operation).toEqual({ work: 'weighted' });
+  const chosen = { strategy: 'weighted', operation: 'work' };
+  expect(await operator.request('routing.set', chosen)).toEqual(chosen);
+  expect((await operator.request('routing.show', {})).per_operation).toEqual({ work: 'weighted' });
   const snapshot = await operator.request('broker.snapshot', {});
   expect(snapshot).toMatchObject({
     waiting: 1,

@@ -5,7 +5,15 @@ import type { World } from '../world.ts';
 
 export const operations = ['scan', 'hash', 'watch'] as const;
 export const labels = [{ zone: 'a' }, { zone: 'b' }] as const;
-const strategies = ['least_loaded', 'round_robin', 'first_available', 'random', 'weighted', 'no_such'] as const;
+const strategies = [
+  'least_loaded',
+  'round_robin',
+  'first_available',
+  'random',
+  'weighted',
+  'default',
+  'no_such',
+] as const;
 const priorities = [0, 50, 99, 100, 199, 200, 255, 'critical', 'high', 'normal', 'low'] as const;
 
 export class Submitter extends Client {
