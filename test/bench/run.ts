@@ -4,7 +4,7 @@
  */
 import { cpus } from 'node:os';
 import { bareRoundTrip, deyeRoundTrip, natsRoundTrip, type RoundTrip } from './call.ts';
-import { type Peer, startDeye, startNats, startRedis } from './peer.ts';
+import { type BenchPeer, startDeye, startNats, startRedis } from './peer.ts';
 import { type Throughput, throughput } from './relay.ts';
 
 const rounds = Number(process.env.DEYE_BENCH_ROUNDS ?? 3);
@@ -19,7 +19,7 @@ for (const [name, peer] of [
   ['redis-server', redis],
 ] as const)
   if (peer === undefined) console.log(`${name} is not installed and is left out.`);
-const peers = [deye, nats, redis].filter((peer): peer is Peer & typeof deye => peer !== undefined);
+const peers = [deye, nats, redis].filter((peer): peer is BenchPeer & typeof deye => peer !== undefined);
 
 const best = new Map<string, Throughput>();
 for (let round = 0; round < rounds; round++)

@@ -6,11 +6,11 @@ import assert from 'node:assert/strict';
 import { MemoryStore } from '../../src/store/memory.ts';
 import { WallTwin } from '../twins/clock.ts';
 import { Timeline } from '../twins/timeline.ts';
-import { Collector, type Leases } from './actors/collector.ts';
-import { Submitter } from './actors/submitter.ts';
+import type { Actor } from './actor.ts';
+import { CollectorActor, type Leases } from './actors/collector.ts';
+import { SubmitterActor } from './actors/submitter.ts';
 import type { Backoff } from './behaviour.ts';
 import { cast } from './cast.ts';
-import type { Client } from './client.ts';
 import { Dice } from './dice.ts';
 import { Durable } from './durable.ts';
 import { Ledger } from './ledger.ts';
@@ -20,7 +20,7 @@ import { diskNature, streamNature } from './natures.ts';
 import type { Plant } from './plant.ts';
 import { BrokerProcess } from './process.ts';
 import { Trace } from './trace.ts';
-import type { World } from './world.ts';
+import type { LifeWorld } from './world.ts';
 
 const startWallMs = 1_800_000_000_000;
 const troubleMs = 40_000;
@@ -47,8 +47,8 @@ class Life {
   readonly #timeline = new Timeline();
   readonly #disk = new MemoryStore();
   readonly #durable = new Durable();
-  readonly #world: World;
-  readonly #clients: Client[];
+  readonly #world: LifeWorld;
+  readonly #clients: Actor[];
   readonly #leases: Leases = [];
   readonly #checks = { tokens: new Set<string>(), backoffs: [] as Backoff[] };
   readonly #wall: WallTwin;
@@ -198,8 +198,8 @@ class Life {
     this.#isCalm = true;
     this.#diskFails = false;
     for (const client of this.#clients) client.calm();
-    const helper = new Collector(this.#world, 'helper', this.#leases, true);
-    const operator = new Submitter(this.#world, 'operator');
+    const helper = new CollectorActor(this.#world, 'helper', this.#leases, true);
+    const operator = new SubmitterActor(this.#world, 'operator');
     this.#clients.push(helper, operator);
     helper.connect();
     operator.connect();
@@ -236,7 +236,7 @@ class Life {
   }
 
   /** The operator cancels what nobody will ever be able to do. */
-  #callOff(operator: Submitter): void {
+  #callOff(operator: SubmitterActor): void {
     this.#timeline.after(5000, () => {
       const { state } = this.#process.stepCheck;
       for (const { life, class: cls, spec } of state?.tasks.values() ?? [])
@@ -268,7 +268,7 @@ class Life {
 
   // the world
 
-  #makeWorld(): World {
+  #makeWorld(): LifeWorld {
     const life = this;
     return {
       dice: this.#dice,

@@ -1,10 +1,10 @@
 /** How the disk and the connections of a life behave. */
 import type { DiskNature, Fate, Work } from '../twins/store.ts';
 import type { StreamNature } from '../twins/stream.ts';
-import type { World } from './world.ts';
+import type { LifeWorld } from './world.ts';
 
 /** Of one connection. */
-export function streamNature({ dice, timeline, fail }: World): StreamNature {
+export function streamNature({ dice, timeline, fail }: LifeWorld): StreamNature {
   const slowMs = dice.oneOf([0.1, 1, 20]);
   return {
     timeline,
@@ -17,7 +17,7 @@ export function streamNature({ dice, timeline, fail }: World): StreamNature {
 }
 
 /** Of the disk, as long as one process uses it. `isFull`: whether commits fail by now. */
-export function diskNature(world: World, isFull: () => boolean, die: () => void): DiskNature {
+export function diskNature(world: LifeWorld, isFull: () => boolean, die: () => void): DiskNature {
   const { dice, durable, timeline, trace } = world;
   const slowMs = dice.oneOf([0.5, 5, 50]);
   return {
@@ -39,7 +39,7 @@ export function diskNature(world: World, isFull: () => boolean, die: () => void)
   };
 }
 
-function fateOf({ dice, isCalm }: World, work: Work, isFull: boolean): Fate {
+function fateOf({ dice, isCalm }: LifeWorld, work: Work, isFull: boolean): Fate {
   if (isCalm) return 'done';
   if (work !== 'commit') return dice.chance(isFull ? 0.3 : 0.003) ? 'fails' : 'done';
   if (isFull) return 'fails';
