@@ -47,8 +47,8 @@ const row = <P extends z.ZodType, R extends z.ZodType, const D extends boolean>(
   of: MethodRow<P, R, D>,
 ): MethodRow<P, R, D> => of;
 const everyone = roles;
-export const noParams = z.strictObject({});
-const done = z.object({});
+export const noParamsSchema = z.strictObject({});
+const doneSchema = z.object({});
 
 export const methodTable = {
   'topic.subscribe': row({
@@ -75,7 +75,7 @@ export const methodTable = {
     roles: everyone,
     durable: false,
     faults: [],
-    params: noParams,
+    params: noParamsSchema,
     reply: healthSchema,
   }),
   'broker.capabilities': row({
@@ -83,7 +83,7 @@ export const methodTable = {
     roles: everyone,
     durable: false,
     faults: [],
-    params: noParams,
+    params: noParamsSchema,
     reply: z.object({
       methods: z.array(z.string()),
       /** The collectors that offer each operation. */
@@ -96,7 +96,7 @@ export const methodTable = {
     roles: everyone,
     durable: false,
     faults: [],
-    params: noParams,
+    params: noParamsSchema,
     reply: snapshotSchema,
   }),
   'broker.shutdown': row({
@@ -184,7 +184,7 @@ export const methodTable = {
     durable: true,
     faults: ['stale_lease', 'payload_too_large'],
     params: leaseSchema.extend({ result: z.unknown().optional() }),
-    reply: done,
+    reply: doneSchema,
   }),
   'task.fail': row({
     summary:
@@ -270,7 +270,7 @@ export const methodTable = {
     roles: everyone,
     durable: false,
     faults: [],
-    params: noParams,
+    params: noParamsSchema,
     reply: routingViewSchema,
   }),
   'routing.set': row({
