@@ -16,7 +16,7 @@ import { Durable } from './durable.ts';
 import { Ledger } from './ledger.ts';
 import type { LifeResult } from './life-result.ts';
 import { limitsOf } from './limits.ts';
-import { diskNature, streamNature } from './natures.ts';
+import { type DiskState, diskNature, streamNature } from './natures.ts';
 import type { Plant } from './plant.ts';
 import { BrokerProcess } from './process.ts';
 import { Trace } from './trace.ts';
@@ -57,7 +57,7 @@ class Life {
   #steps = 0;
   #isCalm = false;
   #isStopping = false;
-  #diskFails = false;
+  #diskState: DiskState = 'sound';
   #writes = 0;
   #failure: { readonly error: unknown } | undefined;
 
@@ -107,7 +107,7 @@ class Life {
     this.trace.note(`trouble ${what}`);
     if (what < 30) this.#crash();
     else if (what < 55) this.#wall.jump(dice.oneOf(jumps) * (dice.chance(0.5) ? 1 : -1));
-    else if (what < 67) this.#diskFails = true;
+    else if (what < 67) this.#diskState = what < 63 ? 'full' : 'removed';
     else if (what < 82) void this.#process.broker?.refold();
     else if (what < 90) this.#stop(this.#process, dice.chance(0.5) ? 'graceful' : 'immediate');
     else this.#callCollector();
@@ -124,14 +124,14 @@ class Life {
   #boot(): void {
     this.#starts++;
     this.#isStopping = false;
-    this.#diskFails = false;
+    this.#diskState = 'sound';
     this.#world.ledger.submittedBefore = this.#durable.submitted;
     const process = new BrokerProcess({
       world: this.#world,
       disk: this.#disk,
       diskNature: diskNature(
         this.#world,
-        () => this.#diskFails,
+        () => this.#diskState,
         () => this.#crash(process),
       ),
       streamNature: () => streamNature(this.#world),
@@ -184,7 +184,7 @@ class Life {
     if (process.isDead) return;
     this.trace.note(`fatal ${error.message}`);
     const told = [...process.wires].filter((wire) => wire.isOpen && !wire.isLeaving && wire.unreadBytes === 0);
-    if (!/disk is full|failed/.test(error.message)) return this.#world.fail(error);
+    if (!/disk is full|failed|removed/.test(error.message)) return this.#world.fail(error);
     for (const wire of told)
       if (wire.goodbye === undefined) this.#world.fail(new Error(`${wire.name} was not told that the store failed`));
     if (this.#dice.chance(0.5)) this.#stop(process, 'immediate');
@@ -196,7 +196,7 @@ class Life {
   async #end(): Promise<void> {
     this.trace.note('calm');
     this.#isCalm = true;
-    this.#diskFails = false;
+    this.#diskState = 'sound';
     for (const client of this.#clients) client.calm();
     const helper = new CollectorActor(this.#world, 'helper', this.#leases, true);
     const operator = new SubmitterActor(this.#world, 'operator');
