@@ -10,7 +10,7 @@ export interface Tokens {
 
 export const newTokens = (epoch: number): Tokens => ({ epoch, sequence: 0 });
 
-/** Opaque to everybody else. */
+/** Opaque outside this module. */
 export const nextToken = (tokens: Tokens): string => `${tokens.epoch.toString(36)}.${(++tokens.sequence).toString(36)}`;
 
 export type TaskInProgress = Task & { life: Attempting };
