@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The door from the shell. `--version` is answered before anything heavy is imported. */
+/** The entry point of the command line. `--version` is answered before anything heavy is imported. */
 import { mkdirSync, readFileSync } from 'node:fs';
 import * as nodeModule from 'node:module'; // a name it lacks would be a syntax error on an old Node
 import { homedir } from 'node:os';

@@ -119,9 +119,9 @@ describe('words', () => {
     }
   });
 
-  test('no two exported types share a name', () => {
+  test('no two exported types share a name, in the tests neither', () => {
     const homes = new Map<string, string[]>();
-    for (const { file, exportedTypes } of src.values())
+    for (const { file, exportedTypes } of [...all.values(), ...filesIn('test').map(source)])
       for (const name of exportedTypes) homes.set(name, [...(homes.get(name) ?? []), file]);
     expect([...homes].filter(([, files]) => files.length > 1)).toEqual([]);
   });

@@ -65,7 +65,7 @@ const frames = [
     );
   }),
   paragraph(
-    'An id is chosen by whoever sends the request, from 65536 to 4294967295, and is in use until the reply: whatever else is asked under it meanwhile is refused with invalid_params. Every MessagePack library writes such a number as 0xce and four bytes, which lets the broker rewrite it in place. Elements after the last one you know are to be ignored. A frame ends with its array: bytes that are left over in it are malformed_frame.',
+    'An id is chosen by the sender of the request, from 65536 to 4294967295, and is in use until the reply: another request under it meanwhile is refused with invalid_params. Every MessagePack library writes such a number as 0xce and four bytes, which lets the broker rewrite it in place. Elements after the last one you know are to be ignored. A frame ends with its array: bytes that are left over in it are malformed_frame.',
   ),
   subheading('Example: hello, then a message on a.b'),
   example(hex(encodeFrame([Kind.hello, { protocol: protocolVersion, name: 'me', role: 'operator' }]))),
@@ -78,7 +78,7 @@ const session = [
     `The client sends hello within ${limit('handshakeMs')}; nothing else is read before it, and it is at most ${limitTable.helloBytesMax.value} bytes long. The map holds protocol ("${protocolVersion}"), name, and, when wanted, version and role: ${roles.join(', ')}. Without one the role is operator. The broker answers welcome: protocol, version, session, limits {frame_bytes_max, ping_ms, idle_ms}. After ping_ms without a byte the broker sends a ping; a session that sends nothing for idle_ms is closed. A goodbye from the broker carries the fault that ended the session.`,
   ),
   paragraph(
-    'An observer reads: it may use the methods that are for everybody, subscribe to everything, call health_check and get_capabilities of a collector, and publish only where the rules below name it.',
+    'An observer reads: it may use the methods that are for every role, subscribe to everything, call health_check and get_capabilities of a collector, and publish only where the rules below name it.',
   ),
   paragraph(
     'A client that loses its connection should come back after a random part of 100 ms, then of 200 ms, and so on up to 30 s, subscribe and register again, and repeat submits under their old ids.',
@@ -93,12 +93,12 @@ const topics = [
     `A topic is 1 to ${limitTable.topicSegmentsMax.value} segments of a-z 0-9 _ - joined by dots, at most ${limitTable.topicBytesMax.value} bytes. In a pattern a segment may be * (or +), which is exactly one segment, and the last may be #, which is any number of them, also none. The roots system and debug are reserved. A subscriber gets a message once, however many of its patterns match.`,
   ),
   paragraph(
-    `The first rule that matches a topic says who may publish on it; everybody may subscribe. An observer may publish on ${observerTopics.join(', ')}, and on nothing else.`,
+    `The first rule that matches a topic decides which roles may publish on it; every session may subscribe. An observer may publish on ${observerTopics.join(', ')}, and on nothing else.`,
   ),
   ...accessRules.map(({ name, pattern, publish, own, domains }) =>
     term(
       pattern,
-      `${publish.length === 0 ? 'nobody' : publish.join(', ')}${own === true ? ', and the collector whose id stands last' : ''}${domains === true ? '; on events.DOMAIN a collector only when it has registered that domain' : ''} (${name})`,
+      `${publish.length === 0 ? 'no session' : publish.join(', ')}${own === true ? ', and the collector whose id stands last' : ''}${domains === true ? '; on events.DOMAIN a collector only when it has registered that domain' : ''} (${name})`,
     ),
   ),
   subheading('Topics of the broker'),
@@ -114,7 +114,7 @@ const topics = [
     'control.collector.registration, control.collector.status',
     'collectors come, go and change: collector_id, collector_type, status, reason',
   ),
-  term(statusTopic, 'once a second while somebody subscribes: what the method broker.snapshot answers'),
+  term(statusTopic, 'once a second while it has subscribers: what the method broker.snapshot answers'),
   term('control.broker.shutdown', 'the broker begins to stop: grace_ms'),
   term('control.broker.clock', 'the wall clock was set, or the machine was suspended: by_ms, at_ms'),
   subheading('Realtime and confirmed'),
@@ -162,7 +162,7 @@ const requests = [
     subheading(name),
     paragraph(
       withLimitKeys(
-        `${summary} For ${who.length === roles.length ? 'everybody' : who.join(' and ')}.${durable ? ' Durable.' : ''}${own.length === 0 ? '' : ` May be refused with ${own.join(', ')}.`}`,
+        `${summary} For ${who.length === roles.length ? 'every role' : who.join(' and ')}.${durable ? ' Durable.' : ''}${own.length === 0 ? '' : ` May be refused with ${own.join(', ')}.`}`,
       ),
     ),
     ...fieldTerms('params', fieldsOf(params, 'input')),

@@ -29,7 +29,7 @@ export function tasksPage(version: string): string {
         .map(([name, value]) => `${name} is ${value}`)
         .join(
           ', ',
-        )}), then the older task, also when it comes back from a retry. A task that nobody can serve never stands in front of one that somebody can.`,
+        )}), then the older task, also when it comes back from a retry. A task that no collector can serve never delays one that can be served.`,
     ),
     heading('match'),
     paragraph(

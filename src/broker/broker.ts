@@ -63,7 +63,7 @@ export class Broker implements SessionHost, BrokerContext {
   readonly retention: Retention;
   readonly commits = { count: 0, latestMs: 0 };
   supervisor: SupervisorPort | undefined;
-  /** Resolves when the broker was asked to stop by a request. */
+  /** Resolves when a request asked the broker to stop. */
   readonly stopRequested: Promise<'graceful' | 'immediate'>;
   readonly requestStop: (type: 'graceful' | 'immediate') => void;
   readonly #core: Core;
@@ -173,7 +173,7 @@ export class Broker implements SessionHost, BrokerContext {
   closed(session: Session, why: string): void {
     if (!this.sessions.closed(session, why)) return;
     this.calls.disconnect(session.id);
-    // A stop takes nothing from anybody: collectors that come back to the next start reclaim what they hold.
+    // A stop ends no lease: collectors that come back to the next start reclaim what they hold.
     if (!this.#ended) this.enqueue({ kind: 'session_closed', session: session.id });
   }
 
@@ -216,7 +216,7 @@ export class Broker implements SessionHost, BrokerContext {
     this.#announcements.stopping();
   }
 
-  /** Stops: attempts in progress may finish (graceful, up to `stopGraceMs`), everything is committed, everybody is told. */
+  /** Stops: attempts in progress may finish (graceful, up to `stopGraceMs`), everything is committed, every session gets a goodbye. */
   async stop(type: 'graceful' | 'immediate'): Promise<void> {
     this.stopAccepting();
     const untilMs = this.now().monotonicMs + (type === 'graceful' ? this.limits.stopGraceMs : 0);

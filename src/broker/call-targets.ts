@@ -1,4 +1,4 @@
-/** Calls from session to session: whom a target means, and what is answered when there is nobody. */
+/** Calls from session to session: which session a target means, and the refusal when there is none. */
 import type { Collector } from '../core/collector.ts';
 import { mismatch } from '../core/match.ts';
 import { authorise } from '../protocol/access.ts';

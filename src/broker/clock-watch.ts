@@ -1,6 +1,6 @@
 /**
  * Notices that wall time went another way than monotonic time: the clock was set, or the machine was suspended. Spans
- * do not care; whoever shows or compares instants may.
+ * are not affected; code that shows or compares instants may be.
  */
 import type { Now } from '../time/now.ts';
 

@@ -81,7 +81,7 @@ export async function loadConfiguration(flags: Overrides, env: Environment = pro
   };
 }
 
-/** A collector of the user's own runs where its file lies, unless it says otherwise. */
+/** A collector of the user's own runs where its file lies, unless it sets another directory. */
 const declared = ({ values, directory }: CheckedFile): readonly CollectorDeclaration[] | undefined =>
   values.collectors?.map((one) =>
     one.command === undefined && one.working_dir === undefined

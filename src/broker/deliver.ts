@@ -59,7 +59,7 @@ export class Deliver {
     }
   }
 
-  /** What fits no frame is not published; who asks for it is told so. */
+  /** What fits no frame is not published; a request for the same is refused with `reply_too_large`. */
   #publish({ topic, body }: Of<'publish'>): void {
     const { log, relay } = this.#options;
     const frame = encodePublish(topic, body);
@@ -118,7 +118,7 @@ export class Deliver {
     relay.publish(topic, encodePublish(topic, { collector_id: id, collector_type: type, status, reason }));
   }
 
-  /** Its session may live on, as nobody in particular. */
+  /** Its session may live on, without an id. */
   #gone(id: string): void {
     const { sessions, collectorGone } = this.#options;
     for (const session of sessions)
@@ -127,7 +127,7 @@ export class Deliver {
     collectorGone(id);
   }
 
-  /** The collector itself gets the frame without having subscribed; anybody else with interest sees routing happen. */
+  /** The collector itself gets the frame without having subscribed; other subscribers of the topic see routing happen. */
   #toCollector(session: number, topic: string, frame: Buffer): void {
     const { sessions, relay } = this.#options;
     sessions.get(session)?.send(frame);

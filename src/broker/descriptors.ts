@@ -1,6 +1,6 @@
 /**
  * Connections and the descriptors of the process. Beyond its descriptors the system accepts a connection and closes it
- * in silence, so the broker stays below them and answers `busy` by itself. A connection that is turned away is held until
+ * in silence, so the broker stays below them and answers `busy` by itself. A connection that is refused is held until
  * its hello has come, since a client that writes to a closed connection may never read why; when too many are held, the
  * oldest goes.
  */
@@ -15,7 +15,7 @@ import type { Limits } from '../protocol/limits.ts';
 const reserved = 40;
 /** For each child its two outputs, and what starting one takes. */
 const reservedPerChild = 4;
-/** Connections that have been told `busy` and are held. */
+/** Connections that were refused with `busy` and are held open. */
 const heldMax = 24;
 const connectionsMin = 8;
 
@@ -37,8 +37,8 @@ function openFilesMax(): number {
   return Number(limit ?? Number.POSITIVE_INFINITY);
 }
 
-/** Lets in as many streams as there is room for, and answers `busy` to the others. */
-export class Door {
+/** Admits streams up to the connection limit and refuses the others with `busy`. */
+export class ConnectionGate {
   readonly #connectionsMax: number;
   readonly #holdMs: number;
   readonly #refusal: Buffer;
@@ -55,15 +55,15 @@ export class Door {
     this.#refusal = encodeFrame([Kind.goodbye, reason]);
   }
 
-  enter(stream: Duplex): void {
-    if (this.#open >= this.#connectionsMax) return this.#turnAway(stream);
+  admit(stream: Duplex): void {
+    if (this.#open >= this.#connectionsMax) return this.#refuse(stream);
     this.#open++;
     stream.once('close', () => this.#open--);
     this.#accept(stream);
   }
 
   /** A socket takes the one write at once, so it may be closed at any time after it. */
-  #turnAway(stream: Duplex): void {
+  #refuse(stream: Duplex): void {
     const release = (): void => void stream.destroy();
     const timer = setTimeout(release, this.#holdMs).unref();
     this.#held.add(stream);

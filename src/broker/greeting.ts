@@ -25,7 +25,7 @@ export function greet(bytes: Buffer, start: number, end: number): Principal | Fa
       `The client speaks protocol ${protocol}, this broker ${protocolVersion}. Use a deye of the same major protocol version.`,
       { client: protocol, broker: protocolVersion },
     );
-  // Whoever reaches the private socket is its owner, and may have any role.
+  // A client that reaches the private socket is its owner's, and may have any role.
   return { name, version, role, namespace: 'default', collectorId: undefined, eventDomains: new Set() };
 }
 

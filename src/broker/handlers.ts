@@ -16,7 +16,7 @@ import { specOf } from './task-view.ts';
 export interface RequestContext<M extends Method> {
   readonly broker: BrokerContext;
   readonly session: Session;
-  /** Whom the request runs as: the session's principal, as long as nobody may stand in for others. */
+  /** The principal that the request runs as: always the session's, since no session may impersonate another. */
   readonly principal: Principal;
   readonly to: ReplyTo;
   readonly params: ParamsParsed<M>;

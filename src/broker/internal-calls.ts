@@ -6,7 +6,7 @@ import { decodeValue } from '../protocol/msgpack.ts';
 import { type RequestHead, readRequest } from '../protocol/request.ts';
 import type { Caller } from '../relay/peer.ts';
 
-/** Whatever else a callee says of its refusal does not matter here. */
+/** Other fields of a callee's refusal are ignored. */
 const refusalSchema = z.object({ code: z.string(), message: z.string() });
 
 export class InternalCalls {
@@ -40,7 +40,7 @@ export class InternalCalls {
   }
 
   #onFrame(frame: Buffer): void {
-    if (frame[5] !== Kind.reply) return; // a part of a stream, which nobody here asked for
+    if (frame[5] !== Kind.reply) return; // a part of a stream, which the broker's own calls ignore
     const id = readId(frame, 0, frame.length);
     try {
       const [, , status, body] = decodeValue(frame, 4) as [number, number, number, unknown];

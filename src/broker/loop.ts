@@ -1,5 +1,5 @@
 /**
- * The loop pass and the one timer. Whoever has something to flush or to step asks for a pass; it runs once, after every
+ * The loop pass and the one timer. Code that has something to flush or to step schedules a pass; it runs once, after every
  * stream that was readable has been read. What is due at a time of its own is an errand; the timer is set to the
  * earliest thing there is, and sleep is computed, never guessed. All times here are monotonic.
  */
@@ -31,7 +31,7 @@ export class Loop {
     this.#work = work;
   }
 
-  /** Asks for a pass at the end of this turn of the event loop. */
+  /** Schedules a pass for the end of this turn of the event loop. */
   schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -57,7 +57,7 @@ export class Loop {
     this.after(intervalMs, again);
   }
 
-  /** Passes still run when they are asked for; nothing wakes it any more. */
+  /** Passes still run when they are scheduled; no timer wakes it any more. */
   stop(): void {
     this.#stopped = true;
     this.#clock.wakeAt(Number.POSITIVE_INFINITY, () => {});

@@ -1,6 +1,6 @@
 /**
  * Answers that may be large: a session's reads run one after the other, and the next one begins when most of the last
- * answer has been taken. So a client that asks for much and reads nothing costs one answer, not all of them.
+ * answer has been taken. So a client that sends many requests and reads no reply costs one answer, not all of them.
  */
 import type { ReplyTo } from '../core/input.ts';
 import type { Limits } from '../protocol/limits.ts';

@@ -25,7 +25,7 @@ export function handleRequest(broker: BrokerContext, session: Session, head: Req
   else session.backlog.add(to, head.method === 'task.wait' ? 0 : head.paramsEnd - head.paramsStart); // waits have a limit of their own
 }
 
-/** The id names another request of the session that is not answered yet, whatever it asks. */
+/** The id names another request of the session that is not answered yet, whatever its method. */
 export const idInUse = (id: number): Fault<'invalid_params'> =>
   fault('invalid_params', `Request id ${id} is in use by another request in flight.`, { id });
 

@@ -1,6 +1,6 @@
 /**
  * Deleting what ended long ago: at the start and once an hour, in slices, so that commits in between do not wait. A
- * clock that is far ahead makes everything old: after more than a day that nobody saw pass, nothing is deleted for an
+ * clock that is far ahead makes everything old: after more than a day in which no broker ran or the clock jumped, nothing is deleted for an
  * hour, in which the clock can be set right.
  */
 import type { Logger } from 'pino';
@@ -28,7 +28,7 @@ interface RetentionOptions {
 }
 
 export class Retention {
-  /** Why nothing is deleted at the start, for whoever started the broker. */
+  /** Why nothing is deleted at the start, for the command that started the broker. */
   readonly warning: string | undefined;
   readonly #options: RetentionOptions;
   readonly #clockWatch: ClockWatch;

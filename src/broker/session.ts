@@ -1,7 +1,7 @@
 /**
  * One connection's life: greeting → open → closed. Cuts the bytes into frames and sends each kind its way: publishes
  * into the inlet, calls to the relay, requests for the broker to their handlers. A frame that breaks a rule ends the
- * session with a goodbye that names the rule; nobody else notices.
+ * session with a goodbye that names the rule; other sessions are not affected.
  *
  * Whatever makes the broker write counts against the session's outbound limit: over it, only realtime publishes of the
  * session are read until it has taken half of what is kept for it.
@@ -68,7 +68,7 @@ export class Session implements FrameSink, Publisher {
   };
   /** Whether anything came since the last look. */
   active = false;
-  /** Bytes of payloads that were sent to its collector and that it has read since the core was last told. */
+  /** Bytes of payloads that were sent to its collector and that it has read and that the core does not know of yet. */
   assignedBytes = 0;
   /** Answers that may be large, one at a time. */
   readonly reads: ReadQueue;

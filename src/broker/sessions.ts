@@ -1,4 +1,4 @@
-/** The sessions of a broker: who is let in, who is silent, who does not read. */
+/** The sessions of a broker: admission, and the end of those that are silent or do not read. */
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { type ClosingCode, type Fault, fault } from '../protocol/fault.ts';
@@ -41,7 +41,7 @@ export class Sessions {
     return this.#open.values();
   }
 
-  /** Takes over a connected stream. Beyond the connection limit it is told so and closed. */
+  /** Takes over a connected stream. Beyond the connection limit it gets a goodbye (`busy`) and is closed. */
   accept(stream: Duplex): void {
     const session = new Session(this.#nextId++, stream, this.#host);
     const { connectionsMax, handshakeMs } = this.#limits;
@@ -59,7 +59,7 @@ export class Sessions {
     });
   }
 
-  /** From now on nobody is let in. */
+  /** From now on every new session is ended with this reason. */
   close(reason: Fault<ClosingCode>): void {
     this.#closing = reason;
   }
@@ -73,7 +73,7 @@ export class Sessions {
     this.#watchIdle(session);
   }
 
-  /** False when it was never let in. */
+  /** False when it was never admitted. */
   closed(session: Session, why: string): boolean {
     if (!this.#open.delete(session.id)) return false;
     this.#log.debug({ ...this.#about(session), dropped: session.peer.dropped, why }, 'session closed');
@@ -91,7 +91,7 @@ export class Sessions {
   /** The peer is over its limit: it is ended by name when it still is after the grace. */
   watchSlow(peer: Peer): void {
     const { slowGraceMs } = this.#limits;
-    // A peer holds until half of what is kept for it has left, so whoever still does has not read that much.
+    // A peer holds until half of what is kept for it has left, so one that still does has not read that much.
     const isStillHolding = this.#relay.holds.since(peer);
     this.#loop.after(slowGraceMs, () => {
       const session = this.#open.get(peer.session);

@@ -17,7 +17,7 @@ import { listen } from '../transport/registry.ts';
 import { Broker } from './broker.ts';
 import type { BrokerInfo } from './broker-info.ts';
 import type { Configuration } from './configuration.ts';
-import { Door, withinDescriptors } from './descriptors.ts';
+import { ConnectionGate, withinDescriptors } from './descriptors.ts';
 import { lockStateDirectory } from './lock.ts';
 import { UndoList } from './undo.ts';
 
@@ -38,7 +38,7 @@ interface StartOptions {
   /** Starts the declared collectors, or leaves them to be started by command. Without it there are none. */
   readonly collectors?: boolean;
   readonly log?: Logger;
-  /** The file that `log` writes to, for those who ask. */
+  /** The file that `log` writes to, for `deye broker logs`. */
   readonly logFile?: string;
   /** The entry that runs a built-in collector as a child: a program and its first arguments. */
   readonly builtin?: readonly string[];
@@ -55,7 +55,7 @@ export interface RunningBroker extends AsyncDisposable {
   readonly collectorsTried: Promise<readonly StartFailure[]>;
   /** A new connection in this process. */
   open(): Duplex;
-  /** Resolves once when somebody asked it to stop over the wire; `stop` is still the caller's to call. */
+  /** Resolves once when a request over the wire asked it to stop; `stop` is still the caller's to call. */
   readonly stopRequested: Promise<'graceful' | 'immediate'>;
   stop(type?: 'graceful' | 'immediate'): Promise<void>;
 }
@@ -112,9 +112,9 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
   undo.add(() => broker.stop(stopType));
 
   progress(`listening on ${place.socket}`);
-  const door = new Door(limits, (stream) => broker.accept(stream));
+  const gate = new ConnectionGate(limits, (stream) => broker.accept(stream));
   const handler: ListenHandler = {
-    accept: (stream) => door.enter(stream),
+    accept: (stream) => gate.admit(stream),
     failed: (error) =>
       error instanceof TransportError
         ? log.warn({ component: 'transport', code: error.code }, error.message)

@@ -1,4 +1,4 @@
-/** Asks the store once a second whether it is still where the next start looks for it, also when nothing is committed. */
+/** Checks once a second that the store is still where the next start looks for it, also when nothing is committed. */
 import type { Store } from '../store/port.ts';
 
 const everyMs = 1000;

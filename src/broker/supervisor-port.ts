@@ -1,4 +1,4 @@
-/** What the broker asks of whoever looks after child processes. `src/supervisor` implements it. */
+/** What the broker needs of the supervisor of child processes. `src/supervisor` implements it. */
 
 import type { CollectorView } from '../protocol/collector-schema.ts';
 import type { Fault } from '../protocol/fault.ts';

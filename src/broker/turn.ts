@@ -17,11 +17,11 @@ import type { Store } from '../store/port.ts';
 import type { Now } from '../time/now.ts';
 
 export interface TurnOptions {
-  /** Where the core's state is; nobody keeps the state itself. */
+  /** Where the core's state is; nothing else may keep a reference to the state itself. */
   readonly core: Core;
   readonly store: Pick<Store, 'commit' | 'states'>;
   readonly now: () => Now;
-  /** Asks for `run` at the end of this loop pass. */
+  /** Schedules `run` for the end of this loop pass. */
   readonly wake: () => void;
   /** Gets the outputs in order, each as soon as it may leave. */
   readonly deliver: (outputs: readonly Output[]) => void;
@@ -32,7 +32,7 @@ export interface TurnOptions {
   /**
    * Whether what was stepped may be answered: always, where one broker alone decides. When not, all of it is dropped,
    * assignments with the replies, since another broker decided otherwise. The requests behind it are never answered
-   * here, so whoever says no must end the sessions that made them.
+   * here, so code that returns false must end the sessions that made them.
    */
   readonly mayAnswer?: () => boolean;
   readonly step?: typeof step;
@@ -71,7 +71,7 @@ export class Turn {
   #outputs: Output[] = [];
   #state: 'ready' | 'committing' | 'folding' | 'broken' = 'ready';
   readonly #waiting = new Map<number, Waiting>();
-  /** Those of the waiting for whom the look-up begins in the next `run`. */
+  /** Those of the waiting whose look-up begins in the next `run`. */
   #gathered: Waiting[] = [];
   /** Look-ups that must see records which the store has not been given yet. */
   #afterCommit: (() => void)[] = [];

@@ -89,9 +89,9 @@ export abstract class DeyeCommand extends Command {
   override async catch(error: Error & { readonly code?: string }): Promise<void> {
     if (error instanceof Errors.ExitError) throw error;
     this.parsed = true; // else oclif warns of a command that was called wrongly, as if it were ours
-    const told = commandError(error, this.#words());
-    report(told, wantsJson(this.argv));
-    if (told.code === 'internal' && process.env.DEYE_DEBUG !== undefined) process.stderr.write(`${error.stack}\n`);
+    const printed = commandError(error, this.#words());
+    report(printed, wantsJson(this.argv));
+    if (printed.code === 'internal' && process.env.DEYE_DEBUG !== undefined) process.stderr.write(`${error.stack}\n`);
   }
 
   #words(): string {

@@ -45,7 +45,7 @@ const main = fileURLToPath(new URL('../main.js', import.meta.url));
 const silenceMsDefault = process.platform === 'linux' ? 60_000 : 600_000;
 const lookEveryMs = 100;
 const progressAfterMs = 2000;
-/** So often a start finds the lock held by somebody who does not say who it is. */
+/** How often a start may find the lock held by a process that has not announced itself. */
 const unannouncedMax = 20;
 /** A child that reported why it failed has nothing left to do. */
 const endMs = 5000;
@@ -69,8 +69,8 @@ export async function startInBackground(flags: StartFlags, watch: StartWatch = {
   for (let left = unannouncedMax; ; left--) {
     const outcome = await attempt(flags, log, watch);
     if ('ready' in outcome) {
-      const { pid, socket, ...told } = outcome.ready;
-      return { ...describe(pid, socket, version), already_running: false, ...told };
+      const { pid, socket, ...report } = outcome.ready;
+      return { ...describe(pid, socket, version), already_running: false, ...report };
     }
     if (outcome.failed.code !== 'already_running') throw new StartError(outcome.failed.code, outcome.failed.message);
     const info = await announced(stateDir, log, watch);

@@ -1,7 +1,7 @@
 /**
  * Descriptors that the caller of a background broker had open, such as those of `2> >(cat)` or `9>lock`: they came with
- * it, and whoever waits for their end would wait for the broker. What Node opens itself closes on exec; what is left
- * without that mark was inherited. (Only Linux says which; elsewhere nothing is closed.)
+ * it, and a process that waits for their end would wait for the broker. What Node opens itself closes on exec; what is left
+ * without that mark was inherited. (Only Linux shows which; elsewhere nothing is closed.)
  */
 import { closeSync, readdirSync, readFileSync } from 'node:fs';
 

@@ -26,7 +26,7 @@ export async function findLog(place: Overrides, connect: (socket: string) => Pro
   const { pid, log } = info?.socket === socket ? info : await askBroker(socket, connect);
   if (log !== undefined) return log;
   throw new UsageError(
-    `The broker (pid ${pid}) on ${socket} runs in the foreground: its log is on the standard error of whoever started it.`,
+    `The broker (pid ${pid}) on ${socket} runs in the foreground: its log is on the standard error of the process that started it.`,
   );
 }
 
@@ -60,7 +60,7 @@ export async function followLog(
 
 /**
  * How far the log has been read. A rotation copies the log to `.1` and empties it, so what was not read yet is in the
- * copy, at the same offset; the copy that was `.1` at the last look tells how many rotations there were since.
+ * copy, at the same offset; the copy that was `.1` at the last look shows how many rotations there were since.
  */
 class Position {
   from: number;
@@ -83,7 +83,7 @@ class Position {
         parts.push(readFrom(file, from));
         from = 0;
       }
-      if ((sizeOf(this.#path) ?? 0) < from) from = 0; // emptied by somebody else
+      if ((sizeOf(this.#path) ?? 0) < from) from = 0; // emptied by another program
       const current = readFrom(this.#path, from);
       if (identityOf(`${this.#path}.1`) !== newestCopy) continue; // rotated while it was read
       // A line that is being written comes the next time.

@@ -17,10 +17,10 @@ import { channelDescriptor, daemonVariable, logName, type StartupReport } from '
 
 const main = fileURLToPath(new URL('../main.js', import.meta.url));
 
-/** What a program prints is in the log as well, and somebody reads the log in a terminal. */
+/** What a program prints is in the log as well, and the log is read in a terminal. */
 const logOptions: LoggerOptions = { base: null, hooks: { streamWrite: escapeJson } };
 
-/** Runs the broker in this process until it is told to stop. Resolves with the exit code; rejects when it did not start. */
+/** Runs the broker in this process until a signal or a request stops it. Resolves with the exit code; rejects when it did not start. */
 export async function runInForeground(flags: StartFlags): Promise<number> {
   process.title = 'deye-broker';
   const daemon = process.env[daemonVariable] === '1';
@@ -61,7 +61,7 @@ function foregroundLog(): Logger {
   );
 }
 
-/** Away from the caller: its working directory may be unmounted, and what its shell noted is of no use to anybody. */
+/** Away from the caller: its working directory may be unmounted, and what its shell noted is of no use here. */
 async function runAsDaemon(configuration: Configuration, flags: StartFlags): Promise<RunningBroker> {
   const { stateDir, limits, files } = configuration;
   // Relative paths meant the caller's directory.

@@ -27,7 +27,7 @@ export class StoppingError extends Error {
   }
 }
 
-/** Why nobody answers on the socket, when it is the broker of this state directory that is stopping. */
+/** Why there is no answer on the socket, when it is the broker of this state directory that is stopping. */
 export async function stoppingAt(socket: Found<string>, reached: Reached): Promise<StoppingError | undefined> {
   const place = await findPlace().catch(() => undefined); // a file that is wrong has nothing to add
   const info = place && readBrokerInfo(place.stateDir.value);

@@ -1,6 +1,6 @@
 /** Commands to type next, complete: they reach the same broker as the command that prints them. */
 
-/** How the command that prints was told where its broker is. */
+/** The flags by which the printing command found its broker. */
 export interface Reached {
   /** Of `--socket`; undefined when the next command finds the same socket by itself. */
   readonly socket?: string | undefined;

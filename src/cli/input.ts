@@ -54,7 +54,7 @@ const unitsMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as co
 /** The description of a flag that `readDuration` reads, with how one is written. */
 export const durationHelp = (what: string): string => `${what}, such as 500ms, 30s, 2m or 1h`;
 
-/** `500ms`, `2s`, `5m`, `1h`, `7d` in ms. A number without a unit means something else to everybody; only 0 needs none. */
+/** `500ms`, `2s`, `5m`, `1h`, `7d` in ms. A number without a unit would be read in different ways; only 0 needs none. */
 export function readDuration(argument: string): number {
   const [, number, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(argument) ?? [];
   if (number === undefined)

@@ -1,6 +1,6 @@
 /**
  * JSON as people give it: its integers exact, and where a text stops being JSON. The parser's own message quotes the
- * text, which may be a file or standard input that nobody wants in a terminal or a log.
+ * text, which may be a file or standard input that does not belong in a terminal or a log.
  */
 
 type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown;
@@ -23,7 +23,7 @@ export function parseExactly(text: string, refuse: (why: string) => never): unkn
     if (/^-?\d+$/.test(source)) {
       const exact = BigInt(source);
       if (exact >= least && exact <= most) return exact;
-      if (String(value) === source) return value; // 1e20, say, written out: it comes back as it was given
+      if (String(value) === source) return value; // 1e20, for example, written out: it comes back as it was given
       return refuse(`the integer ${shown}; it must be from ${least} to ${most}. Write it as a text.`);
     }
     const loses = Math.abs(value) > Number.MAX_SAFE_INTEGER && !/e/i.test(source);

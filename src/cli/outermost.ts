@@ -7,7 +7,7 @@ import { wantsJson } from './wants-json.ts';
 export async function end(error: Error, argv: readonly string[]): Promise<void> {
   if (error instanceof Errors.ExitError) return handle(error);
   const missing = /^Command (\S+) not found/i.exec(error.message)?.[1];
-  const told = missing === undefined ? commandError(error, '') : commandNotFound(missing);
-  report(told, wantsJson(argv));
-  if (told.code === 'internal' && process.env.DEYE_DEBUG !== undefined) process.stderr.write(`${error.stack}\n`);
+  const printed = missing === undefined ? commandError(error, '') : commandNotFound(missing);
+  report(printed, wantsJson(argv));
+  if (printed.code === 'internal' && process.env.DEYE_DEBUG !== undefined) process.stderr.write(`${error.stack}\n`);
 }

@@ -1,4 +1,4 @@
-/** What a message says of where a broker was looked for. */
+/** The part of a message that names where a broker was looked for. */
 import type { Found } from '../configuration/place.ts';
 
 /** Where a socket was named; nothing when that is plain to see. */

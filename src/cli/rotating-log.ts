@@ -1,5 +1,5 @@
 /**
- * The log of a background broker, on standard error: the file was opened to append by whoever started it. When it is
+ * The log of a background broker, on standard error: the file was opened to append by the process that started it. When it is
  * full it is copied to `broker.log.1` and emptied, and older copies move on. Copied, not renamed: Node cannot put
  * another file under descriptor 2, and what Node itself prints when it crashes must land in `broker.log`. Nothing is
  * lost between the two steps, since this process writes by this function only and both are synchronous; what is written
@@ -55,7 +55,7 @@ export class RotatingLog {
       for (let at = 0; at < bytes.length; ) at += writeSync(this.#descriptor, bytes, at);
       this.#bytes += bytes.length;
     } catch {
-      // The disk is full, say: a broker does not stop for want of a log.
+      // The disk may be full: a broker does not stop for want of a log.
     }
   }
 

@@ -63,6 +63,6 @@ async function reach({ socket }: BrokerInfo, { connect }: StopWays): Promise<Cli
     }
 }
 
-/** Nobody answers there, or something is there that is no socket of deye. */
+/** Nothing answers there, or what is there is no socket of deye. */
 const isUnreachable = (error: unknown): boolean =>
   error instanceof StoppingError || (error instanceof TransportError && error.code !== 'bad_address');

@@ -1,4 +1,4 @@
-/** A task as flags say it. */
+/** A task from flags. */
 import { Flags, type Interfaces } from '@oclif/core';
 import type { TaskSubmit } from '../protocol/schema.ts';
 import { durationHelp, readDuration, readJson, readPairs } from './input.ts';

@@ -30,7 +30,7 @@ function rowsOf(value: unknown): Record<string, unknown>[] | undefined {
   return list as Record<string, unknown>[] | undefined;
 }
 
-/** Units end a name, so a name says how its value is read. */
+/** Units end a name, so a name shows how its value is read. */
 function cell(key: string, value: unknown): string {
   if (typeof value === 'number' && key.endsWith('_bytes')) return bytes(value);
   if (typeof value === 'number' && /_(at|time)_ms$/.test(key)) return `${ago(value)} ago`;

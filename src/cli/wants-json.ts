@@ -1,4 +1,4 @@
-/** Whether the words typed ask for JSON. The errors of parsing come before any flag is parsed. */
+/** Whether the arguments request JSON. The errors of parsing come before any flag is parsed. */
 export function wantsJson(argv: readonly string[]): boolean {
   const end = argv.indexOf('--');
   const flags = end === -1 ? argv : argv.slice(0, end);

@@ -24,7 +24,7 @@ import { Subscriptions } from './subscriptions.ts';
 import { timerMsMax } from './timer.ts';
 
 type StateListener = (state: ClientState, why: Error | undefined) => void;
-/** A request over a connection that is not everybody's yet. */
+/** A request over a connection that is not open to other requests yet. */
 export type RequestNow = <M extends Method>(method: M, params: Params<M>) => Promise<Reply<M>>;
 
 const reconnectPauseMsMaxDefault = 30_000;
@@ -47,7 +47,7 @@ export class Client implements AsyncDisposable {
   readonly #calls = new IncomingCalls();
   readonly #stateListeners = new Set<StateListener>();
   readonly #messageListeners = new Set<(message: Message) => void>();
-  /** Called after every reconnect with a way to send requests before everybody else's. */
+  /** Called after every reconnect with a way to send requests before all others. */
   onReconnect: ((request: RequestNow) => Promise<void>) | undefined;
   /** Called when a realtime publish was refused. Default: a process warning. */
   onRefused: (refusal: Fault) => void = ({ message, code }) => process.emitWarning(message, { code });

@@ -36,7 +36,7 @@ export class IncomingCalls {
     this.#running.get(id)?.abort();
   }
 
-  /** The connection ended: nobody can be answered any more. */
+  /** The connection ended: no call can be answered any more. */
   cancelAll(): void {
     for (const controller of this.#running.values()) controller.abort();
   }

@@ -7,7 +7,7 @@
  *               closed ◀── closed by its owner, or refused for good, from anywhere
  *
  * A pause is full jitter: a random part of 100 ms · 2^attempt, up to the cap. `restore` subscribes and registers
- * again; whoever waits for the connection gets it only after that.
+ * again; code that waits for the connection gets it only after that.
  */
 import { FaultError } from '../protocol/fault.ts';
 import type { Connection } from './connection.ts';
@@ -70,7 +70,7 @@ export class ReconnectingConnection {
     return life.state === 'closed' ? Promise.reject(life.why) : life.back.promise;
   }
 
-  /** The first connection. Fails at once: whoever starts wants to know. */
+  /** The first connection. Fails at once: the caller decides whether to try again. */
   async open(): Promise<void> {
     try {
       this.#connected(await this.#hooks.dial());
@@ -104,7 +104,7 @@ export class ReconnectingConnection {
     this.#life = { state: 'connected', connection };
     this.#hooks.changed('connected', undefined);
     if (before.state === 'reconnecting') before.back.resolve(connection);
-    // It may have ended after its welcome, before it was anybody's.
+    // It may have ended after its welcome, before it was handed out.
     if (connection.closed !== undefined) this.lost(connection, connection.closed);
   }
 
@@ -143,6 +143,6 @@ export class ReconnectingConnection {
 
 function waiters(): PromiseWithResolvers<Connection> {
   const back = Promise.withResolvers<Connection>();
-  back.promise.catch(() => {}); // whoever waits gets the reason; nobody has to wait
+  back.promise.catch(() => {}); // code that waits gets the reason; none has to wait
   return back;
 }

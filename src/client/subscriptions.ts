@@ -29,7 +29,7 @@ export class Subscriptions {
     }
   }
 
-  /** Returns the patterns that nobody uses any more. */
+  /** Returns the patterns that no subscription uses any more. */
   remove(subscription: Subscription): string[] {
     if (!this.#all.delete(subscription)) return [];
     const unused: string[] = [];

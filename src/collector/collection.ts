@@ -21,7 +21,7 @@ export class Collection {
   readonly #host: CollectionHost;
   readonly #configuration: CollectorConfiguration;
   #turn: Promise<unknown> = Promise.resolve();
-  /** Tells a start that ends late whether it was the latest one. */
+  /** Counts the starts, so that one that ends late can see whether it was the latest. */
   #starts = 0;
 
   constructor(definition: CollectorDefinition, host: CollectionHost) {

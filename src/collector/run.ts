@@ -78,7 +78,7 @@ export class CollectorRuntime {
       stateChanged: () => this.#heartbeat.beat(),
       configurationChanged: (version, fields) => this.#publishConfiguration(version, fields),
     });
-    this.#ended.promise.catch(() => {}); // it may end before anybody waits for that
+    this.#ended.promise.catch(() => {}); // it may end before anything awaits that
   }
 
   get state(): 'collecting' | 'stopped' | 'draining' {
@@ -133,7 +133,7 @@ export class CollectorRuntime {
     if (before.kind === 'draining') return; // only its time has changed
     const deregistered = this.#client.request('collector.deregister', { reason }, { timeoutMs: 2000 });
     void deregistered
-      .catch(() => {}) // without a broker nobody gives it tasks
+      .catch(() => {}) // without a broker it gets no tasks
       .then(() => this.attempts.idle())
       .then(() => this.#end('orderly'));
   }
@@ -187,7 +187,7 @@ export class CollectorRuntime {
     const stopped = (async () => this.definition.stop?.('the collector ends'))();
     try {
       if (ending === 'orderly') await stopped;
-      else stopped.catch(() => {}); // nobody waits for it
+      else stopped.catch(() => {}); // nothing awaits it
     } finally {
       await this.#client.close();
     }
@@ -231,7 +231,7 @@ export class CollectorRuntime {
 
   #publishConfiguration(version: number, changed_fields: readonly string[]): void {
     const notice = { collector_id: this.id, version, changed_fields, at_ms: Date.now() };
-    // Confirmed, so that a refusal comes back here; the change stands whoever may know of it.
+    // Confirmed, so that a refusal comes back here; the change stands in any case.
     this.#client.publish(`control.collector.config.${this.id}`, notice, { confirm: true }).catch(() => {});
   }
 
@@ -246,7 +246,7 @@ export class CollectorRuntime {
       this.#orphan = setTimeout(() => this.#orphaned(), orphanMs);
   }
 
-  /** Whoever started it is gone for good. */
+  /** Its parent process is gone for good. */
   #orphaned(): void {
     this.attempts.dropAll('no broker came back');
     this.#end('orderly');

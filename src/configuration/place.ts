@@ -8,7 +8,7 @@ import { TransportError } from '../transport/error.ts';
 import { ConfigurationError } from './error.ts';
 import { type ConfigurationFile, type Environment, readFiles } from './file.ts';
 
-/** A value, and who said so: a flag, a variable, the path of a file, or `default`. */
+/** A value, and where it comes from: a flag, a variable, the path of a file, or `default`. */
 export interface Found<T> {
   readonly value: T;
   readonly origin: string;
@@ -35,12 +35,12 @@ export async function findSocket(given?: string, env: Environment = process.env)
   return placeOf({ socket: given }, files, env).socket;
 }
 
-/** The same for both; a file that does not speak of them is not looked at. */
+/** The same for both; a file that does not contain them is not parsed. */
 export async function findPlace(flags: PlaceFlags = {}, env: Environment = process.env): Promise<FoundPlace> {
   return placeOf(flags, await readFiles(undefined, env, placeKeys), env);
 }
 
-/** Of both: what a flag, the environment or one of the files says. Throws a ConfigurationError. */
+/** Of both: what a flag, the environment or one of the files sets. Throws a ConfigurationError. */
 export function placeOf(flags: PlaceFlags, files: readonly ConfigurationFile[], env: Environment): FoundPlace {
   const stateDir = firstOf<string>(
     [flags.stateDir, '--state-dir'],
@@ -63,7 +63,7 @@ export function firstOf<T>(...candidates: Candidate<T>[]): Found<T> {
   return { value: value as T, origin };
 }
 
-/** What each file says, with the file. */
+/** What each file sets, with the file. */
 export const fromFiles = <T, File extends { readonly path: string }>(
   files: readonly File[],
   read: (file: File) => T | undefined,

@@ -1,9 +1,9 @@
-/** What a core knows from its sessions, as inputs for the core that replaces it. */
+/** What a core holds of its sessions, as inputs for the core that replaces it. */
 import type { Now } from '../time/now.ts';
 import type { Input } from './input.ts';
 import type { CoreState } from './state.ts';
 
-/** The request id of these inputs. No client made such a request, so the reply is delivered to nobody. */
+/** The request id of these inputs. No client made such a request, so the reply is dropped. */
 export const noRequest = 0;
 
 /**

@@ -1,9 +1,9 @@
 /**
- * Handing out: the best pending task that somebody can take now, until there is none (invariant I7). Between classes
+ * Handing out: the best pending task that a collector can take now, until there is none (invariant I7). Between classes
  * the higher priority goes first, then the older task. Two things make work: tasks that became pending mark their class
- * as ready, and collectors that gained credit bring the class with their best task. A class whose first task nobody
- * can take now goes behind those that have a better one than its next; a class that nobody can take from is parked with
- * the collectors that fit it.
+ * as ready, and collectors that gained credit bring the class with their best task. A class whose first task no
+ * collector can take now goes behind those that have a better one than its next; a class that no collector can take
+ * from is parked with the collectors that fit it.
  */
 
 import type { Now } from '../time/now.ts';
@@ -51,7 +51,7 @@ function bringWork(state: CoreState, collector: Collector): void {
   else if (cls.readyIndex === -1) markReady(state.classes, cls);
 }
 
-/** The first task of the class that somebody can take now, and who. The collectors of a class fit it already. */
+/** The first task of the class that can be handed out now, and the collector. The collectors of a class fit it already. */
 function nextAssignable(
   state: CoreState,
   cls: TaskClass,

@@ -44,7 +44,7 @@ export const newEnded = (): Ended => ({
 
 /** Notes the ids that the store holds from before the start: the newest that was not ahead of the clock, and those that were. */
 export function rememberStored(ended: Ended, newestId: string | undefined, idsAhead: readonly string[]): void {
-  // Whatever the clock says by now: it may have been set back since the store was asked.
+  // Whatever the clock shows by now: it may have been set back since the store was read.
   if (newestId !== undefined) ended.horizonMs = uuidTimeMs(newestId);
   for (const id of idsAhead) moveAhead(ended, id);
 }
@@ -80,6 +80,6 @@ function moveAhead(ended: Ended, id: string): void {
   ended.ahead.clear();
 }
 
-/** Whether only the store can tell if a task with this id has ended. */
+/** Whether only the store knows if a task with this id has ended. */
 export const mayHaveLeft = (ended: Ended, id: string): boolean =>
   !ended.states.has(id) && (uuidTimeMs(id) <= ended.horizonMs || ended.ahead.has(id));

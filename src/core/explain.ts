@@ -49,7 +49,7 @@ export function whyWaiting(state: CoreState, task: Task): WaitReason | undefined
 
 function namedReasons(state: CoreState, cls: Demand, priority: number): string {
   if (state.collectors.size === 0) return 'No collector is registered.';
-  // Those that offer the operation say more than those that do not.
+  // Refusals of those that offer the operation are more useful than those of others.
   const near: Collector[] = [];
   for (const collector of state.collectors.values()) {
     if (mismatch(collector, cls) === 'operation') continue;

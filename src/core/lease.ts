@@ -12,7 +12,7 @@ export interface Tokens {
 
 export const newTokens = (epoch: number, nonce: string): Tokens => ({ epoch, nonce, sequence: 0 });
 
-/** Opaque to everybody else. */
+/** Opaque outside this module. */
 export const nextToken = (tokens: Tokens): string =>
   `${tokens.epoch.toString(36)}${tokens.nonce}.${(++tokens.sequence).toString(36)}`;
 

@@ -1,11 +1,11 @@
 /**
- * Whether a collector can take a task, and if not, why: one predicate, asked by dispatch, by the pairings, by calls to
+ * Whether a collector can take a task, and if not, why: one predicate, used by dispatch, by the pairings, by calls to
  * `any:`, by the submit's warning, by the reason that a task waits for, and by the invariants.
  */
 import type { Limits } from '../protocol/limits.ts';
 import type { Collector, CollectorStatus } from './collector.ts';
 
-/** What a task asks of its collector; a task class has it, and so has a call to `any:OPERATION`. */
+/** What a task requires of its collector; a task class has it, and so has a call to `any:OPERATION`. */
 export interface Demand {
   readonly operation: { readonly name: string };
   readonly requires: readonly string[];

@@ -1,5 +1,5 @@
 /**
- * What an input needs from the store before it can be stepped. The core cannot ask: the turn calls `prefetch`, looks
+ * What an input needs from the store before it can be stepped. The core cannot read the store: the turn calls `prefetch`, looks
  * the ids up, holds the session's later inputs back meanwhile, and steps the input with the facts it found.
  */
 

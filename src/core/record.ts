@@ -1,4 +1,4 @@
-/** What must be on disk before anybody is told, and what of it comes back. The store's port carries these. */
+/** What must be on disk before a reply or an assignment leaves, and what of it a start loads. The store's port carries these. */
 import type { AttemptOutcome } from '../protocol/schema.ts';
 import type { TaskState } from '../protocol/state.ts';
 import type { TaskError, TaskSpec } from './task.ts';

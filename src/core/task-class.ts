@@ -1,6 +1,6 @@
 /**
- * Pending tasks, grouped by what a collector must be to serve them (their class), so that a task that nobody can
- * serve never stands in front of one that somebody can. Inside a class: one heap per priority, by acceptance.
+ * Pending tasks, grouped by what a collector must be to serve them (their class), so that a task that no
+ * collector can serve never delays one that can be served. Inside a class: one heap per priority, by acceptance.
  */
 import { Heap, type HeapOrder } from '../time/heap.ts';
 import type { Collector } from './collector.ts';

@@ -32,7 +32,7 @@ export interface Attempting {
   readonly startedAtMs: number;
   /** The placement that chose the collector and learns from the outcome. Undefined after a restart: its memory is gone. */
   readonly strategy: string | undefined;
-  /** Monotonic: when the attempt is over its timeout, when its lease ends, when it was told to stop. */
+  /** Monotonic: when the attempt is over its timeout, when its lease ends, when its cancel was sent. */
   readonly timeoutAtMs: number;
   leaseEndsAtMs: number;
   cancelSentAtMs: number | undefined;
@@ -46,7 +46,7 @@ export interface TaskError {
 /** The only namespace there is; ids are unique in it, and nothing that is promised exact crosses it. */
 export const defaultNamespace = 'default';
 
-/** What the submitter asked for, with every default filled in. Never changes. */
+/** What was submitted, with every default filled in. Never changes. */
 export interface TaskSpec {
   readonly namespace: string;
   readonly id: string;
@@ -77,7 +77,7 @@ export interface Task extends Due {
   /** Fences the latest attempt: (epoch, sequence), never used twice. Opaque outside `lease.ts`. */
   token: string;
   life: Life;
-  /** Collectors that asked not to get it again. */
+  /** Collectors that failed it with `elsewhere` and do not get it again. */
   excluded: readonly string[];
   lastError: TaskError | undefined;
   /** The tasks that the same collectors can serve; undefined until it is first queued. */

@@ -67,7 +67,7 @@ export function cancelWait(state: CoreState, to: ReplyTo, out: Output[]): void {
   out.push(reply(to, fault('cancelled', `The wait for task ${waiter.taskId} was cancelled.`)));
 }
 
-/** The task has ended: everybody who waits for it is answered. */
+/** The task has ended: every wait for it is answered. */
 export function answerWaits(state: CoreState, taskId: string, out: Output[]): void {
   const waiters = state.waits.byTask.get(taskId);
   if (waiters === undefined) return;

@@ -1,6 +1,6 @@
 /**
  * Who may do what: one function, `authorise`, and the tables it reads. A principal is what a session acts as; a request
- * may later run as another one than its session's (a gateway speaks for many), which is why nothing else looks at roles.
+ * may later run as another one than its session's (a gateway acts for many), which is why nothing else looks at roles.
  */
 
 import { type CollectorMethod, collectorMethods } from './collector-method.ts';
@@ -36,7 +36,7 @@ interface TopicRule {
   readonly domains?: true;
 }
 
-/** Who may publish; the first rule that matches decides. Everybody may subscribe to everything. */
+/** Who may publish; the first rule that matches decides. Every session may subscribe to everything. */
 export const accessRules: readonly TopicRule[] = [
   { name: 'privileged control.collector.lifecycle', pattern: 'control.collector.lifecycle.#', publish: ['operator'] },
   {
@@ -48,7 +48,7 @@ export const accessRules: readonly TopicRule[] = [
   { name: 'privileged control.collector.config', pattern: 'control.collector.config.#', publish: ['operator'] },
   { name: 'the broker alone reports collectors', pattern: 'control.collector.registration.#', publish: [] },
   { name: 'the broker alone reports collectors', pattern: 'control.collector.status.#', publish: [] },
-  { name: 'the broker alone speaks for itself', pattern: 'control.broker.#', publish: [] },
+  { name: 'only the broker publishes its own events', pattern: 'control.broker.#', publish: [] },
   { name: 'the broker alone hands out tasks', pattern: 'control.tasks.#', publish: [] },
   { name: 'the broker alone reports the lives of tasks', pattern: 'tasks.lifecycle.#', publish: [] },
   { name: 'the broker alone reports its status', pattern: 'control.health.status', publish: [] },
@@ -58,7 +58,7 @@ export const accessRules: readonly TopicRule[] = [
   { name: 'restricted', pattern: '#', publish: ['operator', 'collector'], domains: true },
 ];
 
-/** What of a collector may be asked by whoever may only look. */
+/** The methods of a collector that an observer may call. */
 const lookingMethods: ReadonlySet<string> = new Set<CollectorMethod>(['health_check', 'get_capabilities']);
 
 /** `undefined` when the principal may, else the fault that names the rule. */

@@ -1,12 +1,12 @@
 /**
- * The last element that the broker knows of a frame, mostly a body. It is forwarded unseen; what its header tells is
+ * The last element that the broker knows of a frame, mostly a body. It is forwarded unseen; what its header gives is
  * checked in constant time, so that nothing follows a frame's array inside the frame. Where a map or a list ends only a
  * walk finds: that, and whatever is no value at all, is for the receiver to find out.
  */
 import { Kind, readUint } from './frame.ts';
 import { MalformedError, skipValue } from './msgpack.ts';
 
-/** Whether a value that begins with this byte tells its length in its header. */
+/** Whether a value that begins with this byte has its length in its header. */
 const isFlat = Uint8Array.from({ length: 256 }, (_, head) => {
   const isNested = (head >= 0x80 && head < 0xa0) || (head >= 0xdc && head < 0xe0);
   const isExtension = (head >= 0xc7 && head <= 0xc9) || (head >= 0xd4 && head <= 0xd8);

@@ -1,15 +1,15 @@
 /** The calls that every collector answers. */
 import { z } from 'zod';
-import { noParams } from './message.ts';
+import { noParamsSchema } from './message.ts';
 import { countSchema, reasonSchema, spanMsSchema } from './schema.ts';
 import { healthSchema } from './view-schema.ts';
 
 /** What a collector answers when it is called by its id. Names and shapes; the SDK answers all of them. */
 export const collectorMethods = {
-  health_check: { summary: 'How the collector is.', params: noParams, reply: healthSchema },
+  health_check: { summary: 'How the collector is.', params: noParamsSchema, reply: healthSchema },
   get_capabilities: {
     summary: 'What it can do.',
-    params: noParams,
+    params: noParamsSchema,
     reply: z.object({
       event_types: z.array(z.string()),
       operations: z.array(z.string()),

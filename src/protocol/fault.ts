@@ -33,7 +33,7 @@ const ending = <const C extends FaultCategory>(category: C, exit: number, summar
 export const faultTable = {
   malformed_frame: ending('communication', 1, 'The bytes are not a frame of this protocol.'),
   frame_too_large: ending('resource', 1, 'A frame is longer than the limit.'),
-  protocol_version: ending('communication', 1, 'Client and broker speak different major versions.'),
+  protocol_version: ending('communication', 1, 'Client and broker have different major versions of the protocol.'),
   hello_expected: ending('permission', 4, 'The first frame of a session must be a hello.'),
   hello_timeout: ending('timeout', 1, 'No hello came within the handshake time.', true),
   idle_timeout: ending('timeout', 1, 'Nothing came from the session, not even a pong.', true),
@@ -53,7 +53,7 @@ export const faultTable = {
   unsupported_operation: refusal('configuration', 2, 'No such method.'),
   invalid_params: refusal('configuration', 2, 'The parameters do not fit the method.'),
   payload_too_large: refusal('resource', 2, 'A payload or result is longer than the limit.'),
-  reply_too_large: refusal('resource', 2, 'The answer does not fit a frame; ask for less at once.'),
+  reply_too_large: refusal('resource', 2, 'The answer does not fit a frame; request less at once.'),
   too_many_subscriptions: refusal('resource', 1, 'The limit of patterns is reached.'),
   too_many_waits: refusal('resource', 75, 'The limit of open waits is reached.', true),
   too_many_operations: refusal('resource', 75, 'The limit of operations with tasks is reached.', true),
@@ -81,7 +81,7 @@ export type ClosingCode = { [C in FaultCode]: (typeof faultTable)[C]['closes'] e
 /** Any request may be refused with these. */
 export const commonFaults: readonly FaultCode[] = ['invalid_params', 'not_allowed', 'reply_too_large', 'store_failed'];
 
-/** A call to a collector may be refused by the broker with these; the callee has words of its own. */
+/** A call to a collector may be refused by the broker with these; the callee has codes of its own. */
 export const callFaults: readonly FaultCode[] = [
   'not_found',
   'not_allowed',
@@ -112,7 +112,7 @@ export function isFault(value: unknown): value is Fault {
   return typeof value === 'object' && value !== null && 'code' in value && 'category' in value && 'context' in value;
 }
 
-/** What a client throws when the other end refused. `code` is one of the fault table, or a collector's own word. */
+/** What a client throws when the other end refused. `code` is one of the fault table, or a collector's own code. */
 export class FaultError extends Error {
   override readonly name = 'FaultError';
   readonly code: string;

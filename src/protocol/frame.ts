@@ -29,7 +29,7 @@ export const Kind = {
 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
-/** One row per kind: the elements after the kind, who may say it, and what it is for. Printed in deye-protocol(7). */
+/** One row per kind: the elements after the kind, which side may send it, and what it is for. Printed in deye-protocol(7). */
 export const kindTable: Record<
   keyof typeof Kind,
   { readonly elements: string; readonly from: string; readonly summary: string }
@@ -78,7 +78,7 @@ export const kindTable: Record<
     summary: 'A part of a streamed reply; a reply with the same id ends the stream.',
   },
   cancel: { elements: 'id', from: 'both', summary: 'The caller no longer wants the answer. Passed on to the callee.' },
-  ping: { elements: 'number', from: 'both', summary: 'Asks for a pong with the same number.' },
+  ping: { elements: 'number', from: 'both', summary: 'Requests a pong with the same number.' },
   pong: { elements: 'number', from: 'both', summary: 'Answers a ping.' },
   goodbye: {
     elements: 'reason',

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { roles, textSchema } from './schema.ts';
 
-/** Opens a session. A role is what a client asks for; on the local socket its owner may have any. */
+/** Opens a session. A role is what a client requests; on the local socket its owner may have any. */
 export const helloSchema = z.object({
   protocol: textSchema(16),
   name: textSchema(128).min(1),

@@ -41,7 +41,7 @@ export const limitTable = {
 
   // sessions
   connectionsMax: row(1000, 'count', 'most connections at once', { most: 10_000 }),
-  handshakeMs: row(2000, 'ms', 'time a new connection has to say hello'),
+  handshakeMs: row(2000, 'ms', 'time a new connection has to send its hello'),
   pingMs: row(15_000, 'ms', 'silence after which a session is pinged'),
   idleMs: row(30_000, 'ms', 'silence after which a session is dropped'),
   outboundBytesMax: row(
@@ -57,7 +57,7 @@ export const limitTable = {
   slowGraceMs: row(10_000, 'ms', 'how long a session may stay over its outbound limit before it is disconnected'),
   stallMs: row(10, 'ms', 'longest pause of a realtime publisher for a full subscriber that is reading'),
   stallRecentMs: row(100, 'ms', 'a subscriber is reading when it took bytes within this time', fixed),
-  refusalsMax: row(100, 'count', 'refused realtime publishes that one session is told of', fixed),
+  refusalsMax: row(100, 'count', 'refused realtime publishes of one session that are answered with a refusal', fixed),
 
   // subscriptions and calls
   subscriptionsMax: row(1000, 'count', 'most patterns one session may hold, and as many excluded ones'),
@@ -89,7 +89,7 @@ export const limitTable = {
   retriesMax: row(3, 'count', 'default number of retries of a task'),
   backoffBaseMs: row(5000, 'ms', 'default base of the retry backoff'),
   backoffCapMs: row(3_600_000, 'ms', 'default cap of the retry backoff'),
-  collectorTasksMax: row(100, 'count', 'most tasks one collector may hold, whatever it asks for'),
+  collectorTasksMax: row(100, 'count', 'most tasks one collector may hold, whatever it registers'),
 
   // what is kept
   retentionMs: row(7 * day, 'ms', 'how long completed and cancelled tasks are kept'),

@@ -1,5 +1,5 @@
 /**
- * The conversation: every request, who may say it, and the schemas of its params and its reply. Types, validation,
+ * The methods of the broker: every request, the roles that may send it, and the schemas of its params and its reply. Types, validation,
  * dispatch and deye-protocol(7) derive from this table, and while the tests run every reply and fault is held against
  * its row. Publishes and the calls between programs are the hot plane and are described in `frame.ts`.
  */
@@ -47,8 +47,8 @@ const row = <P extends z.ZodType, R extends z.ZodType, const D extends boolean>(
   of: MethodRow<P, R, D>,
 ): MethodRow<P, R, D> => of;
 const everyone = roles;
-export const noParams = z.strictObject({});
-const done = z.object({});
+export const noParamsSchema = z.strictObject({});
+const doneSchema = z.object({});
 
 export const methodTable = {
   'topic.subscribe': row({
@@ -75,15 +75,15 @@ export const methodTable = {
     roles: everyone,
     durable: false,
     faults: [],
-    params: noParams,
+    params: noParamsSchema,
     reply: healthSchema,
   }),
   'broker.capabilities': row({
-    summary: 'What can be asked of this broker now: its methods, and the operations that collectors offer.',
+    summary: 'The methods of this broker, and the operations that collectors offer now.',
     roles: everyone,
     durable: false,
     faults: [],
-    params: noParams,
+    params: noParamsSchema,
     reply: z.object({
       methods: z.array(z.string()),
       /** The collectors that offer each operation. */
@@ -96,7 +96,7 @@ export const methodTable = {
     roles: everyone,
     durable: false,
     faults: [],
-    params: noParams,
+    params: noParamsSchema,
     reply: snapshotSchema,
   }),
   'broker.shutdown': row({
@@ -184,7 +184,7 @@ export const methodTable = {
     durable: true,
     faults: ['stale_lease', 'payload_too_large'],
     params: leaseSchema.extend({ result: z.unknown().optional() }),
-    reply: done,
+    reply: doneSchema,
   }),
   'task.fail': row({
     summary:
@@ -211,7 +211,7 @@ export const methodTable = {
     }),
   }),
   'collector.heartbeat': row({
-    summary: 'Says that the collector lives, and renews the leases named in it.',
+    summary: 'Reports that the collector lives, and renews the leases named in it.',
     roles: ['collector'],
     durable: false,
     faults: ['not_registered'],
@@ -258,7 +258,7 @@ export const methodTable = {
     reply: z.object({ collector_id: z.string(), status: z.enum(collectorStatuses) }),
   }),
   'collector.stop': row({
-    summary: 'Stops a supervised collector: asks it, then SIGTERM, then SIGKILL.',
+    summary: 'Stops a supervised collector: by a request to it, then SIGTERM, then SIGKILL.',
     roles: ['operator'],
     durable: false,
     faults: ['not_found', 'wrong_state'],
@@ -270,7 +270,7 @@ export const methodTable = {
     roles: everyone,
     durable: false,
     faults: [],
-    params: noParams,
+    params: noParamsSchema,
     reply: routingViewSchema,
   }),
   'routing.set': row({

@@ -13,7 +13,7 @@ const depthMax = limitTable.decodeDepthMax.value;
 const packr = new Packr({
   useRecords: false,
   variableMapSize: true,
-  int64AsType: 'auto' as 'number', // a bigint where a number would change it; its types do not know the word
+  int64AsType: 'auto' as 'number', // a bigint where a number would change it; its types lack this value
   encodeUndefinedAsNil: true,
 });
 

@@ -1,6 +1,6 @@
 /**
  * The params of a request to the broker, decoded without the bodies in them: a payload or a result may hold millions
- * of values, which nobody here looks at, and validating a map of millions of keys would stop everybody.
+ * of values, which the broker never decodes, and validating a map of millions of keys would block the event loop.
  */
 import { limitTable } from './limits.ts';
 import { decodeValue, elementBytes, encodeValue, entriesOf, fieldBytes } from './msgpack.ts';

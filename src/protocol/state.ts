@@ -1,6 +1,6 @@
 /**
  * The states of a task, in one place: what each means, which may follow, and whether it is an end. The core moves along
- * these edges, the stores tell live from ended by them, and deye-tasks(7) prints them.
+ * these edges, the stores separate live from ended by them, and deye-tasks(7) prints them.
  */
 interface StateRow {
   readonly summary: string;

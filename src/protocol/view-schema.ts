@@ -92,5 +92,5 @@ export const snapshotSchema = z.object({
 });
 export type Snapshot = z.output<typeof snapshotSchema>;
 
-/** Where the broker publishes a Snapshot every second while somebody subscribes. */
+/** Where the broker publishes a Snapshot every second while it has subscribers. */
 export const statusTopic = 'control.health.status';

@@ -27,7 +27,7 @@ interface Side {
   readonly answering: Set<Call>;
 }
 
-/** Asks whether a full caller is to be waited for; whether it may be given more. */
+/** Makes the callee pause for a full caller; whether the caller may be given more. */
 type Stall = (caller: Caller) => boolean;
 
 export class Calls {
@@ -94,7 +94,7 @@ export class Calls {
   }
 
   /**
-   * A reply or a chunk from a callee. An answer nobody waits for any more is dropped. A caller that does not read ends
+   * A reply or a chunk from a callee. An answer to a call that is over is dropped. A caller that does not read ends
    * the call; one that reads makes the callee pause (`stall`).
    */
   answer(bytes: Buffer, start: number, end: number, from: number, last: boolean, stall: Stall): void {

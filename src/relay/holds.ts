@@ -12,9 +12,9 @@ export interface Holdable {
 
 export class Holds {
   readonly #limits: Limits;
-  /** The peer holds somebody up, where it held nobody. */
+  /** The first session now waits for the peer. */
   readonly #began: (peer: Peer) => void;
-  /** One set for as long as somebody waits without a break. */
+  /** By peer, the sessions that wait for it. A set lives as long as at least one waits without a break. */
   readonly #waiting = new Map<Peer, Set<Holdable>>();
   readonly #waitsFor = new Map<Holdable, Set<Peer>>();
 
@@ -23,7 +23,7 @@ export class Holds {
     this.#began = began;
   }
 
-  /** Those who wait, and those who are waited for. */
+  /** Entries in both maps. */
   get size(): number {
     return this.#waiting.size + this.#waitsFor.size;
   }
@@ -50,7 +50,7 @@ export class Holds {
     return this.#waiting.has(peer);
   }
 
-  /** Whether it still holds up what it held up when this was made, without a break in between. */
+  /** Whether sessions have waited for the peer without a break since this was made. */
   since(peer: Peer): () => boolean {
     const waiting = this.#waiting.get(peer);
     return () => waiting !== undefined && this.#waiting.get(peer) === waiting;
@@ -65,7 +65,7 @@ export class Holds {
     if (this.#waiting.size > 0 && peer.link.queuedBytes <= this.#limits.outboundBytesMax / 2) this.release(peer);
   }
 
-  /** Everybody who waits for the peer goes on. */
+  /** Resumes every session that waits for the peer. */
   release(peer: Peer): void {
     const waiting = this.#waiting.get(peer);
     if (waiting === undefined) return;
@@ -76,7 +76,7 @@ export class Holds {
     }
   }
 
-  /** One that waits goes on, whatever its peer does. */
+  /** Resumes one waiting session, whatever its peer does. */
   resume(peer: Peer, held: Holdable): void {
     if (this.#waiting.get(peer)?.has(held) !== true) return;
     this.#remove(peer, held);

@@ -78,7 +78,7 @@ export class Inlet implements Holdable {
     this.#sequence = sequence;
     const count = route?.peers.length ?? 0;
     if (this.#ackFor !== 0 && this.#ackCount !== count) this.#sendAck();
-    if (route === undefined) return true; // refused, and the publisher was told so
+    if (route === undefined) return true; // refused, in an ack
     this.#deliverRun();
     this.#ackFor = sequence;
     this.#ackCount = count;
@@ -141,7 +141,7 @@ export class Inlet implements Holdable {
     return held;
   }
 
-  /** Answers a refused publish: in the ack that it asked for, or, for a realtime one, as sequence 0 and at most `refusalsMax` times. */
+  /** Answers a refused publish: in its ack, or, for a realtime one, as sequence 0 and at most `refusalsMax` times. */
   #refuse(refusal: Fault, sequence: number): void {
     this.#route = undefined;
     if (sequence === 0 && ++this.#refused > this.#relay.limits.refusalsMax) return;

@@ -13,7 +13,7 @@ interface RelayHooks {
   readonly nowMs: () => number;
   /** There is something to flush, where there was nothing: call `flush` at the end of the pass. */
   readonly wake: () => void;
-  /** The peer is over its limit and holds somebody up; look again when its grace is over. */
+  /** The peer is over its limit and a session waits for it; look again when its grace is over. */
   readonly slow: (peer: Peer) => void;
   /** A sender pauses for the peer; call `endStall` after `stallMs`. */
   readonly stalled: (peer: Peer, sender: Holdable) => void;
@@ -109,7 +109,7 @@ export class Relay {
     this.holds.release(peer);
   }
 
-  /** Whether a message on this topic would be delivered; asked before the broker makes one of its own. */
+  /** Whether a message on this topic would be delivered; checked before the broker makes one of its own. */
   hasSubscribers(topic: string): boolean {
     return this.routes.of(topic).peers.length > 0;
   }
@@ -150,7 +150,7 @@ export class Relay {
 
   /**
    * Pauses the sender for a full peer that is reading, at most `stallMs`; whether the peer may be given more. A peer
-   * that does not read, or whose last pause did not help, costs nobody anything.
+   * that does not read, or whose last pause did not help, makes no sender pause.
    */
   stall(peer: Peer, sender: Holdable): boolean {
     const { stallRecentMs, outboundBytesMax } = this.limits;

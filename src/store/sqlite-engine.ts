@@ -24,7 +24,7 @@ const withPayload =
   'SELECT task.*, payload.body AS payload, payload.crc AS payload_crc FROM task LEFT JOIN payload USING (seq)';
 const noBytes = new Uint8Array(0);
 
-/** So many ids from ahead of the clock are told one by one; more are not remembered one by one anyway. */
+/** So many ids from ahead of the clock are loaded one by one; the core does not keep more than that one by one. */
 const idsAheadMax = 10_001;
 
 export class SqliteEngine {
@@ -154,7 +154,7 @@ export class SqliteEngine {
     this.#files.check(this.#db);
   }
 
-  /** What was not noticed before is still saved, and then told. */
+  /** Files that were lost without notice are saved, and the loss is reported. */
   close(): void {
     try {
       if (!this.#files.lost) this.check();

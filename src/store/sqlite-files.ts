@@ -97,7 +97,7 @@ function statOf(file: string): BigIntStats | undefined {
   try {
     return lstatSync(file, { bigint: true, throwIfNoEntry: false });
   } catch {
-    return undefined; // whoever opens it says why
+    return undefined; // the code that opens it reports why
   }
 }
 

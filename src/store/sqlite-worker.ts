@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { StoreError } from './port.ts';
 import { SqliteEngine } from './sqlite-engine.ts';
 
-/** What the thread is asked for. */
+/** A request to the thread. */
 type EngineMethod = 'load' | 'commit' | 'show' | 'states' | 'list' | 'purge' | 'check' | 'close';
 
 type WorkerRequest = {

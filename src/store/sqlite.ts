@@ -33,41 +33,41 @@ export class SqliteStore implements Store {
   }
 
   load(wallMs: number): Promise<Loaded> {
-    return this.#ask('load', wallMs);
+    return this.#request('load', wallMs);
   }
 
   commit(records: readonly StoreRecord[]): Promise<void> {
-    return this.#ask('commit', records);
+    return this.#request('commit', records);
   }
 
   async show(id: string): Promise<StoredDetail | undefined> {
-    return this.#ask('show', id);
+    return this.#request('show', id);
   }
 
   states(ids: readonly string[]): Promise<ReadonlyMap<string, TaskState>> {
-    return this.#ask('states', ids);
+    return this.#request('states', ids);
   }
 
   purge(options: PurgeOptions): Promise<number> {
-    return this.#ask('purge', options);
+    return this.#request('purge', options);
   }
 
   list(filter: TaskFilter): Promise<readonly StoredTask[]> {
-    return this.#ask('list', filter);
+    return this.#request('list', filter);
   }
 
   check(): Promise<void> {
-    return this.#ask('check', undefined);
+    return this.#request('check', undefined);
   }
 
   async close(): Promise<void> {
     if (this.#ended !== undefined) return;
     const exited = new Promise((resolve) => this.#worker.once('exit', resolve));
-    await this.#ask('close', undefined);
+    await this.#request('close', undefined);
     await exited;
   }
 
-  #ask<T>(method: string, argument: unknown): Promise<T> {
+  #request<T>(method: string, argument: unknown): Promise<T> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
     const id = this.#nextId++;
     return new Promise<T>((resolve, reject) => {

@@ -5,7 +5,7 @@ import { isAlive } from './alive.ts';
 
 export interface ProcessIdentity {
   readonly pid: number;
-  /** When it started, in words of the system; undefined where the system does not say. */
+  /** When it started, as the system writes it; undefined where the system does not show it. */
   readonly started?: string | undefined;
 }
 
@@ -13,7 +13,7 @@ export function identify(pid: number): ProcessIdentity {
   return { pid, started: startOf(pid) };
 }
 
-/** `same` and `other`: the pid is alive and means that process or another one; `unknown`: alive, and nobody can say. */
+/** `same` and `other`: the pid is alive and means that process or another one; `unknown`: alive, and the system does not show which. */
 export function lookFor({ pid, started }: ProcessIdentity): 'gone' | 'same' | 'other' | 'unknown' {
   if (!isAlive(pid)) return 'gone';
   const now = startOf(pid);

@@ -43,7 +43,7 @@ export class ChildRecords {
       writeFileSync(`${this.#path}.new`, JSON.stringify(Object.fromEntries(this.#byId)), { mode: 0o600 });
       renameSync(`${this.#path}.new`, this.#path);
     } catch (error) {
-      this.#failed(error as Error); // a full disk, say; the children run all the same
+      this.#failed(error as Error); // a full disk, for example; the children run all the same
     }
   }
 }

@@ -5,7 +5,7 @@ type Style = Parameters<typeof styleText>[0];
 
 export const paint = (style: Style, text: string): string => styleText(style, text, { stream: process.stdout });
 
-/** NO_COLOR asks for none; for those who draw by other means than `paint`. Bold, dim and inverse stay. */
+/** NO_COLOR turns it off; for code that draws by other means than `paint`. Bold, dim and inverse stay. */
 export const isColourWanted = (env: Readonly<Record<string, string | undefined>> = process.env): boolean =>
   !env.NO_COLOR;
 

@@ -2,7 +2,7 @@
  * Staying awake for a moment. A loop that goes to sleep between a call and its reply pays for being woken, which costs
  * more than the call: on two cores a round trip took 102 µs asleep and 41 µs awake, and less CPU in all (`npm run
  * bench`, the row of calls). So for 50 µs after a call the loop polls instead of sleeping; with nothing to do it sleeps.
- * On one core it always sleeps, since it would take the time from whoever is to answer.
+ * On one core it always sleeps, since it would take the time from the process that is to answer.
  */
 import { availableParallelism } from 'node:os';
 

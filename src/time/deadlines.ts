@@ -1,4 +1,4 @@
-/** Things that are due, earliest first. The owner asks `nextMs` how long to sleep. */
+/** Things that are due, earliest first. The owner reads `nextMs` to know how long to sleep. */
 import { Heap, type HeapOrder } from './heap.ts';
 
 export interface Due {

@@ -1,4 +1,4 @@
-/** A moment, as an argument: spans are measured in monotonic time, instants are told in wall time. */
+/** A moment, as an argument: spans are measured in monotonic time, instants are shown in wall time. */
 export interface Now {
   /** Only ever grows; its zero means nothing. Leases, timeouts, backoffs, graces. */
   readonly monotonicMs: number;

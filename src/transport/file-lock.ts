@@ -13,13 +13,13 @@ const locked = 6;
 const corrupt = 11;
 const notADatabase = 26;
 
-/** Undefined when somebody else holds it. */
+/** Undefined when another process holds it. */
 export function lockFile(path: string): Disposable | undefined {
   refuseLink(path);
   try {
     const held = take(path);
     if (held !== 'damaged') return held;
-    // What it contains means nothing, and nobody holds it: SQLite locks before it reads. It is emptied and not made
+    // What it contains means nothing, and no process holds it: SQLite locks before it reads. It is emptied and not made
     // anew, so that another who does the same at this moment locks the same file.
     truncateSync(path);
     const again = take(path);

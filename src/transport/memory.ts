@@ -21,7 +21,7 @@ export const memoryTransport: Transport<'memory'> = {
   dial: async ({ name }) => openMemory(name),
 };
 
-/** A connection to whoever listens on this name, at once. Throws a TransportError. */
+/** A connection to the listener of this name, at once. Throws a TransportError. */
 export function openMemory(name: string): Duplex {
   const handler = listening.get(name);
   if (handler === undefined)

@@ -9,7 +9,7 @@ export function transportPair(): [Duplex, Duplex] {
   ] as const) {
     // A socket's peer learns of its end when it is destroyed; a pair's only from Node 24 on.
     end.once('close', () => peer.destroy());
-    end.on('error', () => {}); // whoever destroyed it with an error knows; an unhandled one would end the process
+    end.on('error', () => {}); // the code that destroyed it knows the error; an unhandled one would end the process
   }
   return [one, other];
 }

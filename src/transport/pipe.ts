@@ -14,7 +14,7 @@ import { connectTo, serve } from './socket.ts';
 import { proveAsBroker, proveAsClient } from './token.ts';
 
 interface PipeIdentity {
-  /** What the system knows the pipe by; nobody can guess it. */
+  /** What the system knows the pipe by; it cannot be guessed. */
   readonly path: string;
   readonly secret: Buffer;
 }

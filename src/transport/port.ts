@@ -27,7 +27,7 @@ export interface ListenHandler {
   readonly accept: (stream: Duplex, peer: PeerIdentity) => void;
   /** The listener goes on, but something is wrong: one connection failed, or its socket was removed. */
   readonly failed: (error: Error) => void;
-  /** How long a connection may take to prove itself, where the transport asks for a proof. */
+  /** How long a connection may take to prove itself, where the transport requires a proof. */
   readonly handshakeMs: number;
 }
 
@@ -46,6 +46,6 @@ export interface Transport<S extends Scheme = Scheme> {
   readonly scheme: S;
   /** Rejects with a TransportError. */
   listen(address: Address<S>, handler: ListenHandler): Promise<Listener>;
-  /** Rejects with a TransportError; with `broker_not_running` when nobody listens. */
+  /** Rejects with a TransportError; with `broker_not_running` when there is no listener. */
   dial(address: Address<S>, options: DialOptions): Promise<Duplex>;
 }

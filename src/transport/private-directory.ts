@@ -65,7 +65,7 @@ export function refuseDirectory(path: string): void {
   try {
     directory = lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
   } catch {
-    return; // something above it is no directory; whoever uses the path says so
+    return; // something above it is no directory; the code that uses the path reports it
   }
   if (directory)
     throw new TransportError(
@@ -77,7 +77,7 @@ export function refuseDirectory(path: string): void {
 /** What deye puts into its directories. */
 const ours = /^(token|deye-[0-9a-f]{32}|(broker|deye|children)\..*|.*\.sock(\.lock)?)$/;
 
-/** Whether the directory is deye's own, so that closing it to others takes nothing from anybody. */
+/** Whether the directory is deye's own, so that closing it to others harms no other program. */
 function holdsOnlyOurs(path: string, stat: Stats): boolean {
   if ((stat.mode & 0o1000) !== 0 || path === homedir() || dirname(path) === dirname(dirname(path))) return false;
   try {

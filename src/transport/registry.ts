@@ -1,4 +1,4 @@
-/** The transports there are, by scheme. Callers hand over an address and never ask which system they are on. */
+/** The transports there are, by scheme. Callers hand over an address and need not know which system they are on. */
 import type { Duplex } from 'node:stream';
 import { memoryTransport } from './memory.ts';
 import { pipeTransport } from './pipe.ts';

@@ -73,7 +73,7 @@ function readExactly(stream: Duplex, bytes: number, timeoutMs: number): Promise<
     stream.on('readable', read);
     stream.on('end', ended);
     stream.on('close', ended);
-    stream.on('error', ended); // a reset is a hang-up, and nobody else listens yet
+    stream.on('error', ended); // a reset is a hang-up, and nothing else listens yet
     read();
   });
 }

@@ -127,7 +127,7 @@ function checkLength(path: string): void {
     );
 }
 
-/** Removes a socket that nobody listens on: only a refused connection proves that, a slow broker is not a dead one. */
+/** Removes a socket without a listener: only a refused connection proves that, a slow broker is not a dead one. */
 async function removeStale(path: string): Promise<void> {
   const stat = lstatSync(path, { throwIfNoEntry: false });
   if (stat === undefined) return;

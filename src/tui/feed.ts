@@ -23,7 +23,7 @@ export class TopFeed {
     for (const listener of this.#listeners) listener();
   };
 
-  /** Follows the broker until the client is closed. The first snapshot is asked for, so that nothing is waited for. */
+  /** Follows the broker until the client is closed. The first snapshot is requested, so that nothing waits for a publish. */
   async follow(client: Client): Promise<void> {
     client.onState((state, why) => this.send({ kind: 'connection', state, why: why?.message ?? '' }));
     const messages = await client.subscribe(statusTopic);

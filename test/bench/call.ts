@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { deyeFrame, type Peer, scratch } from './peer.ts';
+import { type BenchPeer, deyeFrame, scratch } from './peer.ts';
 
 export interface RoundTrip {
   readonly p50Micros: number;
@@ -33,11 +33,11 @@ function frameAt(chunk: Buffer, kind: number): number {
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const text = Buffer.alloc(100, 0x61);
 
-export async function deyeRoundTrip(peer: Peer, calls: number): Promise<RoundTrip> {
+export async function deyeRoundTrip(peer: BenchPeer, calls: number): Promise<RoundTrip> {
   const { frame, str, bin, hello, request } = deyeFrame;
   const isUp = await peer.open();
   isUp.destroy();
-  const collector = connect((peer as Peer & { socket: string }).socket);
+  const collector = connect((peer as BenchPeer & { socket: string }).socket);
   collector.write(hello('collector'));
   const registration = Buffer.concat([
     Buffer.from([0x83]),
@@ -73,7 +73,7 @@ export async function deyeRoundTrip(peer: Peer, calls: number): Promise<RoundTri
   return result;
 }
 
-export async function natsRoundTrip(peer: Peer, calls: number): Promise<RoundTrip> {
+export async function natsRoundTrip(peer: BenchPeer, calls: number): Promise<RoundTrip> {
   const callee = await peer.open();
   const caller = await peer.open();
   callee.write('SUB echo 1\r\n');

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-export interface Peer {
+export interface BenchPeer {
   readonly name: string;
   readonly version: string;
   readonly pid: number;
@@ -87,7 +87,7 @@ const request = (target: string, method: string, params: Buffer): Buffer =>
   frame([Buffer.from([0x96, 5, 0xce, 0, 1, 0, 0]), str(target), str(method), params, Buffer.from([0])]);
 export const deyeFrame = { frame, str, bin, hello, request };
 
-export async function startDeye(): Promise<Peer & { readonly socket: string }> {
+export async function startDeye(): Promise<BenchPeer & { readonly socket: string }> {
   const main = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
   const socketPath = join(scratch, 'd', 'broker.sock');
   const profile =
@@ -134,7 +134,7 @@ export async function startDeye(): Promise<Peer & { readonly socket: string }> {
 
 // ── nats-server ──
 
-export async function startNats(): Promise<Peer | undefined> {
+export async function startNats(): Promise<BenchPeer | undefined> {
   const version = versionOf('nats-server', /v(\d\S*)/);
   if (version === undefined) return undefined;
   const port = await freePort();
@@ -161,7 +161,7 @@ export async function startNats(): Promise<Peer | undefined> {
 
 // ── redis-server, publish/subscribe ──
 
-export async function startRedis(): Promise<Peer | undefined> {
+export async function startRedis(): Promise<BenchPeer | undefined> {
   const version = versionOf('redis-server', /v=(\S+)/);
   if (version === undefined) return undefined;
   const path = join(scratch, 'redis.sock');

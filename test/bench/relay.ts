@@ -3,7 +3,7 @@
  * bytes are counted, not parsed, so that the generator costs next to nothing. What is on its way is bounded, so no
  * server has to drop. CPU time is the server's own, from /proc.
  */
-import { cpuSeconds, type Peer } from './peer.ts';
+import { type BenchPeer, cpuSeconds } from './peer.ts';
 
 export interface Throughput {
   readonly perSecond: number;
@@ -13,7 +13,7 @@ export interface Throughput {
 const bodyBytes = 100;
 const inFlightMax = 4 * 1024 * 1024;
 
-export async function throughput(peer: Peer, topics: number, seconds: number): Promise<Throughput> {
+export async function throughput(peer: BenchPeer, topics: number, seconds: number): Promise<Throughput> {
   const body = Buffer.alloc(bodyBytes, 0x61);
   const names = Array.from({ length: topics }, (_, at) => `bench.topic.t${String(at).padStart(2, '0')}`);
   const each = peer.deliveredBytes(names[0]!, body);

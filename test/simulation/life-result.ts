@@ -1,6 +1,6 @@
 /** What a life that kept every promise leaves behind. */
 import type { Backoff } from './behaviour.ts';
-import type { Work } from './work.ts';
+import type { WorkCounts } from './work.ts';
 
 export interface LifeResult {
   readonly seed: number;
@@ -9,5 +9,5 @@ export interface LifeResult {
   readonly accepted: number;
   readonly starts: number;
   readonly backoffs: readonly Backoff[];
-  readonly work: Work;
+  readonly work: WorkCounts;
 }

@@ -6,21 +6,21 @@ import assert from 'node:assert/strict';
 import { MemoryStore } from '../../src/store/memory.ts';
 import { WallTwin } from '../twins/clock.ts';
 import { Timeline } from '../twins/timeline.ts';
-import { Collector, type Leases } from './actors/collector.ts';
-import { Submitter } from './actors/submitter.ts';
+import type { Actor } from './actor.ts';
+import { CollectorActor, type Leases } from './actors/collector.ts';
+import { SubmitterActor } from './actors/submitter.ts';
 import type { Backoff } from './behaviour.ts';
 import { cast } from './cast.ts';
-import type { Client } from './client.ts';
 import { Dice } from './dice.ts';
 import { Durable } from './durable.ts';
 import { Ledger } from './ledger.ts';
 import type { LifeResult } from './life-result.ts';
 import { limitsOf } from './limits.ts';
-import { diskNature, streamNature } from './natures.ts';
+import { type DiskState, diskNature, streamNature } from './natures.ts';
 import type { Plant } from './plant.ts';
 import { BrokerProcess } from './process.ts';
 import { Trace } from './trace.ts';
-import type { World } from './world.ts';
+import type { LifeWorld } from './world.ts';
 
 const startWallMs = 1_800_000_000_000;
 const troubleMs = 40_000;
@@ -47,8 +47,8 @@ class Life {
   readonly #timeline = new Timeline();
   readonly #disk = new MemoryStore();
   readonly #durable = new Durable();
-  readonly #world: World;
-  readonly #clients: Client[];
+  readonly #world: LifeWorld;
+  readonly #clients: Actor[];
   readonly #leases: Leases = [];
   readonly #checks = { tokens: new Set<string>(), backoffs: [] as Backoff[] };
   readonly #wall: WallTwin;
@@ -57,7 +57,7 @@ class Life {
   #steps = 0;
   #isCalm = false;
   #isStopping = false;
-  #diskFails = false;
+  #diskState: DiskState = 'sound';
   #writes = 0;
   #failure: { readonly error: unknown } | undefined;
 
@@ -107,7 +107,7 @@ class Life {
     this.trace.note(`trouble ${what}`);
     if (what < 30) this.#crash();
     else if (what < 55) this.#wall.jump(dice.oneOf(jumps) * (dice.chance(0.5) ? 1 : -1));
-    else if (what < 67) this.#diskFails = true;
+    else if (what < 67) this.#diskState = what < 63 ? 'full' : 'removed';
     else if (what < 82) void this.#process.broker?.refold();
     else if (what < 90) this.#stop(this.#process, dice.chance(0.5) ? 'graceful' : 'immediate');
     else this.#callCollector();
@@ -124,14 +124,14 @@ class Life {
   #boot(): void {
     this.#starts++;
     this.#isStopping = false;
-    this.#diskFails = false;
+    this.#diskState = 'sound';
     this.#world.ledger.submittedBefore = this.#durable.submitted;
     const process = new BrokerProcess({
       world: this.#world,
       disk: this.#disk,
       diskNature: diskNature(
         this.#world,
-        () => this.#diskFails,
+        () => this.#diskState,
         () => this.#crash(process),
       ),
       streamNature: () => streamNature(this.#world),
@@ -184,7 +184,7 @@ class Life {
     if (process.isDead) return;
     this.trace.note(`fatal ${error.message}`);
     const told = [...process.wires].filter((wire) => wire.isOpen && !wire.isLeaving && wire.unreadBytes === 0);
-    if (!/disk is full|failed/.test(error.message)) return this.#world.fail(error);
+    if (!/disk is full|failed|removed/.test(error.message)) return this.#world.fail(error);
     for (const wire of told)
       if (wire.goodbye === undefined) this.#world.fail(new Error(`${wire.name} was not told that the store failed`));
     if (this.#dice.chance(0.5)) this.#stop(process, 'immediate');
@@ -196,10 +196,10 @@ class Life {
   async #end(): Promise<void> {
     this.trace.note('calm');
     this.#isCalm = true;
-    this.#diskFails = false;
+    this.#diskState = 'sound';
     for (const client of this.#clients) client.calm();
-    const helper = new Collector(this.#world, 'helper', this.#leases, true);
-    const operator = new Submitter(this.#world, 'operator');
+    const helper = new CollectorActor(this.#world, 'helper', this.#leases, true);
+    const operator = new SubmitterActor(this.#world, 'operator');
     this.#clients.push(helper, operator);
     helper.connect();
     operator.connect();
@@ -236,7 +236,7 @@ class Life {
   }
 
   /** The operator cancels what nobody will ever be able to do. */
-  #callOff(operator: Submitter): void {
+  #callOff(operator: SubmitterActor): void {
     this.#timeline.after(5000, () => {
       const { state } = this.#process.stepCheck;
       for (const { life, class: cls, spec } of state?.tasks.values() ?? [])
@@ -268,7 +268,7 @@ class Life {
 
   // the world
 
-  #makeWorld(): World {
+  #makeWorld(): LifeWorld {
     const life = this;
     return {
       dice: this.#dice,

@@ -3,13 +3,13 @@ import { expect } from 'vitest';
 import { checkBackoffs } from './backoff-check.ts';
 import type { Backoff } from './behaviour.ts';
 import { live } from './life.ts';
-import { addWork, noWork, type Work, workPer1000Tasks } from './work.ts';
+import { addWork, noWork, type WorkCounts, workPer1000Tasks } from './work.ts';
 
 const lives = Number(process.env.DEYE_LIVES ?? 3000);
 export const firstSeed = Number(process.env.DEYE_SEED ?? 1);
 
 /** Lives the seeds of one part of `parts`; what they did together. */
-export async function liveAll(part: number, parts: number): Promise<Work> {
+export async function liveAll(part: number, parts: number): Promise<WorkCounts> {
   const backoffs: Backoff[] = [];
   let work = noWork;
   let accepted = 0;

@@ -1,10 +1,10 @@
 /** How the disk and the connections of a life behave. */
 import type { DiskNature, Fate, Work } from '../twins/store.ts';
 import type { StreamNature } from '../twins/stream.ts';
-import type { World } from './world.ts';
+import type { LifeWorld } from './world.ts';
 
 /** Of one connection. */
-export function streamNature({ dice, timeline, fail }: World): StreamNature {
+export function streamNature({ dice, timeline, fail }: LifeWorld): StreamNature {
   const slowMs = dice.oneOf([0.1, 1, 20]);
   return {
     timeline,
@@ -16,8 +16,11 @@ export function streamNature({ dice, timeline, fail }: World): StreamNature {
   };
 }
 
-/** Of the disk, as long as one process uses it. `isFull`: whether commits fail by now. */
-export function diskNature(world: World, isFull: () => boolean, die: () => void): DiskNature {
+/** `full`: commits fail; `removed`: the files of the store are no longer where the next start looks for them. */
+export type DiskState = 'sound' | 'full' | 'removed';
+
+/** Of the disk, as long as one process uses it. */
+export function diskNature(world: LifeWorld, state: () => DiskState, die: () => void): DiskNature {
   const { dice, durable, timeline, trace } = world;
   const slowMs = dice.oneOf([0.5, 5, 50]);
   return {
@@ -25,7 +28,7 @@ export function diskNature(world: World, isFull: () => boolean, die: () => void)
       const isStalled = !world.isCalm && dice.chance(0.01);
       timeline.after(dice.spanMs(slowMs) + (isStalled ? dice.pick(6000) : 0), run);
     },
-    fate: (work) => fateOf(world, work, isFull()),
+    fate: (work) => fateOf(world, work, state()),
     die,
     applied: (records) => {
       trace.note(`commit ${records.length}`);
@@ -39,10 +42,11 @@ export function diskNature(world: World, isFull: () => boolean, die: () => void)
   };
 }
 
-function fateOf({ dice, isCalm }: World, work: Work, isFull: boolean): Fate {
+function fateOf({ dice, isCalm }: LifeWorld, work: Work, state: DiskState): Fate {
   if (isCalm) return 'done';
-  if (work !== 'commit') return dice.chance(isFull ? 0.3 : 0.003) ? 'fails' : 'done';
-  if (isFull) return 'fails';
+  if (work === 'check' || (work === 'commit' && state === 'removed')) return state === 'removed' ? 'removed' : 'done';
+  if (work !== 'commit') return dice.chance(state === 'full' ? 0.3 : 0.003) ? 'fails' : 'done';
+  if (state === 'full') return 'fails';
   const what = dice.pick(1000);
   return what < 4 ? 'dies_before' : what < 8 ? 'dies_after' : 'done';
 }

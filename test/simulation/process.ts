@@ -14,10 +14,10 @@ import { checkBounds, checkEmpty } from './bounds.ts';
 import { over, type Plant } from './plant.ts';
 import { StepCheck, type StepCheckOptions } from './step-check.ts';
 import type { Wire } from './wire.ts';
-import type { World } from './world.ts';
+import type { LifeWorld } from './world.ts';
 
 interface ProcessOptions {
-  readonly world: World;
+  readonly world: LifeWorld;
   readonly disk: MemoryStore;
   readonly diskNature: DiskNature;
   readonly streamNature: () => StreamNature;

@@ -5,7 +5,7 @@ export interface Request {
   readonly method: string;
   readonly params: unknown;
   readonly timeoutMs: number;
-  readonly then: ((outcome: Outcome) => void) | undefined;
+  readonly then: ((outcome: RequestOutcome) => void) | undefined;
   /** Of a call: what every part of its answer must carry. */
   readonly mark?: number;
   chunks: number;
@@ -13,7 +13,7 @@ export interface Request {
   isReplied: boolean;
 }
 
-export type Outcome =
+export type RequestOutcome =
   | { readonly ok: true; readonly result: Fields }
   | { readonly ok: false; readonly code: string; readonly context: Fields };
 
@@ -25,7 +25,7 @@ export const fieldsOf = (value: unknown): Fields =>
 
 export const listOf = (value: unknown): readonly Fields[] => (Array.isArray(value) ? value.map(fieldsOf) : []);
 
-export function outcomeOf(status: unknown, body: unknown): Outcome {
+export function outcomeOf(status: unknown, body: unknown): RequestOutcome {
   const fields = fieldsOf(body);
   return status === 0
     ? { ok: true, result: fields }

@@ -4,8 +4,8 @@ import { encodeFrame, FrameReader, Kind, requestIdMin } from '../../src/protocol
 import { decodeValue } from '../../src/protocol/msgpack.ts';
 import type { Role } from '../../src/protocol/schema.ts';
 import type { FarEnd } from '../twins/stream.ts';
-import { type Outcome, outcomeOf, type Request } from './request.ts';
-import type { World } from './world.ts';
+import { outcomeOf, type Request, type RequestOutcome } from './request.ts';
+import type { LifeWorld } from './world.ts';
 
 /** A frame's elements after its kind. */
 export type Elements = readonly unknown[];
@@ -40,7 +40,7 @@ export class Wire {
   isLeaving = false;
   /** Pings go unanswered. */
   isSilent = false;
-  readonly #world: World;
+  readonly #world: LifeWorld;
   readonly #handlers: WireHandlers;
   readonly #reader = new FrameReader(1 << 26);
   readonly #far: FarEnd | undefined;
@@ -49,7 +49,7 @@ export class Wire {
   #readBytes = 0;
   #nextId = requestIdMin;
 
-  constructor(world: World, name: string, role: Role, handlers: WireHandlers) {
+  constructor(world: LifeWorld, name: string, role: Role, handlers: WireHandlers) {
     this.#world = world;
     this.name = name;
     this.role = role;
@@ -87,7 +87,12 @@ export class Wire {
   }
 
   /** `then` gets the reply; nothing when the session ends first. */
-  request(method: string, params: unknown, then?: (outcome: Outcome) => void, options: Partial<Request> = {}): number {
+  request(
+    method: string,
+    params: unknown,
+    then?: (outcome: RequestOutcome) => void,
+    options: Partial<Request> = {},
+  ): number {
     const id = this.#nextId++;
     const { target = 'broker', timeoutMs = 0 } = options;
     if (!this.isConnected) return id;

@@ -9,7 +9,7 @@ import type { Ledger } from './ledger.ts';
 import type { Trace } from './trace.ts';
 import type { Wire } from './wire.ts';
 
-export interface World {
+export interface LifeWorld {
   readonly dice: Dice;
   readonly timeline: Timeline;
   readonly wall: WallTwin;

@@ -4,7 +4,7 @@ import { fault } from '../../src/protocol/fault.ts';
 import { Kind } from '../../src/protocol/frame.ts';
 import { MemoryStore } from '../../src/store/memory.ts';
 import { CalleeFaults, Conversation } from './conversation.ts';
-import { Ledger } from './ledger.ts';
+import { CommitLedger } from './ledger.ts';
 
 const id = 70_000;
 const taskId = '01890000-0000-7000-8000-000000000000';
@@ -14,7 +14,7 @@ const submitted = { id: taskId, state: 'pending', duplicate: false };
 function judged(
   request: readonly [target: string, method: string],
   answers: readonly (readonly unknown[])[],
-  { role = 'operator', bytes = 100, ...options }: { role?: string; bytes?: number; ledger?: Ledger } = {},
+  { role = 'operator', bytes = 100, ...options }: { role?: string; bytes?: number; ledger?: CommitLedger } = {},
 ): { wrong: string[]; spoken: string[] } {
   const [wrong, spoken]: [string[], string[]] = [[], []];
   const conversation = new Conversation({
@@ -92,7 +92,7 @@ describe('what is wrong is a violation', () => {
   });
 
   test('a durable answer before its commit', async () => {
-    const ledger = new Ledger();
+    const ledger = new CommitLedger();
     const store = ledger.watch(new MemoryStore());
     const early = judged(submit, [ok(submitted)], { ledger });
     expect(early.wrong).toEqual([expect.stringMatching(/before its commit/)]);

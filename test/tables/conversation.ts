@@ -10,7 +10,7 @@ import { Kind } from '../../src/protocol/frame.ts';
 import { type Method, type MethodRow, methodTable } from '../../src/protocol/message.ts';
 import { faultSchema } from '../../src/protocol/schema.ts';
 import { snapshotSchema, statusTopic } from '../../src/protocol/view-schema.ts';
-import type { Ledger } from './ledger.ts';
+import type { CommitLedger } from './ledger.ts';
 
 export interface Witness {
   violation(text: string): void;
@@ -20,7 +20,7 @@ export interface Witness {
 
 export interface ConversationOptions extends Witness {
   /** What the broker's store has committed, where it can be seen. */
-  readonly ledger?: Ledger | undefined;
+  readonly ledger?: CommitLedger | undefined;
   /** Refusals of callees that were seen on their way to the broker, where all sessions are seen. */
   readonly calleeFaults?: CalleeFaults | undefined;
 }

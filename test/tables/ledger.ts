@@ -13,7 +13,7 @@ interface Named {
   readonly operation?: string;
 }
 
-export class Ledger {
+export class CommitLedger {
   readonly #ids = new Map<number, string>();
   /** `ID STATE` of every state that was committed. */
   readonly #states = new Set<string>();

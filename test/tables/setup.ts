@@ -7,18 +7,18 @@ import { afterAll, afterEach } from 'vitest';
 import { Broker } from '../../src/broker/broker.ts';
 import { Connection } from '../../src/client/connection.ts';
 import { CalleeFaults } from './conversation.ts';
-import { Ledger } from './ledger.ts';
+import { CommitLedger } from './ledger.ts';
 import { note } from './spoken.ts';
 import { tap } from './tap.ts';
 
 const violations: string[] = [];
 const witness = { violation: (text: string) => void violations.push(text), spoken: note };
 const calleeFaults = new CalleeFaults();
-const ledgers = new WeakMap<Broker, Ledger>();
+const ledgers = new WeakMap<Broker, CommitLedger>();
 
 const { create } = Broker;
 Broker.create = async (options) => {
-  const ledger = new Ledger();
+  const ledger = new CommitLedger();
   const broker = await create.call(Broker, { ...options, store: ledger.watch(options.store) });
   ledgers.set(broker, ledger);
   return broker;

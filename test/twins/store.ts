@@ -13,8 +13,9 @@ import {
   type TaskFilter,
 } from '../../src/store/port.ts';
 
-export type Work = 'load' | 'commit' | 'read' | 'purge';
-export type Fate = 'done' | 'fails' | 'dies_before' | 'dies_after';
+export type Work = 'load' | 'commit' | 'read' | 'purge' | 'check';
+/** `removed`: of a commit or a check, the files are gone; what was committed is written back, and nothing is answered. */
+export type Fate = 'done' | 'fails' | 'removed' | 'dies_before' | 'dies_after';
 
 /** How the disk behaves. */
 export interface DiskNature {
@@ -58,7 +59,7 @@ export class StoreTwin implements Store {
     this.#nature = nature;
   }
 
-  /** Whether a commit has failed. */
+  /** Whether a commit has failed, or the files were found to be gone. */
   get failed(): boolean {
     return this.#failed;
   }
@@ -78,6 +79,7 @@ export class StoreTwin implements Store {
         }
         if (fate === 'dies_before') return this.#nature.die();
         const done = this.#apply(records);
+        if (fate === 'removed') return this.#lose(reject);
         if (fate === 'dies_after') this.#nature.die();
         else done.then(resolve, reject);
       }),
@@ -104,7 +106,10 @@ export class StoreTwin implements Store {
     });
   }
 
-  async check(): Promise<void> {}
+  check(): Promise<void> {
+    if (this.#nature.fate('check') !== 'removed') return Promise.resolve();
+    return new Promise((_, reject) => this.#add('check', () => this.#lose(reject)));
+  }
 
   async close(): Promise<void> {
     this.#closed = true;
@@ -118,6 +123,11 @@ export class StoreTwin implements Store {
   kill(): void {
     this.#dead = true;
     this.#jobs = [];
+  }
+
+  #lose(reject: (error: StoreError) => void): void {
+    this.#failed = true;
+    reject(new StoreError('store_removed', 'the files of the store were removed'));
   }
 
   #apply(records: readonly StoreRecord[]): Promise<void> {

@@ -66,6 +66,7 @@ test.each<[Fate, number]>([
   ['fails', 0],
   ['dies_before', 0],
   ['dies_after', 1],
+  ['removed', 1],
 ])('a commit that is %s leaves %i task on the disk', async (fate, left) => {
   const disk = new MemoryStore();
   const store: StoreTwin = new StoreTwin(disk, {
@@ -81,8 +82,21 @@ test.each<[Fate, number]>([
     ),
     new Promise((resolve) => setTimeout(resolve, 20, 'silence')),
   ]);
-  expect(await outcome).toBe(fate.startsWith('dies') ? 'silence' : fate);
+  expect(await outcome).toBe(fate.startsWith('dies') ? 'silence' : fate === 'done' ? 'done' : 'fails');
   expect([...(await disk.load(0)).tasks].length).toBe(left);
+});
+
+test('a check rejects when the files are gone, and nothing is written after it', async () => {
+  const disk = new MemoryStore();
+  let fate: Fate = 'done';
+  const store = new StoreTwin(disk, { ...kindNature, fate: () => fate });
+  await store.load(0);
+  await store.check();
+  fate = 'removed';
+  await expect(store.check()).rejects.toMatchObject({ code: 'store_removed' });
+  fate = 'done';
+  await expect(store.commit([submitted(1, 'a')])).rejects.toMatchObject({ name: 'StoreError' });
+  expect([...(await disk.load(0)).tasks]).toEqual([]);
 });
 
 test('a connection keeps the order of bytes, takes no more than its window, and ends after them', async () => {

@@ -3,9 +3,9 @@ import { Kind } from '../../../src/protocol/frame.ts';
 import { lie } from '../ledger.ts';
 import { fieldsOf } from '../request.ts';
 import type { Wire } from '../wire.ts';
-import type { World } from '../world.ts';
+import type { LifeWorld } from '../world.ts';
 
-export function answerCall(world: World, wire: Wire, id: number, method: string, params: unknown): void {
+export function answerCall(world: LifeWorld, wire: Wire, id: number, method: string, params: unknown): void {
   const { dice, timeline } = world;
   const { mark } = fieldsOf(params);
   const answer = method === 'health_check' ? { status: 'healthy' } : { mark };
@@ -27,7 +27,7 @@ export function answerCall(world: World, wire: Wire, id: number, method: string,
   });
 }
 
-function stream(world: World, wire: Wire, id: number, mark: unknown, parts: number, part: number): void {
+function stream(world: LifeWorld, wire: Wire, id: number, mark: unknown, parts: number, part: number): void {
   if (!wire.isConnected) return;
   if (part === parts) return wire.send(Kind.reply, id, 0, { mark });
   wire.send(Kind.chunk, id, { mark, part, pad: 'c'.repeat(world.dice.oneOf([10, 300, 3000])) });

@@ -1,13 +1,13 @@
 /** Calls collectors by their id and by what they offer, cancels, and gives up early. */
-import { Client } from '../client.ts';
-import type { World } from '../world.ts';
+import { Actor } from '../actor.ts';
+import type { LifeWorld } from '../world.ts';
 import { operations } from './submitter.ts';
 
-export class Caller extends Client {
+export class CallerActor extends Actor {
   #marks = 0;
   #calls: number[] = [];
 
-  constructor(world: World, name: string) {
+  constructor(world: LifeWorld, name: string) {
     super(world, name, 'operator');
   }
 

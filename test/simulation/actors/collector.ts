@@ -2,10 +2,10 @@
  * A collector that may be slow, lying, silent or suddenly gone. It knows what it really holds and what it once held, so
  * that its answers are to leases that are, or that were.
  */
-import { Client } from '../client.ts';
+import { Actor } from '../actor.ts';
 import { fieldsOf, listOf } from '../request.ts';
 import type { WireHandlers } from '../wire.ts';
-import type { World } from '../world.ts';
+import type { LifeWorld } from '../world.ts';
 import { answerCall } from './callee.ts';
 import { labels, operations } from './submitter.ts';
 
@@ -17,7 +17,7 @@ interface Held {
 /** What all collectors of a life have held, for those that answer for others. */
 export type Leases = Held[];
 
-export class Collector extends Client {
+export class CollectorActor extends Actor {
   readonly id: string;
   held: Held[] = [];
   /** It does what it can, and nothing else. */
@@ -25,7 +25,7 @@ export class Collector extends Client {
   #offers: readonly string[];
   readonly #all: Leases;
 
-  constructor(world: World, id: string, all: Leases, isHelpful = false) {
+  constructor(world: LifeWorld, id: string, all: Leases, isHelpful = false) {
     super(world, id, 'collector');
     this.id = id;
     this.#all = all;

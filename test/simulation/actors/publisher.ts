@@ -1,9 +1,9 @@
 /** Publishes in bursts, realtime and confirmed, also where it may not. */
 import assert from 'node:assert/strict';
 import { Kind } from '../../../src/protocol/frame.ts';
-import { Client } from '../client.ts';
+import { Actor } from '../actor.ts';
 import type { WireHandlers } from '../wire.ts';
-import type { World } from '../world.ts';
+import type { LifeWorld } from '../world.ts';
 
 export const topics = ['demo.a', 'demo.b', 'demo.a.deep', 'events.process.new', 'results.x'] as const;
 const refusedTopics = ['tasks.lifecycle.pending', 'control.broker.x', 'Bad.Topic', 'system.x'] as const;
@@ -14,11 +14,11 @@ interface Confirmed {
   readonly number: number | undefined;
 }
 
-export class Publisher extends Client {
+export class PublisherActor extends Actor {
   #sequence = 0;
   #confirmed: Confirmed[] = [];
 
-  constructor(world: World, name: string) {
+  constructor(world: LifeWorld, name: string) {
     super(world, name, 'operator');
   }
 

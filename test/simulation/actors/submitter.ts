@@ -1,7 +1,7 @@
 /** Submits tasks, alone and in batches, again and malformed, and calls some off. */
-import { Client } from '../client.ts';
+import { Actor } from '../actor.ts';
 import type { Fields } from '../request.ts';
-import type { World } from '../world.ts';
+import type { LifeWorld } from '../world.ts';
 
 export const operations = ['scan', 'hash', 'watch'] as const;
 export const labels = [{ zone: 'a' }, { zone: 'b' }] as const;
@@ -16,8 +16,8 @@ const strategies = [
 ] as const;
 const priorities = [0, 50, 99, 100, 199, 200, 255, 'critical', 'high', 'normal', 'low'] as const;
 
-export class Submitter extends Client {
-  constructor(world: World, name: string) {
+export class SubmitterActor extends Actor {
+  constructor(world: LifeWorld, name: string) {
     super(world, name, 'operator');
   }
 

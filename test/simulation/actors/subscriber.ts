@@ -1,9 +1,9 @@
 /** Subscribes, takes back, reads fast, slowly, or not at all. */
-import { Client } from '../client.ts';
+import { Actor } from '../actor.ts';
 import type { Reading } from '../relay-ledger.ts';
 import { fieldsOf } from '../request.ts';
 import type { WireHandlers } from '../wire.ts';
-import type { World } from '../world.ts';
+import type { LifeWorld } from '../world.ts';
 
 const patterns = [
   'demo.*',
@@ -17,10 +17,10 @@ const patterns = [
 const status = ['control.health.status', 'control.broker.#', 'control.collector.#'] as const;
 const broken = ['', 'a..b', 'system.x', '#.a'] as const;
 
-export class Subscriber extends Client {
+export class SubscriberActor extends Actor {
   #reading: Reading | undefined;
 
-  constructor(world: World, name: string) {
+  constructor(world: LifeWorld, name: string) {
     super(world, name, 'observer');
   }
 

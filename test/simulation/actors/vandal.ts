@@ -1,15 +1,15 @@
 /** One who breaks the protocol, says nothing, or comes too often. */
 import { Kind } from '../../../src/protocol/frame.ts';
-import { Client } from '../client.ts';
+import { Actor } from '../actor.ts';
 import { Wire } from '../wire.ts';
-import type { World } from '../world.ts';
+import type { LifeWorld } from '../world.ts';
 
 const brokenFrames = ['ffffffff', '00000002c100', '0000000391050a', '000000029199'] as const;
 
-export class Vandal extends Client {
+export class VandalActor extends Actor {
   #extra: Wire[] = [];
 
-  constructor(world: World, name: string) {
+  constructor(world: LifeWorld, name: string) {
     super(world, name, 'operator');
   }
 

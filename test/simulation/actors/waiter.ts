@@ -1,15 +1,15 @@
 /** Looks and waits: details, lists, snapshots, waits over the limit, waits that are cancelled, answers that are not read. */
-import { Client } from '../client.ts';
-import type { World } from '../world.ts';
+import { Actor } from '../actor.ts';
+import type { LifeWorld } from '../world.ts';
 import { operations } from './submitter.ts';
 
 const bodies = [[], ['payload'], ['result'], ['payload', 'result']] as const;
 const looks = ['broker.health', 'broker.snapshot', 'broker.capabilities', 'collector.list', 'routing.show'] as const;
 
-export class Waiter extends Client {
+export class WaiterActor extends Actor {
   #waits: number[] = [];
 
-  constructor(world: World, name: string) {
+  constructor(world: LifeWorld, name: string) {
     super(world, name, world.dice.chance(0.5) ? 'observer' : 'operator');
   }
 

@@ -1,18 +1,18 @@
 /** A simulated client: it connects, does what is in its nature, is cut off, and comes back. */
 import type { Role } from '../../src/protocol/schema.ts';
 import { Wire, type WireHandlers } from './wire.ts';
-import type { World } from './world.ts';
+import type { LifeWorld } from './world.ts';
 
-export abstract class Client {
+export abstract class Actor {
   readonly name: string;
   readonly role: Role;
-  protected readonly world: World;
+  protected readonly world: LifeWorld;
   /** The session it has; closed while it has none. */
   protected wire: Wire | undefined;
   protected isGone = false;
   protected sessions = 0;
 
-  constructor(world: World, name: string, role: Role) {
+  constructor(world: LifeWorld, name: string, role: Role) {
     this.world = world;
     this.name = name;
     this.role = role;
