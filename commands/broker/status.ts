@@ -28,7 +28,7 @@ export default class BrokerStatus extends DeyeCommand {
         ['collectors', String(collectors.length)],
         [
           'tasks',
-          `${waiting} waiting, ${totals.submitted} submitted, ${totals.completed} completed, ${totals.dead_lettered} dead`,
+          `${waiting} waiting, since the start ${totals.submitted} submitted, ${totals.completed} completed, ${totals.dead_lettered} dead`,
         ],
       ]),
     );

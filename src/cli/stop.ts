@@ -2,6 +2,7 @@
 import { type BrokerInfo, readBrokerInfo } from '../broker/broker-info.ts';
 import { loadConfiguration, type Overrides } from '../broker/configuration.ts';
 import type { Client } from '../client/client.ts';
+import { isAlive } from '../supervisor/alive.ts';
 import { TransportError } from '../transport/error.ts';
 import { gone, pause, stopBroker, stopWithinMs } from './broker-process.ts';
 import { StoppingError } from './held.ts';
@@ -14,6 +15,8 @@ interface StopWays {
 
 /** A broker makes its socket again within a second. */
 const returnMs = 2000;
+/** Two signals that come together count as one. */
+const signalPauseMs = 100;
 
 /** Resolves with the pid when the process is gone. Rejects with `broker_not_running` when there is none. */
 export async function stopAt(place: Overrides, type: 'graceful' | 'immediate', ways: StopWays): Promise<number> {
@@ -26,7 +29,9 @@ export async function stopAt(place: Overrides, type: 'graceful' | 'immediate', w
     // A socket that was named means the broker behind it, and no other.
     if (info === undefined || (origins.get('socket') !== 'default' && info.socket !== socket)) throw error;
     if (info.state === 'stopping') {
-      ways.note(`The broker (pid ${info.pid}) is stopping already; attempts in progress may finish.`);
+      const attempts = type === 'immediate' ? 'attempts in progress are given up' : 'attempts in progress may finish';
+      ways.note(`The broker (pid ${info.pid}) is stopping already; ${attempts}.`);
+      if (type === 'immediate') await hurry(info.pid);
       await gone(info.pid, stopWithinMs(limits.stopGraceMs));
       return info.pid;
     }
@@ -50,6 +55,14 @@ function named(origins: ReadonlyMap<string, string>, stateDir: string): string |
   const info = readBrokerInfo(stateDir);
   if (info !== undefined) return info.socket;
   throw new TransportError('broker_not_running', `No broker holds the state directory ${stateDir}.`);
+}
+
+/** It no longer listens, but a second signal ends it at once. What was accepted is on the disk. */
+async function hurry(pid: number): Promise<void> {
+  for (let signals = 0; signals < 2 && isAlive(pid); signals++) {
+    process.kill(pid, 'SIGTERM');
+    await pause(signalPauseMs);
+  }
 }
 
 /** Undefined when it does not listen again in time. */

@@ -7,8 +7,8 @@ import { ended, World } from './daemon.ts';
 
 const sdk = JSON.stringify(new URL('../../dist/src/index.js', import.meta.url).href);
 
-test('while attempts may finish, everything says that it is stopping and how to wait', async () => {
-  await using world = new World();
+/** A broker that waits for an attempt which never ends. */
+async function stopping(world: World) {
   expect((await world.run(['broker', 'start', '--no-collectors'])).code).toBe(0);
   const collector = world.spawnScript(`
     import { defineCollector } from ${sdk};
@@ -23,6 +23,12 @@ test('while attempts may finish, everything says that it is stopping and how to 
   const announced = (): string => readFileSync(join(world.state, 'broker.json'), 'utf8');
   await until(() => announced().includes('"stopping"'), 'it is stopping');
   await until(() => !existsSync(world.socket), 'it listens no more');
+  return { stop, collector };
+}
+
+test('while attempts may finish, everything says that it is stopping and how to wait', async () => {
+  await using world = new World();
+  const { stop, collector } = await stopping(world);
   for (const args of [
     ['broker', 'status'],
     ['task', 'ls'],
@@ -48,6 +54,19 @@ test('while attempts may finish, everything says that it is stopping and how to 
   await Promise.all([ended(stop), ended(second)]);
   expect([stop.exitCode, second.exitCode]).toEqual([0, 0]);
   expect(await world.run(['broker', 'status'])).toMatchObject({ code: 69 });
+});
+
+test('a stop that waits for an attempt is made immediate by a second one', async () => {
+  await using world = new World();
+  const { stop } = await stopping(world);
+  const hurried = await world.run(['broker', 'stop', '--immediate']);
+  expect(hurried).toMatchObject({ code: 0, stderr: expect.stringContaining('attempts in progress are given up') });
+  await ended(stop);
+  expect(await world.run(['broker', 'status'])).toMatchObject({ code: 69 });
+  // The attempt is not over: its collector may reclaim it.
+  expect((await world.run(['broker', 'start', '--no-collectors'])).code).toBe(0);
+  const { stdout } = await world.run(['task', 'ls', '-o', 'jsonl']);
+  expect(JSON.parse(stdout)).toMatchObject({ attempt: 1 });
 });
 
 test('a broker of this state directory on another socket is not the one that was to be started', async () => {
