@@ -34,6 +34,8 @@ const ok = (body: unknown) => [Kind.reply, id, 0, body];
 const no = (body: unknown) => [Kind.reply, id, 1, body];
 const submit = ['broker', 'task.submit'] as const;
 const list = ['broker', 'task.list'] as const;
+const show = ['broker', 'task.show'] as const;
+const full = fault('queue_full', 'There are too many.');
 
 test('what is right is spoken', () => {
   expect(judged(submit, [ok(submitted)])).toEqual({ wrong: [], spoken: ['task.submit ok'] });
@@ -60,6 +62,9 @@ describe('what is wrong is a violation', () => {
       /not as in its row/,
     ],
     ['a fault has no message', list, no(fault('not_allowed', 'no')), /no message/],
+    ['a fault has two lines', list, no(fault('not_allowed', 'Not you.\nYou.')), /longer than a line/],
+    ['a fault lacks its advice', submit, no({ ...full, message: 'There are too many.' }), /say what to do: There are/],
+    ['a fault says what happened alone', show, no(fault('not_found', 'There is none.')), /say what to do: There is/],
     ['a reply carries what ends sessions', list, no(fault('busy', 'Very busy today.')), /ends sessions/],
     ['a goodbye carries what does not', list, [Kind.goodbye, fault('cancelled', 'It was cancelled.')], /does not end/],
     ['an ack carries another fault', list, [Kind.ack, 1, 0, fault('cancelled', 'It was so.')], /does not list/],
@@ -81,7 +86,7 @@ describe('what is wrong is a violation', () => {
   });
 
   test('an outcome of a batch that no submit may have', () => {
-    const outcomes = [submitted, fault('not_found', 'There is none.')];
+    const outcomes = [submitted, fault('not_found', 'There is none. See: deye task ls')];
     expect(judged(['broker', 'task.submit_batch'], [ok({ outcomes })]).wrong).toEqual([
       expect.stringMatching(/an outcome of task.submit_batch was refused with not_found/),
     ]);

@@ -5,7 +5,7 @@
  * than the welcome allows. Knows nothing of streams: feed it decoded frames, from either end.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { callFaults, commonFaults, type FaultCode, faultTable } from '../../src/protocol/fault.ts';
+import { advice, callFaults, commonFaults, type FaultCode, faultTable } from '../../src/protocol/fault.ts';
 import { Kind } from '../../src/protocol/frame.ts';
 import { type Method, type MethodRow, methodTable } from '../../src/protocol/message.ts';
 import { faultSchema } from '../../src/protocol/schema.ts';
@@ -42,6 +42,21 @@ export class CalleeFaults {
     return count > 0;
   }
 }
+
+/** What the message of a fault says about what to do; whoever gives the fault says it where no advice does. */
+const ownHints: Readonly<Partial<Record<FaultCode, RegExp>>> = {
+  protocol_version: /Use a deye/,
+  store_unwritable: /The broker stops: ./,
+  unsupported_operation: /Did you mean|broker\.capabilities/,
+  reply_too_large: /Ask for less/,
+  not_found: /See: deye (task|collectors) ls/,
+  id_taken: /Choose another id|One session is one collector/,
+  not_registered: /Send collector\.register first/,
+  stale_lease: /Drop the attempt/,
+};
+
+const saysWhatToDo = (code: FaultCode, message: string): boolean =>
+  message.endsWith(advice[code] ?? '') && ownHints[code]?.test(message) !== false;
 
 interface Verdict {
   readonly violations: string[];
@@ -181,6 +196,9 @@ export class Conversation {
     else if (row.category !== category || row.retry !== retry)
       this.#violation(`${where}: ${code} is not as in its row: ${category}, ${retry}`);
     else if (String(message).length < 10) this.#violation(`${where}: ${code} has no message worth reading`);
+    else if (/\n/.test(String(message))) this.#violation(`${where}: the message of ${code} is longer than a line`);
+    else if (!saysWhatToDo(code as FaultCode, String(message)))
+      this.#violation(`${where}: ${code} does not say what to do: ${message}`);
     else this.#spoken(`fault ${code}`);
     return row !== undefined;
   }

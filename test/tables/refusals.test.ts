@@ -1,6 +1,6 @@
 /**
- * Every fault of every method, over a Unix socket: its code, a message that says what is wrong or what to do, the
- * session goes on, nothing of others is lost.
+ * Every fault of every method, over a Unix socket: its code, a message that says what is wrong and what to do (which
+ * `Conversation` checks of each), the session goes on, nothing of others is lost.
  */
 import { expect, test } from 'vitest';
 import type { Method } from '../../src/protocol/message.ts';
@@ -41,9 +41,9 @@ test.each<[method: Method, code: string, message: RegExp, params: unknown, role?
   ['task.submit', 'invalid_params', /operation.*priority: must be critical, high/, { operation: 'A', priority: 999 }],
   ['task.submit', 'invalid_params', /colour/, { operation: 'a', colour: 'red' }],
   ['task.list', 'invalid_params', /was not given by this broker/, { cursor: 'x' }],
-  ['task.show', 'not_found', /no task/, { id: nobody }],
-  ['task.wait', 'not_found', /no task/, { id: nobody }],
-  ['task.cancel', 'not_found', /[Nn]o task/, { id: nobody }],
+  ['task.show', 'not_found', /no task .*See: deye task ls/, { id: nobody }],
+  ['task.wait', 'not_found', /no task .*See: deye task ls/, { id: nobody }],
+  ['task.cancel', 'not_found', /[Nn]o task .*See: deye task ls/, { id: nobody }],
   ['task.complete', 'stale_lease', /Drop the attempt/, { task_id: nobody, token: 'x' }, 'collector'],
   [
     'task.fail',
