@@ -200,7 +200,7 @@ const codesThat = (closes: boolean): string =>
 const faults = [
   heading('faults'),
   paragraph(
-    'A fault is a map: code, message, category, retry (the same may succeed later), context (plain values; retry_after_ms where it makes sense). The message says what happened and what to do, in one line.',
+    'A fault is a map: code, message, category, retry (the same may succeed later), context (plain values; retry_after_ms where it makes sense). The message says what happened and what to do.',
   ),
   paragraph(`These end the session, in a goodbye: ${codesThat(true)}. All others leave it open.`),
   ...Object.entries(faultTable).map(([code, { summary, category, closes, retry, exit }]) =>

@@ -1,7 +1,7 @@
 /**
  * Faults: refusals, as data. A fault is returned, never thrown, inside the broker; the client turns one into a
  * `FaultError`. One table: its rows are printed in deye-protocol(7), and a test provokes each over a socket. A message
- * says what happened and what to do about it, in one line.
+ * says what happened and what to do about it.
  */
 type FaultCategory = 'configuration' | 'resource' | 'communication' | 'permission' | 'internal' | 'timeout';
 
