@@ -43,6 +43,10 @@ test('what is right is spoken', () => {
     wrong: [],
     spoken: ['fault queue_full', 'task.submit queue_full'],
   });
+  expect(judged(['w', 'shutdown'], [ok({ accepted: true })])).toEqual({
+    wrong: [],
+    spoken: ['shutdown ok', 'call ok'],
+  });
   expect(judged(['w', 'x'], [no(fault('collector_gone', 'It went away.'))]).spoken).toContain('call collector_gone');
 });
 
@@ -62,12 +66,12 @@ describe('what is wrong is a violation', () => {
       /not as in its row/,
     ],
     ['a fault has no message', list, no(fault('not_allowed', 'no')), /no message/],
-    ['a fault has two lines', list, no(fault('not_allowed', 'Not you.\nYou.')), /longer than a line/],
     ['a fault lacks its advice', submit, no({ ...full, message: 'There are too many.' }), /say what to do: There are/],
     ['a fault says what happened alone', show, no(fault('not_found', 'There is none.')), /say what to do: There is/],
     ['a reply carries what ends sessions', list, no(fault('busy', 'Very busy today.')), /ends sessions/],
     ['a goodbye carries what does not', list, [Kind.goodbye, fault('cancelled', 'It was cancelled.')], /does not end/],
     ['an ack carries another fault', list, [Kind.ack, 1, 0, fault('cancelled', 'It was so.')], /does not list/],
+    ['a collector answers beside the row', ['w', 'shutdown'], ok({ accepted: 'yes' }), /shutdown does not fit/],
     ['a method is not in the table', ['broker', 'x'], ok({}), /was answered/],
     ['nobody asked', list, [Kind.reply, id + 1, 0, {}], /not open/],
     ['a chunk that nobody asked for', list, [Kind.chunk, id + 1, {}], /not open/],
