@@ -2,7 +2,7 @@
 
 import { accessRules } from '../../src/protocol/access.ts';
 import { collectorMethods } from '../../src/protocol/collector-method.ts';
-import { callFaults, commonFaults, type FaultCode, faultTable } from '../../src/protocol/fault.ts';
+import { advice, callFaults, commonFaults, type FaultCode, faultTable } from '../../src/protocol/fault.ts';
 import { encodeFrame, encodePublish, Kind, kindTable, protocolVersion } from '../../src/protocol/frame.ts';
 import { limitTable } from '../../src/protocol/limits.ts';
 import { methodTable } from '../../src/protocol/message.ts';
@@ -200,13 +200,13 @@ const codesThat = (closes: boolean): string =>
 const faults = [
   heading('faults'),
   paragraph(
-    'A fault is a map: code, message, category, retry (the same may succeed later), context (plain values; retry_after_ms where it makes sense).',
+    'A fault is a map: code, message, category, retry (the same may succeed later), context (plain values; retry_after_ms where it makes sense). The message says what happened and what to do.',
   ),
   paragraph(`These end the session, in a goodbye: ${codesThat(true)}. All others leave it open.`),
   ...Object.entries(faultTable).map(([code, { summary, category, closes, retry, exit }]) =>
     term(
       code,
-      `${summary} Category ${category}${closes ? '; ends the session' : ''}${retry ? '; may succeed later' : ''}; exit code ${exit}.`,
+      `${[summary, advice[code as FaultCode]].join(' ').trim().replace(/[^.]$/, '$&.')} Category ${category}${closes ? '; ends the session' : ''}${retry ? '; may succeed later' : ''}; exit code ${exit}.`,
     ),
   ),
 ];

@@ -66,7 +66,7 @@ export class TaskReads {
       const stored = await this.#options.store.show(id);
       this.#answer(to, (state, now) =>
         stored === undefined || !counts(stored)
-          ? fault('not_found', `There is no task ${id}.`, { id })
+          ? fault('not_found', `There is no task ${id}. See: deye task ls`, { id })
           : encodeDetail(state, now, stored, include),
       );
     };

@@ -70,11 +70,10 @@ function accept(state: CoreState, spec: TaskSpec, now: Now, out: Output[], facts
       { retry_after_ms: 1000, limit_bytes: limits.pendingBytesMax },
     );
   if (operationsFull(operations, spec.operation, limits))
-    return fault(
-      'too_many_operations',
-      `${limits.operationsMax} operations have tasks already, the limit. Put what varies into the payload.`,
-      { retry_after_ms: 1000, limit: limits.operationsMax },
-    );
+    return fault('too_many_operations', `${limits.operationsMax} operations have tasks already, the limit.`, {
+      retry_after_ms: 1000,
+      limit: limits.operationsMax,
+    });
   const task = newTask(spec, state.nextSeq++, now.wallMs);
   state.tasks.set(id, task);
   state.totals.submitted++;
@@ -105,7 +104,7 @@ function refuseEnded(state: CoreState, to: ReplyTo, id: string, out: Output[]): 
       to,
       ended !== undefined && isEnded(ended)
         ? fault('wrong_state', `Task ${id} is already ${ended}.`, { state: ended })
-        : fault('not_found', `No task ${id} is waiting or in progress.`, { id }),
+        : fault('not_found', `No task ${id} is waiting or in progress. See: deye task ls`, { id }),
     ),
   );
 }

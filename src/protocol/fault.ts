@@ -1,6 +1,7 @@
 /**
  * Faults: refusals, as data. A fault is returned, never thrown, inside the broker; the client turns one into a
- * `FaultError`. One table: its rows are printed in deye-protocol(7), and a test provokes each over a socket.
+ * `FaultError`. One table: its rows are printed in deye-protocol(7), and a test provokes each over a socket. A message
+ * says what happened and what to do about it.
  */
 type FaultCategory = 'configuration' | 'resource' | 'communication' | 'permission' | 'internal' | 'timeout';
 
@@ -78,6 +79,26 @@ export type FaultCode = keyof typeof faultTable;
 /** Codes that end a session. */
 export type ClosingCode = { [C in FaultCode]: (typeof faultTable)[C]['closes'] extends true ? C : never }[FaultCode];
 
+/** What to do, said after every message. Messages of the other faults say it themselves, or name what to mend. */
+export const advice: Readonly<Partial<Record<FaultCode, string>>> = {
+  hello_timeout: 'Connect again and send it first.',
+  idle_timeout: 'Connect again and answer pings.',
+  busy: 'Connect again later, or close some.',
+  slow_consumer: 'Connect again, and read faster or subscribe to less.',
+  shutting_down: 'Connect again once it runs: deye up',
+  broker_stopping: 'Submit again when it is back.',
+  payload_too_large: 'Put it into a file and send its path.',
+  too_many_subscriptions: 'Unsubscribe some, or use wildcards.',
+  too_many_waits: 'Wait again when some have ended.',
+  too_many_operations: 'Put what varies into the payload.',
+  too_many_calls: 'Call again when some have ended.',
+  queue_full: 'Submit again when some are done.',
+  no_capable_collector: 'See: deye collectors ls',
+  collector_gone: 'Call again, if doing it twice does no harm.',
+  caller_too_slow: 'Call again and read its parts as they come.',
+  store_failed: 'Ask again; if it stays so, see: deye broker logs',
+};
+
 /** Any request may be refused with these. */
 export const commonFaults: readonly FaultCode[] = ['invalid_params', 'not_allowed', 'reply_too_large', 'store_failed'];
 
@@ -105,7 +126,12 @@ export interface Fault<C extends FaultCode = FaultCode> {
 
 export function fault<C extends FaultCode>(code: C, message: string, context: Record<string, unknown> = {}): Fault<C> {
   const { category, retry } = faultTable[code];
-  return { code, message, category, retry, context };
+  return { code, message: advised(code, message), category, retry, context };
+}
+
+function advised(code: FaultCode, message: string): string {
+  const what = advice[code];
+  return what === undefined ? message : `${message}${/[.?!]$/.test(message) ? '' : '.'} ${what}`;
 }
 
 export function isFault(value: unknown): value is Fault {

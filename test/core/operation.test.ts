@@ -114,7 +114,8 @@ describe('the limit', () => {
     expect(core.state.operations.byName.size).toBe(3);
     expect(faultOf(route(core, 'op9'))).toMatchObject({
       code: 'too_many_operations',
-      message: '3 operations have tasks or settings already, the limit. Set "default" for one to free its place.',
+      message:
+        '3 operations have tasks or settings already, the limit. Set "default" for one to free its place. Put what varies into the payload.',
       context: { limit: 3 },
     });
     expect(resultOf(route(core, 'op1'))).toBeDefined();

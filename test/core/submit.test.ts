@@ -180,7 +180,7 @@ describe('refused', () => {
       ...Array(2).fill('queue_full'),
     ]);
     expect(outcomes[3]).toMatchObject({
-      message: '3 tasks wait already; the limit is 3.',
+      message: '3 tasks wait already; the limit is 3. Submit again when some are done.',
       retry: true,
       context: { retry_after_ms: 1000, limit: 3 },
     });
@@ -197,7 +197,7 @@ describe('refused', () => {
     expect(resultOf(core.submit(sized('big', 101)))).toMatchObject({ state: 'pending' });
     expect(faultOf(core.submit(sized('t1', 0)))).toMatchObject({
       code: 'queue_full',
-      message: 'Payloads of 101 bytes wait already; the limit is 100.',
+      message: 'Payloads of 101 bytes wait already; the limit is 100. Submit again when some are done.',
       context: { retry_after_ms: 1000, limit_bytes: 100 },
     });
     core.cancel('big');
@@ -263,7 +263,7 @@ describe('cancel', () => {
     });
     expect(faultOf(core.cancel('t9'))).toMatchObject({
       code: 'not_found',
-      message: 'No task t9 is waiting or in progress.',
+      message: 'No task t9 is waiting or in progress. See: deye task ls',
       context: { id: 't9' },
     });
   });

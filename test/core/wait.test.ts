@@ -87,7 +87,7 @@ describe('limits', () => {
     for (const request of [1, 2]) expect(wait(core, 't1', 5, request)).toEqual([]);
     expect(faultOf(wait(core, 't1', 5, 3))).toMatchObject({
       code: 'too_many_waits',
-      message: 'This session has 2 waits open, the limit.',
+      message: 'This session has 2 waits open, the limit. Wait again when some have ended.',
       context: { limit: 2, retry_after_ms: 1000 },
     });
     expect(wait(core, 't1', 6, 3)).toEqual([]);
@@ -102,7 +102,7 @@ describe('limits', () => {
     for (const session of [5, 6, 7]) expect(wait(core, 't1', session, 1)).toEqual([]);
     expect(faultOf(wait(core, 't1', 5, 2))).toMatchObject({
       code: 'too_many_waits',
-      message: 'All sessions together have 3 waits open, the limit.',
+      message: 'All sessions together have 3 waits open, the limit. Wait again when some have ended.',
       context: { limit: 3 },
     });
     expect(faultOf(wait(core, 't1', 8, 1)).code).toBe('too_many_waits');

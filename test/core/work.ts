@@ -12,9 +12,19 @@ interface Coverage {
 }
 
 export function workOf(run: () => void): number {
-  using session = connected();
-  session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false });
+  using session = counting();
   run();
+  return callsIn(session);
+}
+
+/** As `workOf`, of what happens meanwhile. */
+export async function workDuring(run: () => Promise<void>): Promise<number> {
+  using session = counting();
+  await run();
+  return callsIn(session);
+}
+
+function callsIn(session: Session): number {
   let calls = 0;
   session.post('Profiler.takePreciseCoverage', (error: Error | null, { result }: Coverage) => {
     if (error !== null) throw error;
@@ -26,9 +36,10 @@ export function workOf(run: () => void): number {
   return calls;
 }
 
-function connected(): Session & Disposable {
+function counting(): Session & Disposable {
   const session = new Session();
   session.connect();
   session.post('Profiler.enable');
+  session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false });
   return Object.assign(session, { [Symbol.dispose]: () => session.disconnect() });
 }

@@ -1,11 +1,15 @@
-/** Names by the ten thousand, for everything that takes a name: what is kept is bounded, and work grows with their number. */
+/**
+ * Names by the hundred thousand, for everything that takes a name: what is kept is bounded, and each costs the core as
+ * much as those before it, counted in calls of its functions.
+ */
 import { expect, test } from 'vitest';
 import { encodeFrame, Kind } from '../../src/protocol/frame.ts';
 import { limitTable } from '../../src/protocol/limits.ts';
 import { type Harness, harness, type Raw } from '../broker/harness.ts';
+import { workDuring } from '../core/work.ts';
 import { countIterations } from './iterations.ts';
 
-const names = Number(process.env.DEYE_NAMES ?? 30_000);
+const names = Number(process.env.DEYE_NAMES ?? 100_000);
 const perBatch = 500;
 
 /** Submits so many tasks, each made by its number, and gives their ids. */
@@ -24,9 +28,20 @@ async function cancel(raw: Raw, ids: readonly string[]): Promise<void> {
   for (const one of asked) await raw.reply(one);
 }
 
+/** Every name comes and goes. Of two tenths, both after the limits are reached, the later costs no more. */
 async function come(raw: Raw, make: (at: number) => object): Promise<void> {
-  for (let from = 0; from < names; from += perBatch)
-    await cancel(raw, await submit(raw, Math.min(perBatch, names - from), make, from));
+  const comeAndGo = async (from: number, to: number): Promise<void> => {
+    for (let at = from; at < to; at += perBatch)
+      await cancel(raw, await submit(raw, Math.min(perBatch, to - at), make, at));
+  };
+  const [early, late] = [0.3, 0.9].map((share) => Math.floor(names * share)) as [number, number];
+  const tenth = Math.floor(names / 10);
+  await comeAndGo(0, early);
+  const before = await workDuring(() => comeAndGo(early, early + tenth));
+  await comeAndGo(early + tenth, late);
+  const after = await workDuring(() => comeAndGo(late, late + tenth));
+  await comeAndGo(late + tenth, names);
+  expect(after).toBeLessThan(before * 1.1);
 }
 
 /** A snapshot fits a frame many times over, and is served. */

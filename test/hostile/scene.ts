@@ -26,6 +26,19 @@ export interface Measured {
   readonly dropped: number;
 }
 
+/** One line about a run, for people. */
+export const line = (what: string, one: Measured): string =>
+  [
+    what.padEnd(14),
+    `${one.answered}/${one.submitted} answered`,
+    `p50 ${one.p50Ms.toFixed(1)} ms`,
+    `p99 ${one.p99Ms.toFixed(1)} ms`,
+    `longest ${one.longestMs.toFixed(0)} ms`,
+    `broker ${(one.rssMaxBytes / 2 ** 20).toFixed(0)} MiB, ${one.brokerCores.toFixed(2)} cores`,
+    `hostile ${one.hostileCores.toFixed(2)} cores`,
+    `${one.dropped} dropped`,
+  ].join('  ');
+
 /** Resident bytes and seconds of CPU of a process. */
 function usage(pid: number): { rssBytes: number; cpuS: number } {
   const [rss = '0', time = '0'] = execFileSync('ps', ['-o', 'rss=,cputimes=', '-p', `${pid}`], { encoding: 'utf8' })

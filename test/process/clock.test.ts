@@ -13,6 +13,13 @@ const library = ['x86_64', 'aarch64']
   .find((path) => existsSync(path));
 
 const hour = 3_600_000;
+/** A retry and a lease of this span, and a timer that was started before it: on one monotonic clock, it is over before. */
+const spanMs = 1200;
+const markMs = 900;
+/** Far less than any jump. What is a jump late or early is over this. */
+const nearMs = 5000;
+/** Far longer than the span takes on a busy machine, and far less than any jump. */
+const longestMs = 30_000;
 const sdk = JSON.stringify(new URL('../../dist/src/index.js', import.meta.url).href);
 
 class MovedWorld extends World {
@@ -33,17 +40,28 @@ class MovedWorld extends World {
     writeFileSync(this.#offset, `${ms < 0 ? '-' : '+'}${Math.abs(ms) / 1000}`);
   }
 
-  /** A collector: `echo` answers, `flaky` fails once and is retried after 300 ms, `hold` works until it is released. */
+  /**
+   * A collector: `echo` answers, `hold` works until it is released, `flaky` fails once and is retried after `spanMs`; it
+   * answers whether a timer of `markMs` had run by then, and how long it took.
+   */
   async collector() {
     const child = this.spawnScript(`
       import { defineCollector, RetryAfterError } from ${sdk};
       import { existsSync } from 'node:fs';
+      const failed = new Map();
       await defineCollector({
         type: 't',
         maxConcurrentTasks: 10,
         operations: {
           echo: ({ payload }) => payload,
-          flaky: ({ attempt }) => { if (attempt === 1) throw new RetryAfterError(300, 'once'); return attempt; },
+          flaky: ({ id, attempt }) => {
+            const before = failed.get(id);
+            if (attempt > 1) return before && { isMarked: before.isMarked, tookMs: performance.now() - before.atMs };
+            const mark = { isMarked: false, atMs: performance.now() };
+            failed.set(id, mark);
+            setTimeout(() => { mark.isMarked = true; }, ${markMs});
+            throw new RetryAfterError(${spanMs}, 'once');
+          },
           hold: async ({ payload, attempt }, { signal }) => {
             while (!existsSync(payload)) { signal.throwIfAborted(); await new Promise((resolve) => setTimeout(resolve, 20)); }
             return attempt;
@@ -82,7 +100,7 @@ describe.skipIf(missing(library === undefined, 'libfaketime'))('the wall clock j
       await until(async () => (await shown(client, flaky.id)).attempt >= 1, `${what}: the first attempt`);
       world.move(offsetMs);
       const jump = (await clock.next()).value?.body as { by_ms: number };
-      expect(Math.abs(jump.by_ms - (offsetMs - before)), what).toBeLessThan(5000);
+      expect(Math.abs(jump.by_ms - (offsetMs - before)), what).toBeLessThan(nearMs);
       before = offsetMs;
       // Ids by the clock of this process, by the broker's, and from far away.
       for (const idMs of [Date.now(), Date.now() + offsetMs, Date.now() - 2 * offsetMs]) {
@@ -94,11 +112,41 @@ describe.skipIf(missing(library === undefined, 'libfaketime'))('the wall clock j
         expect(duplicate).toBe(false);
         expect(await client.wait(id)).toMatchObject({ state: 'completed', result: what });
       }
-      expect(await client.wait(flaky.id)).toMatchObject({ state: 'completed', attempt: 2 });
+      const retried = await client.wait(flaky.id);
+      expect(retried, what).toMatchObject({ state: 'completed', attempt: 2, result: { isMarked: true } });
+      expect((retried.result as { tookMs: number }).tookMs, what).toBeLessThan(longestMs);
       expect(await shown(client, held.id)).toMatchObject({ state: 'in_progress', attempt: 1 });
       writeFileSync(release, '');
       expect(await client.wait(held.id)).toMatchObject({ state: 'completed', result: 1 });
     }
+    await client.close();
+  });
+
+  test('while a lease runs that nobody renews: it ends after its span, whatever the clock did', async () => {
+    await using world = new MovedWorld();
+    world.env.DEYE_LIMITS_LEASE_MS = `${spanMs}`;
+    await world.broker();
+    const client = await world.client();
+    const collector = await world.client({ role: 'collector' });
+    const clock = await client.subscribe('control.broker.clock');
+    await collector.request('collector.register', {
+      ...{ collector_id: 'silent', collector_type: 't', operations: [{ name: 'x' }], max_concurrent_tasks: 100 },
+    });
+    for (const [what, offsetMs] of jumps) {
+      let isMarked = false;
+      const submittedAtMs = performance.now();
+      setTimeout(() => {
+        isMarked = true;
+      }, markMs);
+      const { id, state } = await client.submit({ operation: 'x', max_retries: 0 });
+      expect(state).toBe('in_progress');
+      world.move(offsetMs);
+      expect(await client.wait(id), what).toMatchObject({ state: 'dead_letter', attempt: 1 });
+      expect(isMarked, what).toBe(true);
+      expect(performance.now() - submittedAtMs, what).toBeLessThan(longestMs);
+      await clock.next(); // the jump was noticed
+    }
+    await collector.close();
     await client.close();
   });
 
@@ -118,7 +166,7 @@ describe.skipIf(missing(library === undefined, 'libfaketime'))('the wall clock j
     world.move(0);
     broker = await world.broker();
     const { state, ready_at_ms } = await shown(client, id);
-    if (state === 'retrying') expect(ready_at_ms! - Date.now()).toBeLessThanOrEqual(300);
+    if (state === 'retrying') expect(ready_at_ms! - Date.now()).toBeLessThanOrEqual(spanMs);
     await world.collector();
     expect(await client.wait(id)).toMatchObject({ state: 'completed' });
     expect((await shown(client, long.id)).state).toBe('pending');
@@ -153,7 +201,8 @@ describe.skipIf(missing(library === undefined, 'libfaketime'))('the wall clock j
     world.move(600_000);
     await until(() => [broker, collector].every(({ pid }) => stateOf(pid!) === 'T'), 'both stand still');
     for (const child of [collector, broker]) child.kill('SIGCONT');
-    expect((await clock.next()).value?.body).toMatchObject({ by_ms: expect.any(Number) });
+    const jump = (await clock.next()).value?.body as { by_ms: number };
+    expect(Math.abs(jump.by_ms - 600_000)).toBeLessThan(nearMs);
     const { id } = await client.submit({ operation: 'echo', payload: 'awake' });
     expect(await client.wait(id)).toMatchObject({ state: 'completed', result: 'awake' });
     expect(await shown(client, held.id)).toMatchObject({ state: 'in_progress', attempt: 1 });

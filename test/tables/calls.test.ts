@@ -1,6 +1,8 @@
 /** Every fault of a call, over a Unix socket, and what becomes of the other end. */
 import { expect, test } from 'vitest';
-import { Kind } from '../../src/protocol/frame.ts';
+import { defineCollector } from '../../src/collector/define.ts';
+import { type CollectorMethod, collectorMethods } from '../../src/protocol/collector-method.ts';
+import { encodeFrame, Kind } from '../../src/protocol/frame.ts';
 import { type Harness, harness, type Raw, until } from '../broker/harness.ts';
 import { bystander } from './bystander.ts';
 import { speakFault } from './spoken.ts';
@@ -137,4 +139,72 @@ test('what a callee refuses with is passed on as it is, also codes of its own', 
     expect(await at.caller.refusal(id)).toEqual(refusal);
   }
   speakFault('handler_failed');
+});
+
+/** A frame that ends with a map whose one value is byte 0xc1, which is never a value: the broker passes it on unseen. */
+function undecodable(...elements: unknown[]): Buffer {
+  const frame = encodeFrame([...elements, { a: null }]);
+  frame[frame.length - 1] = 0xc1;
+  return frame;
+}
+
+test.each([
+  ['answer', (id: unknown) => undecodable(Kind.reply, id, 0)],
+  ['part of an answer', (id: unknown) => undecodable(Kind.chunk, id)],
+  ['refusal', (id: unknown) => undecodable(Kind.reply, id, 1)],
+])('malformed_body: an %s that is no value fails its call, and nothing else', async (_what, answer) => {
+  await using at = await scene();
+  const caller = await at.broker.client('caller');
+  const call = caller.call('w', 'x');
+  const [, brokerId] = await callOf(at.callee);
+  const other = caller.call('w', 'y');
+  const [, otherId] = await callOf(at.callee);
+  at.callee.write(answer(brokerId));
+  await expect(call).rejects.toMatchObject(fault('malformed_body', /body cannot be decoded: byte 0xc1/));
+  at.callee.send(Kind.reply, otherId, 0, 'fine');
+  expect(await other).toBe('fine');
+  speakFault('malformed_body');
+  await at.unharmed();
+});
+
+test('malformed_body: a message that is no value is told to its subscriber, which goes on', async () => {
+  await using at = await scene();
+  const subscriber = await at.broker.client('subscriber');
+  const refused: unknown[] = [];
+  subscriber.onRefused = (refusal) => refused.push(refusal);
+  const messages = await subscriber.subscribe('a');
+  at.caller.write(undecodable(Kind.publish, 'a')).send(Kind.publish, 'a', 'next');
+  expect((await messages.next()).value?.body).toBe('next');
+  expect(refused).toMatchObject([fault('malformed_body', /body cannot be decoded/)]);
+  await at.unharmed();
+});
+
+test('malformed_body: an answer to the broker that is no value', async () => {
+  await using at = await scene();
+  const call = at.broker.running.broker.call('w', 'shutdown', {}, 60_000);
+  const [, id] = await callOf(at.callee);
+  at.callee.write(undecodable(Kind.reply, id, 0));
+  await expect(call).rejects.toMatchObject(fault('malformed_body', /The answer is not a value/));
+  await at.unharmed();
+});
+
+test('the methods of every collector are answered as their rows say (the checker looks)', async () => {
+  await using at = await scene();
+  const collector = defineCollector({
+    type: 't',
+    eventDomains: ['process'],
+    capabilities: ['process'],
+    operations: { own: () => 'done' },
+    health: () => ({ metrics: { depth: 3 } }),
+    configure: () => {},
+  });
+  const ready = Promise.withResolvers<void>();
+  const transport = () => at.broker.running.open();
+  const ended = collector.run({ transport, id: 'c', signals: false, onReady: () => ready.resolve() });
+  await ready.promise;
+  const params: Partial<Record<CollectorMethod, unknown>> = { update_config: { changes: { depth: 4 } } };
+  for (const method of Object.keys(collectorMethods) as CollectorMethod[])
+    await at.caller.reply(at.caller.ask(method, params[method] ?? {}, 'c'));
+  await ended; // the last of them is shutdown
+  await at.unharmed();
 });

@@ -40,12 +40,14 @@ test('hello_timeout: no hello within handshakeMs', async () => {
 });
 
 test('idle_timeout: nothing within idleMs, not even a pong', async () => {
-  await using broker = await harness({ pingMs: 20, idleMs: 40 }, socket);
+  await using broker = await harness({ pingMs: 20, idleMs: 200 }, socket);
+  const other = await bystander(broker);
   const raw = await broker.session();
   expect(await raw.goodbye()).toMatchObject({
     code: 'idle_timeout',
     message: expect.stringMatching(/not even a pong/),
   });
+  await other.unharmed();
 });
 
 test('busy: one connection more than connectionsMax', async () => {
@@ -89,23 +91,31 @@ test('slow_consumer: a subscriber that holds a confirmed publish up for slowGrac
 });
 
 test('shutting_down: those who are there, and those who come while it stops', async () => {
-  await using broker = await harness({}, socket);
+  const store = new MemoryStore();
+  await using broker = await harness({}, { ...socket, store });
+  const other = await bystander(broker);
   const raw = await broker.session();
   broker.running.broker.stopAccepting();
   expect(await broker.raw().hello().goodbye()).toMatchObject({
     code: 'shutting_down',
     message: expect.stringMatching(/stopping/),
   });
+  await other.unharmed();
   const ended = raw.goodbye();
   await broker.running.stop('immediate');
   expect(await ended).toMatchObject({ code: 'shutting_down', context: { retry_after_ms: 1000 } });
+  await other.toldOf('shutting_down');
+  await using next = await harness({}, { ...socket, store });
+  await other.outlives(next);
 });
 
 test('store_unwritable: nothing is acknowledged, and everybody is told why', async () => {
   const store = new MemoryStore();
-  store.commit = () => Promise.reject(new StoreError('store_full', 'The disk is full.'));
   const fatal: Error[] = [];
   await using broker = await harness({}, { ...socket, store, fatal: (error) => fatal.push(error) });
+  const other = await bystander(broker);
+  const { commit } = store;
+  store.commit = () => Promise.reject(new StoreError('store_full', 'The disk is full.'));
   const [one, two] = [await broker.session(), await broker.session()];
   one.ask('task.submit', { operation: 'a' });
   for (const raw of [one, two])
@@ -116,6 +126,10 @@ test('store_unwritable: nothing is acknowledged, and everybody is told why', asy
     });
   expect(one.frames).toEqual([]);
   expect(fatal).toHaveLength(1);
+  await other.toldOf('store_unwritable');
+  store.commit = commit;
+  await using next = await harness({}, { ...socket, store });
+  await other.outlives(next);
 });
 
 test('an unknown kind is refused whatever follows it in the same chunk', async () => {

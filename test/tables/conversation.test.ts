@@ -34,12 +34,18 @@ const ok = (body: unknown) => [Kind.reply, id, 0, body];
 const no = (body: unknown) => [Kind.reply, id, 1, body];
 const submit = ['broker', 'task.submit'] as const;
 const list = ['broker', 'task.list'] as const;
+const show = ['broker', 'task.show'] as const;
+const full = fault('queue_full', 'There are too many.');
 
 test('what is right is spoken', () => {
   expect(judged(submit, [ok(submitted)])).toEqual({ wrong: [], spoken: ['task.submit ok'] });
   expect(judged(submit, [no(fault('queue_full', 'There are too many.'))])).toEqual({
     wrong: [],
     spoken: ['fault queue_full', 'task.submit queue_full'],
+  });
+  expect(judged(['w', 'shutdown'], [ok({ accepted: true })])).toEqual({
+    wrong: [],
+    spoken: ['shutdown ok', 'call ok'],
   });
   expect(judged(['w', 'x'], [no(fault('collector_gone', 'It went away.'))]).spoken).toContain('call collector_gone');
 });
@@ -60,9 +66,12 @@ describe('what is wrong is a violation', () => {
       /not as in its row/,
     ],
     ['a fault has no message', list, no(fault('not_allowed', 'no')), /no message/],
+    ['a fault lacks its advice', submit, no({ ...full, message: 'There are too many.' }), /say what to do: There are/],
+    ['a fault says what happened alone', show, no(fault('not_found', 'There is none.')), /say what to do: There is/],
     ['a reply carries what ends sessions', list, no(fault('busy', 'Very busy today.')), /ends sessions/],
     ['a goodbye carries what does not', list, [Kind.goodbye, fault('cancelled', 'It was cancelled.')], /does not end/],
     ['an ack carries another fault', list, [Kind.ack, 1, 0, fault('cancelled', 'It was so.')], /does not list/],
+    ['a collector answers beside the row', ['w', 'shutdown'], ok({ accepted: 'yes' }), /shutdown does not fit/],
     ['a method is not in the table', ['broker', 'x'], ok({}), /was answered/],
     ['nobody asked', list, [Kind.reply, id + 1, 0, {}], /not open/],
     ['a chunk that nobody asked for', list, [Kind.chunk, id + 1, {}], /not open/],
@@ -81,7 +90,7 @@ describe('what is wrong is a violation', () => {
   });
 
   test('an outcome of a batch that no submit may have', () => {
-    const outcomes = [submitted, fault('not_found', 'There is none.')];
+    const outcomes = [submitted, fault('not_found', 'There is none. See: deye task ls')];
     expect(judged(['broker', 'task.submit_batch'], [ok({ outcomes })]).wrong).toEqual([
       expect.stringMatching(/an outcome of task.submit_batch was refused with not_found/),
     ]);

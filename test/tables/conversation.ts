@@ -1,11 +1,13 @@
 /**
  * One session as it goes over the wire. Every answer of the broker is held against its row of the tables: replies parse
- * with the method's schema and have no key that it does not name, faults are among those of the row, a goodbye carries
- * a code that ends sessions and nothing else does, a durable method answers after its commit, and no frame is longer
- * than the welcome allows. Knows nothing of streams: feed it decoded frames, from either end.
+ * with the method's schema and have no key that it does not name (also those of the methods that all collectors have),
+ * faults are among those of the row and say what to do, a goodbye carries a code that ends sessions and nothing else
+ * does, a durable method answers after its commit, and no frame is longer than the welcome allows. Knows nothing of
+ * streams: feed it decoded frames, from either end.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { callFaults, commonFaults, type FaultCode, faultTable } from '../../src/protocol/fault.ts';
+import { type CollectorMethod, collectorMethods } from '../../src/protocol/collector-method.ts';
+import { advice, callFaults, commonFaults, type FaultCode, faultTable } from '../../src/protocol/fault.ts';
 import { Kind } from '../../src/protocol/frame.ts';
 import { type Method, type MethodRow, methodTable } from '../../src/protocol/message.ts';
 import { faultSchema } from '../../src/protocol/schema.ts';
@@ -23,6 +25,8 @@ export interface ConversationOptions extends Witness {
   readonly ledger?: CommitLedger | undefined;
   /** Refusals of callees that were seen on their way to the broker, where all sessions are seen. */
   readonly calleeFaults?: CalleeFaults | undefined;
+  /** Whether collectors lie here, as those of the simulator do: then their answers prove nothing. */
+  readonly collectorsLie?: boolean;
 }
 
 /** Refusals by callees are passed on as they come, so they are told from the broker's own by having been seen before. */
@@ -42,6 +46,21 @@ export class CalleeFaults {
     return count > 0;
   }
 }
+
+/** What the message of a fault says about what to do; whoever gives the fault says it where no advice does. */
+const ownHints: Readonly<Partial<Record<FaultCode, RegExp>>> = {
+  protocol_version: /Use a deye/,
+  store_unwritable: /The broker stops: ./,
+  unsupported_operation: /Did you mean|broker\.capabilities/,
+  reply_too_large: /Ask for less/,
+  not_found: /See: deye (task|collectors) ls/,
+  id_taken: /Choose another id|One session is one collector/,
+  not_registered: /Send collector\.register first/,
+  stale_lease: /Drop the attempt/,
+};
+
+const saysWhatToDo = (code: FaultCode, message: string): boolean =>
+  message.endsWith(advice[code] ?? '') && ownHints[code]?.test(message) !== false;
 
 interface Verdict {
   readonly violations: string[];
@@ -158,7 +177,7 @@ export class Conversation {
 
   #called({ target, method }: Request, status: unknown, body: unknown): void {
     if (status === undefined) return; // the callee's answer is no value
-    if (status === 0) return this.#spoken('call ok');
+    if (status === 0) return this.#answered(method, body);
     const { code } = (body ?? {}) as { code?: string };
     const { calleeFaults } = this.#options;
     if (calleeFaults?.take(body) === true) {
@@ -171,6 +190,15 @@ export class Conversation {
     this.#spoken(`call ${code}`);
   }
 
+  /** What a collector answers is its own, but for the methods that every collector has. */
+  #answered(method: string, body: unknown): void {
+    if (Object.hasOwn(collectorMethods, method) && this.#options.collectorsLie !== true) {
+      if (!this.#parse(method, collectorMethods[method as CollectorMethod].reply, body)) return;
+      this.#spoken(`${method} ok`);
+    }
+    this.#spoken('call ok');
+  }
+
   #isFault(body: unknown, closes: boolean, where: string): body is { code: FaultCode } {
     if (!this.#parse(`the fault of ${where}`, faultSchema, body)) return false;
     const { code, category, retry, message } = body as { [key: string]: unknown; code: string };
@@ -181,6 +209,8 @@ export class Conversation {
     else if (row.category !== category || row.retry !== retry)
       this.#violation(`${where}: ${code} is not as in its row: ${category}, ${retry}`);
     else if (String(message).length < 10) this.#violation(`${where}: ${code} has no message worth reading`);
+    else if (!saysWhatToDo(code as FaultCode, String(message)))
+      this.#violation(`${where}: ${code} does not say what to do: ${message}`);
     else this.#spoken(`fault ${code}`);
     return row !== undefined;
   }

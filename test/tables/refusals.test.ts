@@ -1,13 +1,13 @@
 /**
- * Every fault of every method, over a Unix socket: its code, a message that says what is wrong or what to do, the
- * session goes on, nothing of others is lost.
+ * Every fault of every method, over a Unix socket: its code, a message that says what is wrong and what to do (which
+ * `Conversation` checks of each), the session goes on, nothing of others is lost.
  */
 import { expect, test } from 'vitest';
 import type { Method } from '../../src/protocol/message.ts';
 import { uuidv7 } from '../../src/protocol/uuid.ts';
 import { MemoryStore } from '../../src/store/memory.ts';
 import { type Harness, type HarnessOptions, harness, type Raw } from '../broker/harness.ts';
-import { type Bystander, bystander } from './bystander.ts';
+import { bystander } from './bystander.ts';
 
 type Limits = Parameters<typeof harness>[0];
 type Role = Parameters<Harness['session']>[0];
@@ -24,11 +24,11 @@ async function refuses(
   { limits, role, ...options }: HarnessOptions & { limits?: Limits; role?: Role } = {},
 ): Promise<void> {
   await using broker = await harness(limits, { socket: true, ...options });
-  const other: Bystander | undefined = options.store === undefined ? await bystander(broker) : undefined;
+  const other = await bystander(broker);
   const raw = await broker.session(role);
   expect(await scene({ broker, raw })).toMatchObject({ code, message: expect.stringMatching(message) });
   await raw.pong();
-  await other?.unharmed();
+  await other.unharmed();
 }
 
 const nobody = uuidv7();
@@ -41,9 +41,9 @@ test.each<[method: Method, code: string, message: RegExp, params: unknown, role?
   ['task.submit', 'invalid_params', /operation.*priority: must be critical, high/, { operation: 'A', priority: 999 }],
   ['task.submit', 'invalid_params', /colour/, { operation: 'a', colour: 'red' }],
   ['task.list', 'invalid_params', /was not given by this broker/, { cursor: 'x' }],
-  ['task.show', 'not_found', /no task/, { id: nobody }],
-  ['task.wait', 'not_found', /no task/, { id: nobody }],
-  ['task.cancel', 'not_found', /[Nn]o task/, { id: nobody }],
+  ['task.show', 'not_found', /no task .*See: deye task ls/, { id: nobody }],
+  ['task.wait', 'not_found', /no task .*See: deye task ls/, { id: nobody }],
+  ['task.cancel', 'not_found', /[Nn]o task .*See: deye task ls/, { id: nobody }],
   ['task.complete', 'stale_lease', /Drop the attempt/, { task_id: nobody, token: 'x' }, 'collector'],
   [
     'task.fail',
@@ -111,6 +111,7 @@ test('task.submit: too_many_operations', () =>
 
 test('task.submit: broker_stopping; a batch has it in its outcomes', async () => {
   await using broker = await harness({}, { socket: true });
+  const other = await bystander(broker);
   const raw = await broker.session();
   broker.running.broker.stopAccepting();
   expect(await raw.refused('task.submit', { operation: 'a' })).toMatchObject({
@@ -121,6 +122,7 @@ test('task.submit: broker_stopping; a batch has it in its outcomes', async () =>
   expect(await raw.request('task.submit_batch', { tasks: [{ operation: 'a' }] })).toMatchObject({
     outcomes: [{ code: 'broker_stopping' }],
   });
+  await other.unharmed();
 });
 
 test('task.wait: too_many_waits', () =>
@@ -233,7 +235,8 @@ test('reply_too_large: each body of a task can be shown, both together do not fi
 
 test('store_failed: the store could not be read', async () => {
   const store = new MemoryStore();
-  store.show = () => Promise.reject(new Error('disk on fire'));
+  const show = store.show.bind(store);
+  store.show = (id) => (id === nobody ? Promise.reject(new Error('disk on fire')) : show(id));
   await refuses(['store_failed', /disk on fire/], ({ raw }) => raw.refused('task.show', { id: nobody }), { store });
 });
 

@@ -26,7 +26,9 @@ Broker.create = async (options) => {
 
 const { accept } = Broker.prototype;
 Broker.prototype.accept = function (stream) {
-  tap(stream, 'broker', { ...witness, calleeFaults, ledger: ledgers.get(this) });
+  // In-process streams are for callees that a test plays as it likes; sockets are for real ones.
+  const collectorsLie = !(stream instanceof Socket);
+  tap(stream, 'broker', { ...witness, calleeFaults, collectorsLie, ledger: ledgers.get(this) });
   accept.call(this, stream);
 };
 

@@ -1,9 +1,10 @@
 /**
- * What a test run has spoken: methods and their faults, fault codes, limits. Each worker appends to a file of its own
+ * What a test run has spoken: methods of the broker and of collectors, their faults, fault codes, limits. Each worker appends to a file of its own
  * in a directory that `completeness.ts` makes; at the end of a whole run, what is missing there fails it.
  */
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { collectorMethods } from '../../src/protocol/collector-method.ts';
 import type { FaultCode } from '../../src/protocol/fault.ts';
 import { callFaults, faultTable } from '../../src/protocol/fault.ts';
 import type { LimitName } from '../../src/protocol/limits.ts';
@@ -34,6 +35,7 @@ export const everything = (): string[] => [
     `${method} ok`,
     ...faults.map((code) => `${method} ${code}`),
   ]),
+  ...Object.keys(collectorMethods).map((method) => `${method} ok`),
   'call ok',
   ...callFaults.map((code) => `call ${code}`),
   ...Object.keys(faultTable).map((code) => `fault ${code}`),
