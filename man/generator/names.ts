@@ -26,5 +26,6 @@ export const nameTerms: readonly string[] = [
     'a whole number from 0 to 255, the higher the sooner, or critical (250), high (200), normal (100), low (50)',
   ),
   term('…_ms, …_at_ms', 'a span, and an instant in ms since the epoch; whole numbers'),
-  term('…_bytes, …_us', 'a size in bytes, and a span in µs'),
+  term('…_bytes', 'a size in bytes'),
+  term('…_seconds, …_us', 'whole numbers: uptime alone is told in seconds, and commits alone are timed in µs'),
 ];

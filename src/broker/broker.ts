@@ -55,7 +55,7 @@ export class Broker implements SessionHost, BrokerContext {
   readonly version: string;
   readonly log: Logger;
   readonly place: BrokerContext['place'];
-  readonly startedAtMs: number;
+  readonly started: Now;
   readonly relay: Relay;
   readonly calls: Calls;
   readonly sessions: Sessions;
@@ -95,10 +95,9 @@ export class Broker implements SessionHost, BrokerContext {
     this.#store = store;
     this.#clock = clock;
     this.#fatal = options.fatal;
-    const start = clock.now();
-    this.startedAtMs = start.wallMs;
+    this.started = clock.now();
     this.#options = options;
-    this.#core = { state: recoveredState(options, loaded, start) };
+    this.#core = { state: recoveredState(options, loaded, this.started) };
     this.calls = new Calls(limits);
     this.#loop = new Loop(clock, {
       pass: () => {

@@ -133,7 +133,7 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
   undo.add(() => void closeAll());
   listeners.push(await listen(inside, { ...handler, accept: (stream) => broker.accept(stream) }));
   if (withSocket) listeners.push(await listen(address, handler));
-  announce('running', broker.startedAtMs);
+  announce('running', broker.started.wallMs);
 
   const supervisor = options.collectors === undefined ? undefined : supervise(broker, place.socket, options, log);
   broker.supervisor = supervisor;
@@ -148,7 +148,7 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
       log.info({ component: 'broker', type }, 'broker stops');
       stopType = type;
       try {
-        announce('stopping', broker.startedAtMs);
+        announce('stopping', broker.started.wallMs);
       } catch {} // its directory is full or gone; it stops all the same
       const closed = closeAll();
       // The children go first, while they can still hand in what they have done.

@@ -1,6 +1,7 @@
 /**
  * The schemas that requests and replies are made of: tasks, collectors, queues, the state of the whole. Spelt as they
- * are on the wire, everywhere. Spans end in `_ms`, instants (ms since the epoch, whole) in `_at_ms`.
+ * are on the wire, everywhere. Spans end in `_ms`, instants (ms since the epoch, whole) in `_at_ms`;
+ * only uptime is told in `_seconds`, and only commits are timed in `_us`.
  */
 import { z } from 'zod';
 import { stateFilters, taskStates } from './state.ts';
