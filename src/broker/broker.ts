@@ -21,7 +21,7 @@ import { CallTargets } from './call-targets.ts';
 import { Deliver } from './deliver.ts';
 import { InternalCalls } from './internal-calls.ts';
 import { Loop } from './loop.ts';
-import { recoveredState } from './recovered-state.ts';
+import { loadStored, recoveredState } from './recovered-state.ts';
 import { handleRequest } from './requests.ts';
 import { Retention } from './retention.ts';
 import type { Session, SessionHost } from './session.ts';
@@ -82,7 +82,7 @@ export class Broker implements SessionHost, BrokerContext {
 
   /** Recovers what the store kept, and is ready. Rejects with a StoreError. */
   static async create(options: BrokerOptions): Promise<Broker> {
-    const loaded = await options.store.load(options.clock.now().wallMs);
+    const loaded = await loadStored(options);
     return new Broker(options, loaded);
   }
 
@@ -240,7 +240,7 @@ export class Broker implements SessionHost, BrokerContext {
     while (!this.#turn.idle);
     await this.#turn.refold(async () => {
       const old = this.#core.state;
-      const loaded = await this.#store.load(this.now().wallMs);
+      const loaded = await loadStored(this.#options);
       const now = this.now();
       return { state: recoveredState(this.#options, loaded, now), first: carryOver(old, now) };
     });

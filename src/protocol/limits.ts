@@ -78,6 +78,12 @@ export const limitTable = {
   waitsTotalMax: row(100_000, 'count', 'most open waits of all sessions'),
   waitMsMax: row(3_600_000, 'ms', 'longest timeout of a wait; a client that wants longer waits again'),
   endedIdsMax: row(20_000, 'count', 'ended tasks whose ids are kept in memory; older ones are looked up'),
+  idsAheadMax: row(
+    10_000,
+    'count',
+    'ids of ended tasks from ahead of the clock that are kept one by one; beyond them every submit is looked up',
+    { most: 1_000_000 },
+  ),
   snapshotRowsMax: row(200, 'count', 'operations listed in a snapshot, the busiest first'),
 
   // attempts

@@ -116,8 +116,8 @@ export class BrokerProcess {
 
   #noteLoads(store: Store): Store {
     return over(store, {
-      load: async (wallMs) => {
-        const loaded = await store.load(wallMs);
+      load: async (options) => {
+        const loaded = await store.load(options);
         this.#loadedAt = this.#clock.now();
         return loaded;
       },

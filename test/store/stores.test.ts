@@ -8,7 +8,7 @@ import { MemoryStore } from '../../src/store/memory.ts';
 import { StoreError } from '../../src/store/port.ts';
 import { SqliteStore } from '../../src/store/sqlite.ts';
 import { SqliteEngine } from '../../src/store/sqlite-engine.ts';
-import { submitted } from '../conformance/records.ts';
+import { loadAt, submitted } from '../conformance/records.ts';
 import { storeConformance } from '../conformance/store.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'deye-store-'));
@@ -41,7 +41,7 @@ describe('a store that cannot be trusted is refused, and left as it is', () => {
   const refusal = async (path: string): Promise<StoreError> => {
     const before = readFileSync(path);
     const store = new SqliteStore(path);
-    const error = await store.load(Date.now()).then(
+    const error = await store.load(loadAt(Date.now())).then(
       () => undefined,
       (thrown: unknown) => thrown,
     );
@@ -90,7 +90,7 @@ describe('a store that cannot be trusted is refused, and left as it is', () => {
 
   test('in a directory that is not there', async () => {
     const store = new SqliteStore(join(directory, 'missing', 'deye.db'));
-    await expect(store.load(Date.now())).rejects.toMatchObject({ code: 'store_unavailable' });
+    await expect(store.load(loadAt(Date.now()))).rejects.toMatchObject({ code: 'store_unavailable' });
   });
 });
 
@@ -115,12 +115,12 @@ test('a full disk rejects the commit, keeps what was there, and takes more once 
   expect(kept).toBeGreaterThan(10);
   expect(error).toMatchObject({ code: 'store_full', message: expect.stringContaining(path) });
   expect(error.cause).toMatchObject({ errcode: 13 });
-  expect([...engine.load(Date.now()).tasks]).toHaveLength(kept);
+  expect([...engine.load(loadAt(Date.now())).tasks]).toHaveLength(kept);
   connection.exec('PRAGMA max_page_count = 10000');
   engine.commit([submitted(kept + 1, `task-${kept + 1}`)]);
   engine.close();
   const again = new SqliteEngine(path);
-  expect([...again.load(Date.now()).tasks]).toHaveLength(kept + 1);
+  expect([...again.load(loadAt(Date.now())).tasks]).toHaveLength(kept + 1);
   again.close();
 });
 
@@ -147,14 +147,14 @@ test('a write that fails rejects the commit, keeps what was there, and names the
   expect(code).toBe('store_failed');
   expect(message).toContain(path);
   const engine = new SqliteEngine(path);
-  expect([...engine.load(Date.now()).tasks]).toHaveLength(kept);
+  expect([...engine.load(loadAt(Date.now())).tasks]).toHaveLength(kept);
   engine.close();
 });
 
 test('the file is readable by its owner only', async () => {
   const path = newPath();
   const store = new SqliteStore(path);
-  await store.load(Date.now());
+  await store.load(loadAt(Date.now()));
   const mode = execFileSync('stat', ['-c', '%a', path], { encoding: 'utf8' }).trim();
   expect(mode).toBe('600');
   await store.close();

@@ -4,7 +4,7 @@ import { encodeFrame, Kind } from '../../src/protocol/frame.ts';
 import { MemoryStore } from '../../src/store/memory.ts';
 import { realClock } from '../../src/time/clock.ts';
 import { clockConformance } from '../conformance/clock.ts';
-import { submitted } from '../conformance/records.ts';
+import { loadAt, submitted } from '../conformance/records.ts';
 import { storeConformance } from '../conformance/store.ts';
 import { ClockTwin, WallTwin } from './clock.ts';
 import { type Fate, kindNature, StoreTwin } from './store.ts';
@@ -73,7 +73,7 @@ test.each<[Fate, number]>([
     fate: (work) => (work === 'commit' ? fate : 'done'),
     die: () => store.kill(),
   });
-  await store.load(0);
+  await store.load(loadAt(0));
   const outcome = Promise.race([
     store.commit([submitted(1, 'a')]).then(
       () => 'done',
@@ -82,7 +82,7 @@ test.each<[Fate, number]>([
     new Promise((resolve) => setTimeout(resolve, 20, 'silence')),
   ]);
   expect(await outcome).toBe(fate.startsWith('dies') ? 'silence' : fate);
-  expect([...(await disk.load(0)).tasks].length).toBe(left);
+  expect([...(await disk.load(loadAt(0))).tasks].length).toBe(left);
 });
 
 test('a connection keeps the order of bytes, takes no more than its window, and ends after them', async () => {
