@@ -15,6 +15,7 @@ import { Relay } from '../relay/relay.ts';
 import { type Loaded, type Store, StoreError } from '../store/port.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Now } from '../time/now.ts';
+import type { PeerIdentity } from '../transport/port.ts';
 import { Announcements } from './announcements.ts';
 import type { BrokerContext } from './broker-context.ts';
 import { CallTargets } from './call-targets.ts';
@@ -152,8 +153,8 @@ export class Broker implements SessionHost, BrokerContext {
     this.#turn.enqueue(input);
   }
 
-  accept(stream: Duplex): void {
-    this.sessions.accept(stream);
+  accept(stream: Duplex, identity: PeerIdentity): void {
+    this.sessions.accept(stream, identity);
   }
 
   later(ms: number, run: () => void): void {

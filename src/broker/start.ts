@@ -112,9 +112,9 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
   undo.add(() => broker.stop(stopType));
 
   progress(`listening on ${place.socket}`);
-  const door = new Door(limits, (stream) => broker.accept(stream));
+  const door = new Door(limits, (stream, identity) => broker.accept(stream, identity));
   const handler: ListenHandler = {
-    accept: (stream) => door.enter(stream),
+    accept: (stream, identity) => door.enter(stream, identity),
     failed: (error) =>
       error instanceof TransportError
         ? log.warn({ component: 'transport', code: error.code }, error.message)
@@ -131,7 +131,7 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
     return closing;
   };
   undo.add(() => void closeAll());
-  listeners.push(await listen(inside, { ...handler, accept: (stream) => broker.accept(stream) }));
+  listeners.push(await listen(inside, { ...handler, accept: (stream, identity) => broker.accept(stream, identity) }));
   if (withSocket) listeners.push(await listen(address, handler));
   announce('running', broker.started.wallMs);
 

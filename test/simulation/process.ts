@@ -86,7 +86,7 @@ export class BrokerProcess {
     if (this.broker === undefined) return undefined;
     const far = new FarEnd(this.#options.streamNature(), handlers);
     this.wires.add(wire);
-    this.broker.accept(far.near);
+    this.broker.accept(far.near, { scheme: 'memory', proof: 'process' });
     return far;
   }
 

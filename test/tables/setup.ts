@@ -25,9 +25,9 @@ Broker.create = async (options) => {
 };
 
 const { accept } = Broker.prototype;
-Broker.prototype.accept = function (stream) {
+Broker.prototype.accept = function (stream, identity) {
   tap(stream, 'broker', { ...witness, calleeFaults, ledger: ledgers.get(this) });
-  accept.call(this, stream);
+  accept.call(this, stream, identity);
 };
 
 const { open } = Connection;
