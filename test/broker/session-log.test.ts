@@ -56,16 +56,13 @@ test('one that was not let in was no session: it is neither logged nor counted',
 test.each([
   ['over a socket', true, { scheme: 'unix', proof: 'directory' }],
   ['in this process', false, { scheme: 'memory', proof: 'process' }],
-] as const)(
-  'over a socket %s: the principal carries how its program is known, also as a collector',
-  async (socket, peer) => {
-    await using broker = await harness({}, { socket });
-    const raw = await broker.session('collector');
-    await raw.register('c');
-    const [{ principal }] = [...broker.running.broker.sessions] as [Session];
-    expect(principal).toMatchObject({ role: 'collector', collectorId: 'c', peer });
-  },
-);
+] as const)('%s: the principal carries how its program is known, also as a collector', async (_where, socket, peer) => {
+  await using broker = await harness({}, { socket });
+  const raw = await broker.session('collector');
+  await raw.register('c');
+  const [{ principal }] = [...broker.running.broker.sessions] as [Session];
+  expect(principal).toMatchObject({ role: 'collector', collectorId: 'c', peer });
+});
 
 test('the id of a session is never that of another, over all starts and machines', async () => {
   const ids: unknown[] = [];
