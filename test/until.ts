@@ -4,6 +4,6 @@ export async function until(
   what: string,
   withinMs = 20_000,
 ): Promise<void> {
-  for (const startMs = Date.now(); !(await condition()); await new Promise((resolve) => setTimeout(resolve, 5)))
-    if (Date.now() - startMs > withinMs) throw new Error(`not within ${withinMs} ms: ${what}`);
+  for (const startMs = performance.now(); !(await condition()); await new Promise((resolve) => setTimeout(resolve, 5)))
+    if (performance.now() - startMs > withinMs) throw new Error(`not within ${withinMs} ms: ${what}`);
 }

@@ -19,7 +19,7 @@ export default class BrokerStatus extends DeyeCommand {
         ['status', 'running'],
         ['pid', String(broker.pid)],
         ['version', broker.version],
-        ['up', duration(broker.at_ms - broker.started_at_ms)],
+        ['up', duration(broker.uptime_ms)],
         ['socket', `${broker.socket}${namedIn(place)}`],
         ['store', broker.store],
         ['log', broker.log],

@@ -29,5 +29,6 @@ export const nameTerms: readonly string[] = [
     '…_ms, …_at_ms',
     'a span, and an instant in ms since the epoch; whole numbers. The broker writes a number beyond 2^32 as a float 64, as many MessagePack libraries of JavaScript do: read an integer of this page from either',
   ),
-  term('…_bytes, …_us', 'a size in bytes, and a span in µs'),
+  term('…_bytes', 'a size in bytes'),
+  term('…_seconds, …_us', 'whole numbers: uptime alone is given in seconds, and commits alone are timed in µs'),
 ];

@@ -17,6 +17,11 @@ export class Backlog {
     this.#resume = resume;
   }
 
+  /** Of the requests that wait. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Whether nothing more is to be read; `resume` follows. */
   get isFull(): boolean {
     this.#isFull ||= this.#bytes > this.#bytesMax;

@@ -15,7 +15,7 @@ export interface BrokerContext {
   readonly log: Logger;
   /** Where it can be reached, what its store is, and the file of its log if it has one; shown, not used. */
   readonly place: { readonly socket: string; readonly store: string; readonly log?: string };
-  readonly startedAtMs: number;
+  readonly started: Now;
   readonly sessions: Sessions;
   readonly relay: Relay;
   readonly calls: Calls;

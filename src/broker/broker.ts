@@ -15,13 +15,14 @@ import { Relay } from '../relay/relay.ts';
 import { type Loaded, type Store, StoreError } from '../store/port.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Now } from '../time/now.ts';
+import type { PeerIdentity } from '../transport/port.ts';
 import { Announcements } from './announcements.ts';
 import type { BrokerContext } from './broker-context.ts';
 import { CallTargets } from './call-targets.ts';
 import { Deliver } from './deliver.ts';
 import { InternalCalls } from './internal-calls.ts';
 import { Loop } from './loop.ts';
-import { recoveredState } from './recovered-state.ts';
+import { loadStored, recoveredState } from './recovered-state.ts';
 import { handleRequest } from './requests.ts';
 import { Retention } from './retention.ts';
 import type { Session, SessionHost } from './session.ts';
@@ -55,7 +56,7 @@ export class Broker implements SessionHost, BrokerContext {
   readonly version: string;
   readonly log: Logger;
   readonly place: BrokerContext['place'];
-  readonly startedAtMs: number;
+  readonly started: Now;
   readonly relay: Relay;
   readonly calls: Calls;
   readonly sessions: Sessions;
@@ -82,7 +83,7 @@ export class Broker implements SessionHost, BrokerContext {
 
   /** Recovers what the store kept, and is ready. Rejects with a StoreError. */
   static async create(options: BrokerOptions): Promise<Broker> {
-    const loaded = await options.store.load(options.clock.now().wallMs);
+    const loaded = await loadStored(options);
     return new Broker(options, loaded);
   }
 
@@ -95,10 +96,9 @@ export class Broker implements SessionHost, BrokerContext {
     this.#store = store;
     this.#clock = clock;
     this.#fatal = options.fatal;
-    const start = clock.now();
-    this.startedAtMs = start.wallMs;
+    this.started = clock.now();
     this.#options = options;
-    this.#core = { state: recoveredState(options, loaded, start) };
+    this.#core = { state: recoveredState(options, loaded, this.started) };
     this.calls = new Calls(limits);
     this.#loop = new Loop(clock, {
       pass: () => {
@@ -153,8 +153,8 @@ export class Broker implements SessionHost, BrokerContext {
     this.#turn.enqueue(input);
   }
 
-  accept(stream: Duplex): void {
-    this.sessions.accept(stream);
+  accept(stream: Duplex, identity: PeerIdentity): void {
+    this.sessions.accept(stream, identity);
   }
 
   later(ms: number, run: () => void): void {
@@ -241,7 +241,7 @@ export class Broker implements SessionHost, BrokerContext {
     while (!this.#turn.idle);
     await this.#turn.refold(async () => {
       const old = this.#core.state;
-      const loaded = await this.#store.load(this.now().wallMs);
+      const loaded = await loadStored(this.#options);
       const now = this.now();
       return { state: recoveredState(this.#options, loaded, now), first: carryOver(old, now) };
     });

@@ -10,18 +10,17 @@ import type { Logger } from 'pino';
 import { fault } from '../protocol/fault.ts';
 import { encodeFrame, Kind } from '../protocol/frame.ts';
 import type { Limits } from '../protocol/limits.ts';
+import type { ListenHandler, PeerIdentity } from '../transport/port.ts';
 
 /** Descriptors that are not connections: store, log, threads, and some air. */
 const reserved = 40;
 /** For each child its two outputs, and what starting one takes. */
 const reservedPerChild = 4;
-/** Connections that were refused with `busy` and are held open. */
-const heldMax = 24;
 const connectionsMin = 8;
 
 /** The connection limit, lowered to what the system lets this process open. */
 export function withinDescriptors(limits: Limits, children: number, log: Logger): Limits {
-  const most = openFilesMax() - reserved - children * reservedPerChild - heldMax;
+  const most = openFilesMax() - reserved - children * reservedPerChild - limits.busyHeldMax;
   if (limits.connectionsMax <= most) return limits;
   const connectionsMax = Math.max(connectionsMin, most);
   log.warn(
@@ -40,14 +39,16 @@ function openFilesMax(): number {
 /** Admits streams up to the connection limit and refuses the others with `busy`. */
 export class ConnectionGate {
   readonly #connectionsMax: number;
+  readonly #heldMax: number;
   readonly #holdMs: number;
   readonly #refusal: Buffer;
-  readonly #accept: (stream: Duplex) => void;
+  readonly #accept: ListenHandler['accept'];
   readonly #held = new Set<Duplex>();
   #open = 0;
 
-  constructor({ connectionsMax, handshakeMs }: Limits, accept: (stream: Duplex) => void) {
+  constructor({ connectionsMax, busyHeldMax, handshakeMs }: Limits, accept: ListenHandler['accept']) {
     this.#connectionsMax = connectionsMax;
+    this.#heldMax = busyHeldMax;
     this.#holdMs = handshakeMs;
     this.#accept = accept;
     const message = `${connectionsMax} connections are open, the limit.`;
@@ -55,11 +56,11 @@ export class ConnectionGate {
     this.#refusal = encodeFrame([Kind.goodbye, reason]);
   }
 
-  admit(stream: Duplex): void {
+  admit(stream: Duplex, identity: PeerIdentity): void {
     if (this.#open >= this.#connectionsMax) return this.#refuse(stream);
     this.#open++;
     stream.once('close', () => this.#open--);
-    this.#accept(stream);
+    this.#accept(stream, identity);
   }
 
   /** A socket takes the one write at once, so it may be closed at any time after it. */
@@ -74,7 +75,7 @@ export class ConnectionGate {
     stream.on('error', () => {}); // it went away by itself, which is as well
     stream.write(this.#refusal);
     stream.once('data', release).once('end', release);
-    if (this.#held.size <= heldMax) return;
+    if (this.#held.size <= this.#heldMax) return;
     const [oldest] = this.#held;
     if (oldest === undefined) return;
     this.#held.delete(oldest);

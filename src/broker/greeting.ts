@@ -9,7 +9,12 @@ import { decodeValue } from '../protocol/msgpack.ts';
 const major = (version: string): string => version.split('.')[0]!;
 
 /** Whom the first frame makes of the session, or why it is refused. Throws MalformedError. */
-export function greet(bytes: Buffer, start: number, end: number): Principal | Fault<ClosingCode> {
+export function greet(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  peer: Principal['peer'],
+): Principal | Fault<ClosingCode> {
   if (bytes[start + 5] !== Kind.hello)
     return fault('hello_expected', `The first frame must be a hello (kind ${Kind.hello}).`);
   const [, info] = decodeValue(bytes, start + 4, end) as unknown[];
@@ -26,7 +31,7 @@ export function greet(bytes: Buffer, start: number, end: number): Principal | Fa
       { client: protocol, broker: protocolVersion },
     );
   // A client that reaches the private socket is its owner's, and may have any role.
-  return { name, version, role, namespace: 'default', collectorId: undefined, eventDomains: new Set() };
+  return { name, version, role, namespace: 'default', peer, collectorId: undefined, eventDomains: new Set() };
 }
 
 export const welcomeOf = (version: string, session: string, limits: Limits): Welcome => ({

@@ -3,7 +3,8 @@ import type { Logger } from 'pino';
 import { recover } from '../core/recover.ts';
 import { type CoreState, newState } from '../core/state.ts';
 import type { Limits } from '../protocol/limits.ts';
-import type { Loaded } from '../store/port.ts';
+import type { Loaded, Store } from '../store/port.ts';
+import type { Clock } from '../time/clock.ts';
 import type { Now } from '../time/now.ts';
 
 interface RecoveredStateOptions {
@@ -13,6 +14,13 @@ interface RecoveredStateOptions {
   readonly strategy?: string;
   readonly seed?: number;
 }
+
+/** What the store kept, as of now. Rejects with a StoreError. */
+export const loadStored = (from: {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly limits: Limits;
+}): Promise<Loaded> => from.store.load({ wallMs: from.clock.now().wallMs, idsAheadMax: from.limits.idsAheadMax });
 
 export function recoveredState(options: RecoveredStateOptions, loaded: Loaded, start: Now): CoreState {
   const { limits, log, seed = Math.floor(Math.random() * 2 ** 31), strategy } = options;

@@ -30,6 +30,7 @@ import { Inlet } from '../relay/inlet.ts';
 import type { Link } from '../relay/link.ts';
 import type { Peer, Publisher } from '../relay/peer.ts';
 import type { Relay } from '../relay/relay.ts';
+import type { PeerIdentity } from '../transport/port.ts';
 import { Backlog } from './backlog.ts';
 import { greet, welcomeOf } from './greeting.ts';
 import { ReadQueue } from './read-queue.ts';
@@ -58,14 +59,7 @@ export class Session implements FrameSink, Publisher {
   readonly publicId = randomUUID();
   readonly peer: Peer & { readonly link: Link };
   state: 'greeting' | 'open' | 'closed' = 'greeting';
-  principal: Principal = {
-    name: '',
-    version: '',
-    role: 'observer',
-    namespace: 'default',
-    collectorId: undefined,
-    eventDomains: new Set(),
-  };
+  principal: Principal;
   /** Whether anything came since the last look. */
   active = false;
   /** Bytes of payloads that were sent to its collector and that it has read and that the core does not know of yet. */
@@ -79,8 +73,17 @@ export class Session implements FrameSink, Publisher {
   readonly #reader: FrameReader;
   readonly #inlet: Inlet;
 
-  constructor(id: number, stream: Duplex, host: SessionHost) {
+  constructor(id: number, stream: Duplex, identity: PeerIdentity, host: SessionHost) {
     this.id = id;
+    this.principal = {
+      name: '',
+      version: '',
+      role: 'observer',
+      namespace: 'default',
+      peer: identity,
+      collectorId: undefined,
+      eventDomains: new Set(),
+    };
     this.#stream = stream;
     this.#host = host;
     this.#reader = new FrameReader(host.limits.helloBytesMax);
@@ -180,7 +183,7 @@ export class Session implements FrameSink, Publisher {
   }
 
   #greet(bytes: Buffer, start: number, end: number): void {
-    const greeting = greet(bytes, start, end);
+    const greeting = greet(bytes, start, end, this.principal.peer);
     if ('code' in greeting) return this.end(greeting);
     const { limits, version } = this.#host;
     this.state = 'open';

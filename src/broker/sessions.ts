@@ -6,6 +6,7 @@ import { encodeFrame, Kind } from '../protocol/frame.ts';
 import type { Limits } from '../protocol/limits.ts';
 import type { Peer } from '../relay/peer.ts';
 import type { Relay } from '../relay/relay.ts';
+import type { PeerIdentity } from '../transport/port.ts';
 import type { Loop } from './loop.ts';
 import { Session, type SessionHost } from './session.ts';
 
@@ -42,8 +43,8 @@ export class Sessions {
   }
 
   /** Takes over a connected stream. Beyond the connection limit it gets a goodbye (`busy`) and is closed. */
-  accept(stream: Duplex): void {
-    const session = new Session(this.#nextId++, stream, this.#host);
+  accept(stream: Duplex, identity: PeerIdentity): void {
+    const session = new Session(this.#nextId++, stream, identity, this.#host);
     const { connectionsMax, handshakeMs } = this.#limits;
     if (this.#closing !== undefined) return session.end(this.#closing);
     if (this.#open.size >= connectionsMax)
@@ -69,7 +70,7 @@ export class Sessions {
   }
 
   opened(session: Session): void {
-    this.#log.debug(this.#about(session), 'session opened');
+    this.#log.debug({ ...this.#about(session), peer: session.principal.peer }, 'session opened');
     this.#watchIdle(session);
   }
 

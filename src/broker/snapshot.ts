@@ -20,7 +20,8 @@ export function snapshot(broker: BrokerContext, state: CoreState, now: Now): Sna
       socket: place.socket,
       store: place.store,
       ...(place.log === undefined ? {} : { log: place.log }),
-      started_at_ms: broker.startedAtMs,
+      started_at_ms: broker.started.wallMs,
+      uptime_ms: uptimeMs(broker, now),
       at_ms: now.wallMs,
       sessions: broker.sessions.size,
       rss_bytes: process.memoryUsage.rss(),
@@ -39,13 +40,15 @@ export function snapshot(broker: BrokerContext, state: CoreState, now: Now): Sna
   };
 }
 
+const uptimeMs = ({ started }: BrokerContext, now: Now): number => Math.floor(now.monotonicMs - started.monotonicMs);
+
 export function brokerHealth(broker: BrokerContext, { operations }: CoreState, now: Now): Health {
   const { limits, relay, sessions, commits, calls, reads } = broker;
   const full = operations.waiting >= limits.pendingMax || operations.waitingBytes >= limits.pendingBytesMax;
   const component = (status: string, message: string) => ({ status, message, last_check_at_ms: now.wallMs });
   return {
     status: full ? 'degraded' : 'healthy',
-    uptime_seconds: Math.max(0, (now.wallMs - broker.startedAtMs) / 1000),
+    uptime_seconds: Math.floor(uptimeMs(broker, now) / 1000),
     components: {
       store: component('healthy', `${broker.place.store}, ${commits.count} commits`),
       queue: component(full ? 'full' : 'healthy', `${operations.waiting} of ${limits.pendingMax} waiting`),

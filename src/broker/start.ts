@@ -112,9 +112,9 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
   undo.add(() => broker.stop(stopType));
 
   progress(`listening on ${place.socket}`);
-  const gate = new ConnectionGate(limits, (stream) => broker.accept(stream));
+  const gate = new ConnectionGate(limits, (stream, identity) => broker.accept(stream, identity));
   const handler: ListenHandler = {
-    accept: (stream) => gate.admit(stream),
+    accept: (stream, identity) => gate.admit(stream, identity),
     failed: (error) =>
       error instanceof TransportError
         ? log.warn({ component: 'transport', code: error.code }, error.message)
@@ -131,9 +131,9 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
     return closing;
   };
   undo.add(() => void closeAll());
-  listeners.push(await listen(inside, { ...handler, accept: (stream) => broker.accept(stream) }));
+  listeners.push(await listen(inside, { ...handler, accept: (stream, identity) => broker.accept(stream, identity) }));
   if (withSocket) listeners.push(await listen(address, handler));
-  announce('running', broker.startedAtMs);
+  announce('running', broker.started.wallMs);
 
   const supervisor = options.collectors === undefined ? undefined : supervise(broker, place.socket, options, log);
   broker.supervisor = supervisor;
@@ -148,7 +148,7 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
       log.info({ component: 'broker', type }, 'broker stops');
       stopType = type;
       try {
-        announce('stopping', broker.startedAtMs);
+        announce('stopping', broker.started.wallMs);
       } catch {} // its directory is full or gone; it stops all the same
       const closed = closeAll();
       // The children go first, while they can still hand in what they have done.

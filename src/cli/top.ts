@@ -36,7 +36,7 @@ export async function followSnapshots(client: Client, print: (snapshot: Snapshot
 
 /** One snapshot as text. */
 export function snapshotText(snapshot: Snapshot, reached: Reached): string {
-  const nowMs = Date.now();
+  const nowMs = performance.now();
   const state = reduce(
     { ...initialState, socketFlag: socketFlag(reached) },
     { kind: 'snapshot', snapshot, atMs: nowMs },

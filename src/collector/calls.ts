@@ -20,7 +20,7 @@ const answers: Answers = {
     const check = { last_check_at_ms: Date.now() };
     return {
       status: own.status ?? (limitation === undefined ? 'healthy' : 'degraded'),
-      uptime_seconds: (Date.now() - runtime.startedAtMs) / 1000,
+      uptime_seconds: Math.floor((performance.now() - runtime.startedMonotonicMs) / 1000),
       components: { collection: { status: runtime.state, message: limitation ?? '', ...check }, ...own.components },
       metrics: {
         tasks: attempts.size,

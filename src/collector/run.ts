@@ -54,7 +54,7 @@ export async function run(definition: CollectorDefinition, options: RunOptions):
 export class CollectorRuntime {
   readonly definition: CollectorDefinition;
   readonly id: string;
-  readonly startedAtMs = Date.now();
+  readonly startedMonotonicMs = performance.now();
   readonly attempts: RunningAttempts;
   readonly collection: Collection;
   readonly #options: RunOptions;

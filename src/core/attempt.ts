@@ -95,7 +95,7 @@ export function finish(
   state.deadlines.delete(task);
   move(task, { state: to });
   state.tasks.delete(id);
-  rememberEnded(state.ended, id, to, state.limits.endedIdsMax, now.wallMs);
+  rememberEnded(state.ended, id, to, state.limits, now.wallMs);
   record(task, now, end, out);
   answerWaits(state, id, out);
 }

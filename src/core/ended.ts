@@ -8,6 +8,7 @@
  *
  * What ended while a look-up was under way stays until that look-up has been stepped, so nothing falls between.
  */
+import type { Limits } from '../protocol/limits.ts';
 import type { TaskState } from '../protocol/state.ts';
 import { uuidTimeMs } from '../protocol/uuid-time.ts';
 
@@ -23,14 +24,13 @@ export interface Ended {
   count: number;
   /** An id whose time is not after this may belong to an ended task that is not in `states`. */
   horizonMs: number;
-  /** Ids from ahead of the clock that are no longer in `states`. */
+  /** Ids from ahead of the clock that are no longer in `states`. Beyond `idsAheadMax` the horizon itself moves ahead. */
   readonly ahead: Set<string>;
   /** Look-ups under way, by the count when they began; the first is the oldest. */
   readonly lookUps: Set<{ readonly since: number }>;
 }
 
-/** Beyond this many ids from ahead of the clock the horizon itself moves ahead, and every submit is looked up. */
-const aheadMax = 10_000;
+type EndedLimits = Pick<Limits, 'endedIdsMax' | 'idsAheadMax'>;
 
 export const newEnded = (): Ended => ({
   states: new Map(),
@@ -43,29 +43,34 @@ export const newEnded = (): Ended => ({
 });
 
 /** Notes the ids that the store holds from before the start: the newest that was not ahead of the clock, and those that were. */
-export function rememberStored(ended: Ended, newestId: string | undefined, idsAhead: readonly string[]): void {
+export function rememberStored(
+  ended: Ended,
+  newestId: string | undefined,
+  idsAhead: readonly string[],
+  limits: EndedLimits,
+): void {
   // Whatever the clock shows by now: it may have been set back since the store was read.
   if (newestId !== undefined) ended.horizonMs = uuidTimeMs(newestId);
-  for (const id of idsAhead) moveAhead(ended, id);
+  for (const id of idsAhead) moveAhead(ended, id, limits);
 }
 
-export function rememberEnded(ended: Ended, id: string, state: TaskState, idsMax: number, wallMs: number): void {
+export function rememberEnded(ended: Ended, id: string, state: TaskState, limits: EndedLimits, wallMs: number): void {
   ended.states.set(id, { state, order: ++ended.count });
   ended.ids.push(id);
-  evictEnded(ended, idsMax, wallMs);
+  evictEnded(ended, limits, wallMs);
 }
 
 /** Drops the oldest beyond the limit, but for those that ended during a look-up. */
-export function evictEnded(ended: Ended, idsMax: number, wallMs: number): void {
+export function evictEnded(ended: Ended, limits: EndedLimits, wallMs: number): void {
   const { states, ids } = ended;
   const [oldest] = ended.lookUps;
-  while (states.size > idsMax) {
+  while (states.size > limits.endedIdsMax) {
     const old = ids[ended.first]!;
     if (oldest !== undefined && states.get(old)!.order > oldest.since) break;
     ended.first++;
     states.delete(old);
     const timeMs = uuidTimeMs(old);
-    if (timeMs > wallMs) moveAhead(ended, old);
+    if (timeMs > wallMs) moveAhead(ended, old, limits);
     else ended.horizonMs = Math.max(ended.horizonMs, timeMs);
   }
   if (ended.first <= states.size) return;
@@ -73,9 +78,9 @@ export function evictEnded(ended: Ended, idsMax: number, wallMs: number): void {
   ended.first = 0;
 }
 
-function moveAhead(ended: Ended, id: string): void {
+function moveAhead(ended: Ended, id: string, { idsAheadMax }: EndedLimits): void {
   ended.ahead.add(id);
-  if (ended.ahead.size <= aheadMax) return;
+  if (ended.ahead.size <= idsAheadMax) return;
   for (const one of ended.ahead) ended.horizonMs = Math.max(ended.horizonMs, uuidTimeMs(one));
   ended.ahead.clear();
 }

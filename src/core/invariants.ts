@@ -111,6 +111,7 @@ function checkBounds({ classes, operations, ended, waits, limits, ...state }: Co
     );
   assert.equal(ended.ids.length - ended.first, ended.states.size, 'I6: the queue of ended ids');
   assert(ended.lookUps.size > 0 || ended.states.size <= limits.endedIdsMax, 'I6: ended ids');
+  assert(ended.ahead.size <= limits.idsAheadMax, 'I6: ids from ahead of the clock');
   let open = 0;
   for (const [session, own] of waits.bySession) {
     assert(own.size > 0 && own.size <= limits.waitsMax, `I6: session ${session} has ${own.size} waits`);

@@ -5,7 +5,7 @@ import type { CoreState } from './state.ts';
 import { dropClass } from './task-class.ts';
 
 export function prune({ operations, classes, ended, limits }: CoreState, now: Now): void {
-  if (ended.states.size > limits.endedIdsMax) evictEnded(ended, limits.endedIdsMax, now.wallMs);
+  if (ended.states.size > limits.endedIdsMax) evictEnded(ended, limits, now.wallMs);
   if (classes.empty.size > limits.classesMax)
     for (const cls of classes.empty) {
       if (classes.empty.size <= limits.classesMax) break;

@@ -15,7 +15,10 @@ export interface StoredState {
   readonly settings: ReadonlyMap<string, string>;
   /** Larger than any `seq` ever committed. */
   readonly nextSeq: number;
-  /** The greatest id that is stored and whose time is not ahead of the clock, and the ids that are ahead of it. */
+  /**
+   * The greatest id that is stored and whose time is not ahead of the clock, and the ids that are ahead of it; where
+   * these are too many, the greatest of them all, and none.
+   */
   readonly newestId: string | undefined;
   readonly idsAhead: readonly string[];
 }
@@ -24,7 +27,7 @@ export const strategyKey = 'routing.strategy';
 
 export function recover(state: CoreState, stored: StoredState, now: Now): void {
   state.nextSeq = stored.nextSeq;
-  rememberStored(state.ended, stored.newestId, stored.idsAhead);
+  rememberStored(state.ended, stored.newestId, stored.idsAhead, state.limits);
   for (const [key, value] of stored.settings) recoverSetting(state, key, value);
   for (const task of stored.tasks) recoverTask(state, task, now);
 }

@@ -87,6 +87,6 @@ function queueView(operation: Operation): QueueView {
     failed,
     dead_letter: deadLetter,
     ...(oldestAtMs === Number.POSITIVE_INFINITY ? {} : { oldest_at_ms: oldestAtMs }),
-    ...(servable ? {} : { warning: 'no_capable_collector' as const }),
+    unservable: !servable,
   };
 }

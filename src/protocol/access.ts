@@ -15,6 +15,8 @@ export interface Principal {
   readonly version: string;
   readonly role: Role;
   readonly namespace: string;
+  /** The transport it came by, and why that takes it for a program of the same user. */
+  readonly peer: { readonly scheme: string; readonly proof: string };
   /** Once it has registered: its id, and the domains of `events.` that it publishes in. */
   readonly collectorId: string | undefined;
   readonly eventDomains: ReadonlySet<string>;

@@ -32,7 +32,7 @@ export const collectorMethods = {
     reply: z.object({ state: z.string() }),
   },
   update_config: {
-    summary: 'Changes its configuration while it runs.',
+    summary: 'Changes its configuration while it runs. The version in the reply is a number that counts the changes.',
     params: z.strictObject({
       changes: z.record(z.string(), z.unknown()),
       validate_only: z.boolean().default(false),

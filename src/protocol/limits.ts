@@ -41,6 +41,12 @@ export const limitTable = {
 
   // sessions
   connectionsMax: row(1000, 'count', 'most connections at once', { most: 10_000 }),
+  busyHeldMax: row(
+    24,
+    'count',
+    'most connections that were refused with busy and are held until their hello has come; beyond it the oldest is closed',
+    fixed,
+  ),
   handshakeMs: row(2000, 'ms', 'time a new connection has to send its hello'),
   pingMs: row(15_000, 'ms', 'silence after which a session is pinged'),
   idleMs: row(30_000, 'ms', 'silence after which a session is dropped'),
@@ -78,6 +84,12 @@ export const limitTable = {
   waitsTotalMax: row(100_000, 'count', 'most open waits of all sessions'),
   waitMsMax: row(3_600_000, 'ms', 'longest timeout of a wait; a client that wants longer waits again'),
   endedIdsMax: row(20_000, 'count', 'ended tasks whose ids are kept in memory; older ones are looked up'),
+  idsAheadMax: row(
+    10_000,
+    'count',
+    'ids of ended tasks from ahead of the clock that are kept one by one; beyond them every submit is looked up',
+    { most: 1_000_000 },
+  ),
   snapshotRowsMax: row(200, 'count', 'operations listed in a snapshot, the busiest first'),
 
   // attempts
@@ -89,6 +101,7 @@ export const limitTable = {
   retriesMax: row(3, 'count', 'default number of retries of a task'),
   backoffBaseMs: row(5000, 'ms', 'default base of the retry backoff'),
   backoffCapMs: row(3_600_000, 'ms', 'default cap of the retry backoff'),
+  leasesMax: row(10_000, 'count', 'most leases in one registration or heartbeat', fixed),
   collectorTasksMax: row(100, 'count', 'most tasks one collector may hold, whatever it registers'),
 
   // what is kept

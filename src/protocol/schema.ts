@@ -1,8 +1,10 @@
 /**
  * The schemas that requests and replies are made of: tasks, collectors, queues, the state of the whole. Spelt as they
- * are on the wire, everywhere. Spans end in `_ms`, instants (ms since the epoch, whole) in `_at_ms`.
+ * are on the wire, everywhere. Spans end in `_ms`, instants (ms since the epoch, whole) in `_at_ms`;
+ * only uptime is told in `_seconds`, and only commits are timed in `_us`.
  */
 import { z } from 'zod';
+import { limitTable } from './limits.ts';
 import { stateFilters, taskStates } from './state.ts';
 
 export const roles = ['operator', 'collector', 'observer'] as const;
@@ -173,7 +175,7 @@ export type TaskDetail = z.output<typeof taskDetailSchema>;
 /** One attempt that is held: the task, and the lease's token as it came with the assignment. */
 export const leaseSchema = z.strictObject({ task_id: taskIdSchema, token: textSchema(64).min(1) });
 export type Lease = z.output<typeof leaseSchema>;
-export const leasesSchema = z.array(leaseSchema).max(10_000).default([]);
+export const leasesSchema = z.array(leaseSchema).max(limitTable.leasesMax.value).default([]);
 
 export const failureSchema = z.strictObject({
   task_id: taskIdSchema,

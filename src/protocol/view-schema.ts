@@ -15,7 +15,8 @@ const queueViewSchema = z.object({
   failed: countSchema,
   dead_letter: countSchema,
   oldest_at_ms: atMsSchema.optional(),
-  warning: z.literal('no_capable_collector').optional(),
+  /** Whether a task waits that no registered collector could ever do. */
+  unservable: z.boolean(),
 });
 export type QueueView = z.output<typeof queueViewSchema>;
 
@@ -46,7 +47,8 @@ export type RoutingView = z.output<typeof routingViewSchema>;
 
 export const healthSchema = z.object({
   status: z.enum(['healthy', 'degraded', 'unhealthy']),
-  uptime_seconds: z.number(),
+  /** The one span in seconds. */
+  uptime_seconds: countSchema,
   components: z.record(z.string(), z.object({ status: z.string(), message: z.string(), last_check_at_ms: atMsSchema })),
   metrics: z.record(z.string(), z.number()),
   error_count: countSchema,
@@ -63,10 +65,12 @@ export const snapshotSchema = z.object({
     /** The file of its log; none when it runs in the foreground. */
     log: z.string().optional(),
     started_at_ms: atMsSchema,
+    /** By the monotonic clock: rates are differences over this. */
+    uptime_ms: countSchema,
     at_ms: atMsSchema,
     sessions: countSchema,
     rss_bytes: countSchema,
-    /** How long the latest commit took. */
+    /** How long the latest commit took; spans of commits alone are in µs. */
     commit_us: countSchema,
     stop_grace_ms: countSchema,
   }),

@@ -5,6 +5,7 @@ import { uuidTimeMs } from '../protocol/uuid-time.ts';
 import {
   freshProgress,
   type Loaded,
+  type LoadOptions,
   type PurgeOptions,
   type Store,
   type StoredDetail,
@@ -22,10 +23,11 @@ export class MemoryStore implements Store {
   #maxSeq = 0;
   #epoch = 0;
 
-  async load(wallMs: number): Promise<Loaded> {
+  async load({ wallMs, idsAheadMax }: LoadOptions): Promise<Loaded> {
     const ids = [...this.#seqOf.keys()].sort();
     const firstAhead = ids.findIndex((id) => uuidTimeMs(id) > wallMs);
-    const past = firstAhead === -1 ? ids : ids.slice(0, firstAhead);
+    const isOneByOne = firstAhead !== -1 && ids.length - firstAhead <= idsAheadMax;
+    const past = isOneByOne ? ids.slice(0, firstAhead) : ids;
     const rows = [...this.#rows.values()];
     return {
       epoch: ++this.#epoch,

@@ -18,6 +18,12 @@ export const freshProgress = {
   excluded: [],
 } as const satisfies Omit<TaskProgress, 'atMs'>;
 
+export interface LoadOptions {
+  readonly wallMs: number;
+  /** How many ids from ahead of the clock are told one by one. */
+  readonly idsAheadMax: number;
+}
+
 export interface Loaded extends StoredState {
   /** Of this start: larger than that of any start before, and durable before anything else is answered. */
   readonly epoch: number;
@@ -48,7 +54,7 @@ export interface PurgeOptions {
 
 export interface Store {
   /** Call once, before anything else. Begins a new epoch. Rejects with a StoreError when what is there cannot be trusted. */
-  load(wallMs: number): Promise<Loaded>;
+  load(options: LoadOptions): Promise<Loaded>;
   /** Resolves when every record is durable; rejects having kept none of them. Commits take effect in order. */
   commit(records: readonly StoreRecord[]): Promise<void>;
   /** Reads see every commit made before them. */

@@ -8,7 +8,7 @@ import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite';
 import type { StoredTask, StoreRecord } from '../core/record.ts';
 import { liveStates, type TaskState, taskStates } from '../protocol/state.ts';
 import { uuidFirst } from '../protocol/uuid-time.ts';
-import type { Loaded, PurgeOptions, StoredDetail, StoreError, TaskFilter } from './port.ts';
+import type { Loaded, LoadOptions, PurgeOptions, StoredDetail, StoreError, TaskFilter } from './port.ts';
 import { damaged, explainSqlite } from './sqlite-error.ts';
 import { OpenFiles } from './sqlite-files.ts';
 import { openDatabase } from './sqlite-open.ts';
@@ -23,9 +23,6 @@ type Row = Record<string, SQLOutputValue>;
 const withPayload =
   'SELECT task.*, payload.body AS payload, payload.crc AS payload_crc FROM task LEFT JOIN payload USING (seq)';
 const noBytes = new Uint8Array(0);
-
-/** So many ids from ahead of the clock are loaded one by one; the core does not keep more than that one by one. */
-const idsAheadMax = 10_001;
 
 export class SqliteEngine {
   readonly #path: string;
@@ -49,7 +46,7 @@ export class SqliteEngine {
     }
   }
 
-  load(wallMs: number): Loaded {
+  load({ wallMs, idsAheadMax }: LoadOptions): Loaded {
     const db = this.#db;
     const live = db.prepare(`${withPayload} WHERE state IN (${quoted(liveStates)}) ORDER BY seq`).iterate();
     const tasks: StoredTask[] = [];
@@ -72,11 +69,12 @@ export class SqliteEngine {
       )
       .get()!;
     const ahead = uuidFirst(wallMs + 1);
-    const newest = db.prepare('SELECT max(id) AS id FROM task WHERE id < ?').get(ahead)!.id as string | null;
     const idsAhead = db
-      .prepare('SELECT id FROM task WHERE id >= ? LIMIT ?')
-      .all(ahead, idsAheadMax)
+      .prepare('SELECT id FROM task WHERE id >= ? ORDER BY id DESC LIMIT ?')
+      .all(ahead, idsAheadMax + 1)
       .map(({ id }) => String(id));
+    const past = db.prepare('SELECT max(id) AS id FROM task WHERE id < ?').get(ahead)!.id as string | null;
+    const isOneByOne = idsAhead.length <= idsAheadMax;
     const { epoch } = db
       .prepare(
         `INSERT INTO counter (name, value, crc) VALUES ('epoch', 1, row_crc('epoch', 1))
@@ -89,8 +87,8 @@ export class SqliteEngine {
       tasks,
       settings,
       nextSeq: Number(seq) + 1,
-      newestId: newest ?? undefined,
-      idsAhead,
+      newestId: (isOneByOne ? past : idsAhead[0]) ?? undefined,
+      idsAhead: isOneByOne ? idsAhead : [],
     };
   }
 

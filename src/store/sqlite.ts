@@ -3,7 +3,15 @@ import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { StoredTask, StoreRecord } from '../core/record.ts';
 import type { TaskState } from '../protocol/state.ts';
-import { type Loaded, type PurgeOptions, type Store, type StoredDetail, StoreError, type TaskFilter } from './port.ts';
+import {
+  type Loaded,
+  type LoadOptions,
+  type PurgeOptions,
+  type Store,
+  type StoredDetail,
+  StoreError,
+  type TaskFilter,
+} from './port.ts';
 import type { WorkerAnswer } from './sqlite-worker.ts';
 
 interface Pending {
@@ -32,8 +40,8 @@ export class SqliteStore implements Store {
     this.#worker.on('exit', () => this.#end(new StoreError('store_failed', 'The store is closed.')));
   }
 
-  load(wallMs: number): Promise<Loaded> {
-    return this.#request('load', wallMs);
+  load(options: LoadOptions): Promise<Loaded> {
+    return this.#request('load', options);
   }
 
   commit(records: readonly StoreRecord[]): Promise<void> {

@@ -30,6 +30,7 @@ export interface Child {
   process: ChildProcess | undefined;
   /** A process that an earlier broker started: it came back to this one, or is given the time to. */
   inheritedPid: number | undefined;
+  /** When it ended by itself within the restart window, in monotonic ms. */
   restartsMs: number[];
   timer: NodeJS.Timeout | undefined;
 }

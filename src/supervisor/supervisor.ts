@@ -238,7 +238,7 @@ export class Supervisor {
   #restart(child: Child, why: string): void {
     const { declared } = child;
     if (child.state === 'stopping' || child.state === 'stopped') return;
-    const nowMs = Date.now();
+    const nowMs = performance.now();
     child.restartsMs = [...child.restartsMs.filter((at) => at > nowMs - declared.restart_window_ms), nowMs];
     if (!declared.auto_restart) return this.#set(child, 'stopped', why);
     if (child.restartsMs.length > declared.max_restarts) {

@@ -17,7 +17,7 @@ export type Scheme = keyof AddressFields;
 export type Address<S extends Scheme = Scheme> = { [K in S]: { readonly scheme: K } & AddressFields[K] }[S];
 
 /** The other end of an accepted stream, and why it is taken for a program of the same user. */
-interface PeerIdentity {
+export interface PeerIdentity {
   readonly scheme: Scheme;
   readonly proof: 'directory' | 'token' | 'process';
 }

@@ -45,9 +45,9 @@ export function queueColumns(state: TopState, nowMs: number): PaneColumn<QueueVi
       title: 'OPERATION',
       width: 24,
       priority: 9,
-      cell: ({ operation, warning }) => ({
+      cell: ({ operation, unservable }) => ({
         text: plain(operation, 24),
-        ...(warning === undefined ? {} : { color: 'red' as const }),
+        ...(unservable ? { color: 'red' as const } : {}),
       }),
     },
     number('WAIT', 7, 8, ({ pending }) => pending),
@@ -73,7 +73,12 @@ export function queueColumns(state: TopState, nowMs: number): PaneColumn<QueueVi
       cell: ({ oldest_at_ms }) =>
         text(oldest_at_ms === undefined ? '-' : ago(oldest_at_ms, state.latest!.broker.at_ms + age)),
     },
-    { title: 'NOTE', width: 20, priority: 1, cell: ({ warning }) => ({ text: warning ?? '', color: 'red' }) },
+    {
+      title: 'NOTE',
+      width: 20,
+      priority: 1,
+      cell: ({ unservable }) => ({ text: unservable ? 'no_capable_collector' : '', color: 'red' }),
+    },
   ];
 }
 

@@ -27,8 +27,8 @@ export class TopFeed {
   async follow(client: Client): Promise<void> {
     client.onState((state, why) => this.send({ kind: 'connection', state, why: why?.message ?? '' }));
     const messages = await client.subscribe(statusTopic);
-    this.send({ kind: 'snapshot', snapshot: await client.request('broker.snapshot', {}), atMs: Date.now() });
+    this.send({ kind: 'snapshot', snapshot: await client.request('broker.snapshot', {}), atMs: performance.now() });
     for await (const { body } of messages)
-      this.send({ kind: 'snapshot', snapshot: body as Snapshot, atMs: Date.now() });
+      this.send({ kind: 'snapshot', snapshot: body as Snapshot, atMs: performance.now() });
   }
 }

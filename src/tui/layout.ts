@@ -85,7 +85,7 @@ function headerLines(state: TopState, columns: number, nowMs: number): Line[] {
   return [
     [
       { text: ' deye top ', bold: true, inverse: true },
-      text(` ${broker.version}  pid ${broker.pid}  up ${duration(broker.at_ms - broker.started_at_ms)} `),
+      text(` ${broker.version}  pid ${broker.pid}  up ${duration(broker.uptime_ms)} `),
       connection,
     ],
     [

@@ -6,7 +6,7 @@ const paneNames: readonly PaneName[] = ['queues', 'collectors', 'routing'];
 
 export interface TopState {
   readonly latest: Snapshot | undefined;
-  /** When `latest` came, in this process's ms. */
+  /** When `latest` came, in monotonic ms of this process. */
   readonly receivedAtMs: number;
   readonly rates: Rates;
   /** Completions per second of the last minute, the newest last. */
@@ -114,7 +114,7 @@ function press(state: TopState, name: KeyName): TopState {
 /** Differences per second. A broker that restarted counts from zero again, so nothing is ever negative. */
 export function ratesBetween(before: Snapshot | undefined, now: Snapshot): Rates {
   if (before === undefined || before.broker.started_at_ms !== now.broker.started_at_ms) return noRates;
-  const seconds = (now.broker.at_ms - before.broker.at_ms) / 1000;
+  const seconds = (now.broker.uptime_ms - before.broker.uptime_ms) / 1000;
   if (seconds <= 0) return noRates;
   const rate = (a: number, b: number): number => Math.max(0, b - a) / seconds;
   const queuesBefore = new Map(before.queues.map((queue) => [queue.operation, queue.completed]));

@@ -62,12 +62,12 @@ function keyNamed(input: string, key: object): KeyName | undefined {
   return pressed?.name;
 }
 
-/** The time, anew every `everyMs`, so that ages go on while nothing comes. */
+/** Monotonic time, anew every `everyMs`, so that ages go on while nothing comes. */
 function useNow(everyMs: number): number {
-  const [nowMs, setNowMs] = useState(Date.now());
+  const [nowMs, setNowMs] = useState(performance.now());
   useEffect(() => {
-    const timer = setInterval(() => setNowMs(Date.now()), everyMs);
+    const timer = setInterval(() => setNowMs(performance.now()), everyMs);
     return () => clearInterval(timer);
   }, [everyMs]);
-  return Math.max(nowMs, Date.now());
+  return Math.max(nowMs, performance.now());
 }

@@ -100,14 +100,14 @@ export async function harness(
 
 function openPair(broker: Broker): Duplex {
   const [mine, theirs] = transportPair();
-  broker.accept(theirs);
+  broker.accept(theirs, { scheme: 'memory', proof: 'process' });
   return mine;
 }
 
 async function listen(broker: Broker, undo: (() => unknown)[]): Promise<() => Duplex> {
   const directory = mkdtempSync(join(tmpdir(), 'deye-test-'));
   const path = join(directory, 'broker.sock');
-  const server = createServer((stream) => broker.accept(stream));
+  const server = createServer((stream) => broker.accept(stream, { scheme: 'unix', proof: 'directory' }));
   await new Promise<void>((resolve) => server.listen(path, resolve));
   undo.push(
     () => rmSync(directory, { recursive: true, force: true }),

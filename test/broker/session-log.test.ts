@@ -1,6 +1,7 @@
 /** What the log says of a session: who it was, what it lost, why it ended. */
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
+import type { Session } from '../../src/broker/session.ts';
 import { Kind } from '../../src/protocol/frame.ts';
 import { harness } from './harness.ts';
 import { settle } from './virtual-clock.ts';
@@ -19,7 +20,7 @@ test('a session that violates the protocol is named with its version, and counte
   raw.send(Kind.welcome);
   expect(await raw.goodbye()).toMatchObject({ code: 'malformed_frame' });
   const who = { component: 'session', session, name: 'odd', version: '7.1', role: 'observer' };
-  expect(of('session opened')).toMatchObject([who]);
+  expect(of('session opened')).toMatchObject([{ ...who, peer: { scheme: 'memory', proof: 'process' } }]);
   expect(of('a session violated the protocol and was closed')).toMatchObject([{ ...who, code: 'malformed_frame' }]);
   expect(of('session closed')).toMatchObject([{ ...who, dropped: 0 }]);
   expect(broker.running.broker.sessions.broken).toBe(1);
@@ -50,4 +51,26 @@ test('one that was not let in was no session: it is neither logged nor counted',
   await first.pong();
   expect(broker.running.broker.sessions.size).toBe(1);
   expect(of('session closed')).toEqual([]);
+});
+
+test.each([
+  ['over a socket', true, { scheme: 'unix', proof: 'directory' }],
+  ['in this process', false, { scheme: 'memory', proof: 'process' }],
+] as const)('%s: the principal carries how its program is known, also as a collector', async (_where, socket, peer) => {
+  await using broker = await harness({}, { socket });
+  const raw = await broker.session('collector');
+  await raw.register('c');
+  const [{ principal }] = [...broker.running.broker.sessions] as [Session];
+  expect(principal).toMatchObject({ role: 'collector', collectorId: 'c', peer });
+});
+
+test('the id of a session is never that of another, over all starts and machines', async () => {
+  const ids: unknown[] = [];
+  for (let start = 0; start < 3; start++) {
+    await using broker = await harness();
+    for (let at = 0; at < 20; at++) ids.push((await broker.raw().hello('observer').welcome()).session);
+  }
+  expect(new Set(ids).size).toBe(60);
+  // So many bits of chance that no other machine makes the same.
+  for (const id of ids) expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
 });

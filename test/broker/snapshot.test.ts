@@ -5,6 +5,7 @@ import { Kind } from '../../src/protocol/frame.ts';
 import { defaultLimits } from '../../src/protocol/limits.ts';
 import { encodeValue } from '../../src/protocol/msgpack.ts';
 import { harness } from './harness.ts';
+import { VirtualClock } from './virtual-clock.ts';
 
 test('a snapshot fits a frame whatever collectors say of themselves, and says how many there are', async () => {
   await using broker = await harness({
@@ -47,3 +48,16 @@ test('the largest registrations, however many, are listed page by page in frames
   const names = (await allCollectors(client)).map(({ collector_id }) => collector_id);
   expect(names).toEqual(Array.from({ length: count }, (_, at) => `c${at}`).sort());
 });
+
+test.each([-3_600_000, 0, 3_600_000])(
+  'uptime is whole, and none of the %i ms by which the wall clock was set',
+  async (byMs) => {
+    const clock = new VirtualClock();
+    await using broker = await harness({}, { clock });
+    const raw = await broker.session();
+    await clock.advance(12_345);
+    clock.setWall(byMs);
+    expect((await raw.request('broker.health', {})).uptime_seconds).toBe(12);
+    expect((await raw.request('broker.snapshot', {})).broker.uptime_ms).toBe(12_345);
+  },
+);

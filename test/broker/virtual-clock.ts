@@ -11,7 +11,7 @@ interface Timer {
 const turnsToSettle = 12;
 
 export class VirtualClock implements Clock {
-  readonly #startWallMs: number;
+  #startWallMs: number;
   #monotonicMs = 0;
   #wake: Timer | undefined;
   #timers: Timer[] = [];
@@ -22,6 +22,11 @@ export class VirtualClock implements Clock {
 
   now(): Now {
     return { monotonicMs: this.#monotonicMs, wallMs: this.#startWallMs + this.#monotonicMs };
+  }
+
+  /** The wall clock is set; monotonic time goes on. */
+  setWall(byMs: number): void {
+    this.#startWallMs += byMs;
   }
 
   wakeAt(atMs: number, run: () => void): void {

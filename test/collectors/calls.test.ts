@@ -134,3 +134,13 @@ test('a start that throws leaves a running collection as it was, and a stopped o
   expect(stops).toEqual(['maintenance', 'the start failed']);
   expect(await hosted.call(peer, 'health_check')).toMatchObject({ components: { collection: { status: 'stopped' } } });
 });
+
+test('uptime is whole seconds, and does not follow the wall clock', async () => {
+  await using hosted = new Hosted({});
+  const peer = await hosted.registered();
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 3_600_000 });
+  const { uptime_seconds } = await hosted.call(peer, 'health_check');
+  vi.useRealTimers();
+  expect(Number.isInteger(uptime_seconds)).toBe(true);
+  expect(uptime_seconds).toBeLessThan(1800);
+});

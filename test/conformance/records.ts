@@ -1,6 +1,11 @@
 /** Records for tests of stores. */
 import type { StoreRecord } from '../../src/core/record.ts';
 import { defaultNamespace, type TaskSpec } from '../../src/core/task.ts';
+import { defaultLimits } from '../../src/protocol/limits.ts';
+import type { LoadOptions } from '../../src/store/port.ts';
+
+/** A start at this instant, under the default limits. */
+export const loadAt = (wallMs: number, { idsAheadMax } = defaultLimits): LoadOptions => ({ wallMs, idsAheadMax });
 
 export function specOf(id: string, changes: Partial<TaskSpec> = {}): TaskSpec {
   return {

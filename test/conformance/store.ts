@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { uuidv7 } from '../../src/protocol/uuid.ts';
 import type { Store, TaskFilter } from '../../src/store/port.ts';
-import { moved, specOf, submitted } from './records.ts';
+import { loadAt, moved, specOf, submitted } from './records.ts';
 
 const nowMs = 1_800_000_000_000;
 const everything: TaskFilter = {
@@ -19,7 +19,7 @@ export function storeConformance(name: string, open: () => { store: Store; reope
     const fresh = async () => {
       const { store, reopen } = open();
       opened.push(store);
-      await store.load(nowMs);
+      await store.load(loadAt(nowMs));
       return {
         store,
         reopen: async () => {
@@ -38,7 +38,7 @@ export function storeConformance(name: string, open: () => { store: Store; reope
     test('an empty one loads nothing and counts from 1', async () => {
       const { store } = open();
       opened.push(store);
-      expect(await store.load(nowMs)).toEqual({
+      expect(await store.load(loadAt(nowMs))).toEqual({
         epoch: 1,
         newestAtMs: undefined,
         tasks: [],
@@ -58,7 +58,7 @@ export function storeConformance(name: string, open: () => { store: Store; reope
         submitted(2, 'b', { payload: new Uint8Array(100_000).fill(7), priority: 255 }),
       ]);
       const again = await reopen();
-      const { tasks: loaded, nextSeq } = await again.load(nowMs);
+      const { tasks: loaded, nextSeq } = await again.load(loadAt(nowMs));
       const tasks = [...loaded];
       expect(nextSeq).toBe(3);
       expect(tasks.map(({ seq, state, attempt, submittedAtMs }) => ({ seq, state, attempt, submittedAtMs }))).toEqual([
@@ -100,7 +100,7 @@ export function storeConformance(name: string, open: () => { store: Store; reope
       });
       await store.commit([moved(1, 'in_progress', { attempt: 2, collectorId: 'c2', excluded: ['c1'] })]);
       const again = await reopen();
-      expect((await again.load(nowMs)).tasks).toMatchObject([
+      expect((await again.load(loadAt(nowMs))).tasks).toMatchObject([
         { seq: 1, state: 'in_progress', attempt: 2, collectorId: 'c2', excluded: ['c1'] },
       ]);
       await again.commit([
@@ -142,7 +142,7 @@ export function storeConformance(name: string, open: () => { store: Store; reope
       expect(await store.purge({ beforeMs: 9999, deadLettersBeforeMs: 9999, limit: 1 })).toBe(1);
       expect(await store.purge({ beforeMs: 9999, deadLettersBeforeMs: 9999, limit: 100 })).toBe(1);
       expect(await store.purge({ beforeMs: 9999, deadLettersBeforeMs: 9999, limit: 100 })).toBe(0);
-      const loaded = await (await reopen()).load(nowMs);
+      const loaded = await (await reopen()).load(loadAt(nowMs));
       expect(loaded.tasks).toEqual([]);
       expect(loaded.nextSeq).toBe(5);
     });
@@ -151,28 +151,38 @@ export function storeConformance(name: string, open: () => { store: Store; reope
       const { store, reopen } = await fresh();
       await store.commit([submitted(1, 'a')]);
       await expect(store.commit([submitted(2, 'b'), submitted(3, 'a')])).rejects.toThrow();
-      const { tasks } = await (await reopen()).load(nowMs);
+      const { tasks } = await (await reopen()).load(loadAt(nowMs));
       expect([...tasks].map(({ spec }) => spec.id)).toEqual(['a']);
     });
 
     test('every load begins a new epoch', async () => {
       const { reopen } = await fresh();
       const epochs = [];
-      for (let at = 0; at < 3; at++) epochs.push((await (await reopen()).load(nowMs)).epoch);
+      for (let at = 0; at < 3; at++) epochs.push((await (await reopen()).load(loadAt(nowMs))).epoch);
       expect(epochs).toEqual([2, 3, 4]);
     });
 
     test('the instant of the latest change is told, of tasks that ended as well', async () => {
       const { store, reopen } = await fresh();
       await store.commit([submitted(1, 'a'), submitted(2, 'b'), moved(1, 'completed', { atMs: 7000.5 })]);
-      expect(await (await reopen()).load(nowMs)).toMatchObject({ newestAtMs: 7000.5 });
+      expect(await (await reopen()).load(loadAt(nowMs))).toMatchObject({ newestAtMs: 7000.5 });
     });
 
     test('ids from ahead of the clock are named apart from the newest one', async () => {
       const { store, reopen } = await fresh();
       const [old, recent, ahead] = [uuidv7(nowMs - 5), uuidv7(nowMs), uuidv7(nowMs + 60_000)];
       await store.commit([submitted(1, old), submitted(2, ahead), submitted(3, recent)]);
-      expect(await (await reopen()).load(nowMs)).toMatchObject({ newestId: recent, idsAhead: [ahead] });
+      expect(await (await reopen()).load(loadAt(nowMs))).toMatchObject({ newestId: recent, idsAhead: [ahead] });
+    });
+
+    test('ids from ahead of the clock are named one by one up to their limit; beyond it their greatest stands for all', async () => {
+      const { store, reopen } = await fresh();
+      const ahead = [1, 3, 2].map((at) => uuidv7(nowMs + at * 60_000));
+      await store.commit([uuidv7(nowMs), ...ahead].map((id, at) => submitted(at + 1, id)));
+      const { newestId, idsAhead } = await (await reopen()).load({ wallMs: nowMs, idsAheadMax: 3 });
+      expect([newestId! < ahead[0]!, idsAhead.toSorted()]).toEqual([true, ahead.toSorted()]);
+      const beyond = await (await reopen()).load({ wallMs: nowMs, idsAheadMax: 2 });
+      expect(beyond).toMatchObject({ newestId: ahead[1], idsAhead: [] });
     });
 
     test('the states of those ids that are kept', async () => {
@@ -189,7 +199,7 @@ export function storeConformance(name: string, open: () => { store: Store; reope
     test('the token of a lease and the span of a backoff come back', async () => {
       const { store, reopen } = await fresh();
       await store.commit([submitted(1, 'a'), moved(1, 'retrying', { token: '7.z', readyAtMs: 9000, delayMs: 7000 })]);
-      expect((await (await reopen()).load(nowMs)).tasks).toMatchObject([
+      expect((await (await reopen()).load(loadAt(nowMs))).tasks).toMatchObject([
         { token: '7.z', readyAtMs: 9000, delayMs: 7000, spec: { namespace: 'default' } },
       ]);
     });
@@ -201,9 +211,9 @@ export function storeConformance(name: string, open: () => { store: Store; reope
         { kind: 'setting', namespace: 'default', key: 'k', value: '2' },
       ]);
       const again = await reopen();
-      expect((await again.load(nowMs)).settings).toEqual(new Map([['k', '2']]));
+      expect((await again.load(loadAt(nowMs))).settings).toEqual(new Map([['k', '2']]));
       await again.commit([{ kind: 'setting', namespace: 'default', key: 'k', value: undefined }]);
-      expect((await (await reopen()).load(nowMs)).settings).toEqual(new Map());
+      expect((await (await reopen()).load(loadAt(nowMs))).settings).toEqual(new Map());
     });
 
     test('lists by filter, newest first, by pages', async () => {

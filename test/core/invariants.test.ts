@@ -87,6 +87,7 @@ describe('each invariant trips when it is broken', () => {
 describe('a bound trips when one more is kept', () => {
   const bounded = (change: Partial<CoreState['limits']>): TestCore => {
     const core = busy();
+    core.state.ended.ahead.add('t0');
     Object.assign(core.state, { limits: { ...core.state.limits, ...change } });
     return core;
   };
@@ -94,6 +95,7 @@ describe('a bound trips when one more is kept', () => {
     ['I6: empty classes', { classesMax: 0 }],
     ['I6: idle operations', { operationsMax: 2 }],
     ['I6: ended ids', { endedIdsMax: 0 }],
+    ['I6: ids from ahead of the clock', { idsAheadMax: 0 }],
     ['I6: session 1000 has 1 waits', { waitsMax: 0 }],
     ['I6: A holds 1 of 0', { collectorTasksMax: 0 }],
   ])('%s', (message, change) => {
@@ -102,7 +104,8 @@ describe('a bound trips when one more is kept', () => {
 
   test('exactly at the bounds nothing trips', () => {
     checkInvariants(
-      bounded({ classesMax: 1, operationsMax: 3, endedIdsMax: 1, waitsMax: 1, collectorTasksMax: 1 }).state,
+      bounded({ classesMax: 1, operationsMax: 3, endedIdsMax: 1, idsAheadMax: 1, waitsMax: 1, collectorTasksMax: 1 })
+        .state,
     );
   });
 

@@ -110,6 +110,7 @@ describe('queues', () => {
       failed: 2,
       dead_letter: 1,
       oldest_at_ms: 1500,
+      unservable: false,
     });
     expect(snapshotSchema.shape.queues.parse([view])).toEqual([view]);
   });
@@ -126,22 +127,22 @@ describe('queues', () => {
     expect('oldest_at_ms' in queueViews(core.state)[0]!).toBe(false);
   });
 
-  test('a warning when something in it can be done by nobody', () => {
+  test('unservable when something in it can be done by nobody', () => {
     const core = new TestCore();
     core.submit(specOf('t1'));
-    const warning = () => queueViews(core.state)[0]!.warning;
-    expect(warning()).toBe('no_capable_collector');
+    const unservable = () => queueViews(core.state)[0]!.unservable;
+    expect(unservable()).toBe(true);
     core.join('A', { priority_levels: [[0, 99]], status: 'stopped' });
-    expect(warning()).toBe('no_capable_collector');
+    expect(unservable()).toBe(true);
     core.join('A', { priority_levels: [[0, 100]], status: 'stopped' });
-    expect(warning()).toBeUndefined();
+    expect(unservable()).toBe(false);
     core.submit(specOf('t2', { priority: 101 }));
-    expect(warning()).toBe('no_capable_collector');
+    expect(unservable()).toBe(true);
     core.cancel('t2');
     core.submit(specOf('t3', { labels: { x: '1' } }));
-    expect(warning()).toBe('no_capable_collector');
+    expect(unservable()).toBe(true);
     core.cancel('t3');
-    expect(warning()).toBeUndefined();
+    expect(unservable()).toBe(false);
   });
 
   test('at most so many, the busiest, by name', () => {

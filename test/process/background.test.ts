@@ -11,9 +11,10 @@ import { ended, World } from './daemon.ts';
 const status = async (world: World) =>
   JSON.parse((await world.run(['broker', 'status', '--json'])).stdout) as { pid: number; socket: string };
 
-/** Writes down where and with what it runs, and stays. */
-const witness = (file: string): string =>
-  `node -e 'fs.writeFileSync(${JSON.stringify(file)}, JSON.stringify({ cwd: process.cwd(), env: process.env, pid: process.pid })); setTimeout(() => {}, 600_000)'`;
+/** Writes down where and with what it runs, and stays: for Node, and for a shell. */
+const witnessCode = (file: string): string =>
+  `fs.writeFileSync(${JSON.stringify(file)}, JSON.stringify({ cwd: process.cwd(), env: process.env, pid: process.pid })); setTimeout(() => {}, 600_000)`;
+const witness = (file: string): string => `node -e '${witnessCode(file)}'`;
 
 interface Witness {
   readonly cwd: string;
@@ -65,6 +66,19 @@ collectors:
     expect(one).not.toHaveProperty('NODE_CHANNEL_FD');
   }
   expect((await world.run(['broker', 'stop', '--socket', socket])).code).toBe(0);
+});
+
+test("what the caller's shell noted of itself is not in the environment of the broker and its children", async () => {
+  await using world = new World();
+  const noted = { _: '/bin/x', OLDPWD: '/', PWD: world.directory, SHLVL: '3', COLUMNS: '80', LINES: '24' };
+  Object.assign(world.env, noted, { KEPT: 'kept' });
+  const [program, code] = [process.execPath, witnessCode('env.json')].map((text) => JSON.stringify(text));
+  const file = declare(world, `collectors: [{id: here, type: here, command: ${program}, args: [-e, ${code}]}]`);
+  const started = await world.run(['broker', 'start', '--config', file]);
+  expect(started.code, started.stderr).toBe(0);
+  const { env } = await witnessed(join(dirname(file), 'env.json'));
+  expect(env).toMatchObject({ KEPT: 'kept' });
+  for (const name of Object.keys(noted)) expect(env).not.toHaveProperty(name);
 });
 
 test('a relative DEYE_STATE_DIR, --config and --socket mean the directory of the caller', async () => {

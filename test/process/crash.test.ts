@@ -5,6 +5,7 @@ import type { Client } from '../../src/index.ts';
 import { uuidv7 } from '../../src/protocol/uuid.ts';
 import { SqliteEngine } from '../../src/store/sqlite-engine.ts';
 import { until } from '../broker/harness.ts';
+import { loadAt } from '../conformance/records.ts';
 import { ended, World } from './daemon.ts';
 
 const kills = Number(process.env.DEYE_KILLS ?? 20);
@@ -63,7 +64,7 @@ test(`kill -9 of the broker, ${kills} times under 2,000 submits a second: every 
   broker.kill('SIGKILL');
   await ended(broker);
   const engine = new SqliteEngine(`${world.state}/deye.db`);
-  const stored = [...engine.load(Date.now()).tasks].map(({ spec }) => spec.id);
+  const stored = [...engine.load(loadAt(Date.now())).tasks].map(({ spec }) => spec.id);
   engine.close();
   expect(new Set(stored).size).toBe(stored.length);
   expect(new Set(stored)).toEqual(acknowledged);

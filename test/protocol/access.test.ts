@@ -9,6 +9,7 @@ const principal = (role: Role, more: Partial<Principal> = {}): Principal => ({
   name: 'p',
   role,
   namespace: 'default',
+  peer: { scheme: 'memory', proof: 'process' },
   collectorId: undefined,
   version: '',
   eventDomains: new Set(),

@@ -34,6 +34,7 @@ export interface Before {
   readonly lastAssigned: ReadonlyMap<string, number>;
   /** What a registration wants to reclaim, or an answer answers, as it was held before. */
   readonly leases: ReadonlyMap<string, Lease>;
+  readonly waitingBytes: number;
 }
 
 type Moved = Extract<StoreRecord, { kind: 'moved' }>;
@@ -72,7 +73,7 @@ export class Behaviour {
       const { collectorId, collector } = task.life;
       leases.set(id, { token: task.token, collectorId, session: collector?.session });
     }
-    return { lastAssigned, leases };
+    return { lastAssigned, leases, waitingBytes: state.operations.waitingBytes };
   }
 
   after(state: CoreState, input: Input, before: Before, now: Now, out: readonly Output[], first: number): void {
@@ -91,8 +92,24 @@ export class Behaviour {
       assert(!this.#closed.has(session), `I6: session ${session} is closed and still waits`);
   }
 
-  #input(state: CoreState, input: Input, { leases }: Before, out: readonly Output[], first: number): void {
+  #input(
+    state: CoreState,
+    input: Input,
+    { leases, waitingBytes }: Before,
+    out: readonly Output[],
+    first: number,
+  ): void {
     switch (input.kind) {
+      case 'submit': {
+        // What comes back is never refused, and one payload alone is never too large.
+        const { operations } = state;
+        const most = Math.max(this.#options.limits.pendingBytesMax, waitingBytes);
+        assert(
+          operations.waitingBytes <= most || operations.waiting === 1,
+          `I6: ${operations.waitingBytes} bytes of payloads wait after a submit, at most ${most}`,
+        );
+        return;
+      }
       case 'session_closed':
         this.#closed.add(input.session);
         assert(

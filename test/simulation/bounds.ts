@@ -19,6 +19,12 @@ export function checkBounds(broker: Broker, state: CoreState | undefined, limits
   for (const session of sessions) {
     const { queuedBytes } = session.peer.link;
     assert(queuedBytes <= most, `I6: ${queuedBytes} bytes are kept for ${session.principal.name}, at most ${most}`);
+    // One request more than the limit.
+    const unanswered = session.backlog.bytes;
+    assert(
+      unanswered <= limits.inboundBytesMax + limits.frameBytesMax,
+      `I6: ${unanswered} bytes of requests of ${session.principal.name} wait, at most ${limits.inboundBytesMax} and one`,
+    );
     const { patterns, excluded } = session.peer;
     assert(patterns.size <= limits.subscriptionsMax && excluded.size <= limits.subscriptionsMax, 'I6: patterns');
   }

@@ -14,7 +14,7 @@ export interface Plant {
 
 /** The store with some of what it does replaced. */
 export const over = (store: Store, changes: Partial<Store>): Store => ({
-  load: (wallMs) => store.load(wallMs),
+  load: (options) => store.load(options),
   commit: (records) => store.commit(records),
   show: (id) => store.show(id),
   states: (ids) => store.states(ids),

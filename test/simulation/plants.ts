@@ -1,4 +1,4 @@
-/** Bugs that the simulator must find: seven that break an invariant, and thirteen that once survived every test. */
+/** Bugs that the simulator must find: nine that break an invariant, and thirteen that once survived every test. */
 import { backoffOver } from '../../src/core/attempt.ts';
 import type { Input, Output } from '../../src/core/input.ts';
 import { isInProgress } from '../../src/core/lease.ts';
@@ -22,8 +22,8 @@ const keeping = (keeps: (record: StoreRecord) => boolean): Plant => ({
 const recovering = (change: (task: StoredTask) => StoredTask): Plant => ({
   store: (store) =>
     over(store, {
-      load: async (wallMs) => {
-        const loaded = await store.load(wallMs);
+      load: async (options) => {
+        const loaded = await store.load(options);
         return { ...loaded, tasks: [...loaded.tasks].map(change) };
       },
     }),
@@ -178,6 +178,10 @@ export const plants: Readonly<Record<string, Plant>> = {
   }),
 
   'collectorTasksMax is ignored': { limits: { collectorTasksMax: 1000 } },
+
+  'pendingBytesMax is ignored': { limits: { pendingBytesMax: 1_000_000 } },
+
+  'inboundBytesMax is ignored': { limits: { inboundBytesMax: 1_000_000 } },
 
   'the tie-break of least_loaded is turned round': core((state, input, now, out, facts) => {
     for (const collector of state.collectors.values()) collector.lastAssigned *= -1;

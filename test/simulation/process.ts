@@ -86,7 +86,7 @@ export class BrokerProcess {
     if (this.broker === undefined) return undefined;
     const far = new FarEnd(this.#options.streamNature(), handlers);
     this.wires.add(wire);
-    this.broker.accept(far.near);
+    this.broker.accept(far.near, { scheme: 'memory', proof: 'process' });
     return far;
   }
 
@@ -116,8 +116,8 @@ export class BrokerProcess {
 
   #noteLoads(store: Store): Store {
     return over(store, {
-      load: async (wallMs) => {
-        const loaded = await store.load(wallMs);
+      load: async (options) => {
+        const loaded = await store.load(options);
         this.#loadedAt = this.#clock.now();
         return loaded;
       },

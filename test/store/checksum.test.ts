@@ -11,7 +11,7 @@ import { encodeValue } from '../../src/protocol/msgpack.ts';
 import { SqliteEngine } from '../../src/store/sqlite-engine.ts';
 import { columns, type Table } from '../../src/store/sqlite-row.ts';
 import { applicationId, migrations } from '../../src/store/sqlite-schema.ts';
-import { moved, specOf, submitted } from '../conformance/records.ts';
+import { loadAt, moved, specOf, submitted } from '../conformance/records.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'deye-checksum-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -34,7 +34,7 @@ const records: StoreRecord[] = [
 function filled(): string {
   const path = newPath();
   const engine = new SqliteEngine(path);
-  engine.load(1);
+  engine.load(loadAt(1));
   engine.commit(records);
   engine.purge({ beforeMs: 0, deadLettersBeforeMs: 0, limit: 1 });
   engine.close();
@@ -51,7 +51,7 @@ function change(path: string, sql: string): void {
 function readAll(path: string): void {
   const engine = new SqliteEngine(path);
   try {
-    engine.load(1);
+    engine.load(loadAt(1));
     for (const id of ['a', 'b']) engine.show(id);
     engine.list({ states: [], operation: undefined, collectorId: undefined, beforeSeq: undefined, limit: 10 });
   } catch (cause) {
@@ -134,7 +134,12 @@ const versionOf = (path: string): unknown => {
 
 function expectMigrated(path: string): void {
   const engine = new SqliteEngine(path);
-  expect(engine.load(1)).toMatchObject({ epoch: 8, nextSeq: 3, settings: new Map([['k', 'v']]), tasks: [{ seq: 1 }] });
+  expect(engine.load(loadAt(1))).toMatchObject({
+    epoch: 8,
+    nextSeq: 3,
+    settings: new Map([['k', 'v']]),
+    tasks: [{ seq: 1 }],
+  });
   expect(engine.show('b')).toMatchObject({ result: Uint8Array.of(1), attempts: [{ attempt: 1, collectorId: 'c' }] });
   engine.close();
   expect(versionOf(path)).toBe(3);

@@ -16,7 +16,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { StoreError } from '../../src/store/port.ts';
 import { SqliteEngine } from '../../src/store/sqlite-engine.ts';
-import { submitted } from '../conformance/records.ts';
+import { loadAt, submitted } from '../conformance/records.ts';
 
 /** The mode of each file just before SQLite opens it; undefined where SQLite would make it. */
 const modes: (number | undefined)[] = [];
@@ -44,14 +44,14 @@ afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 function opened(): SqliteEngine {
   const engine = new SqliteEngine(path);
-  engine.load(1);
+  engine.load(loadAt(1));
   engine.commit([submitted(1, 'a')]);
   return engine;
 }
 
 const stored = (): string[] => {
   const engine = new SqliteEngine(path);
-  const ids = [...engine.load(1).tasks].map(({ spec }) => spec.id);
+  const ids = [...engine.load(loadAt(1)).tasks].map(({ spec }) => spec.id);
   engine.close();
   return ids;
 };

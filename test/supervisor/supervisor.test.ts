@@ -4,7 +4,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { isAlive } from '../../src/supervisor/alive.ts';
 import type { Declared } from '../../src/supervisor/child.ts';
 import { identify } from '../../src/supervisor/identity.ts';
@@ -110,6 +110,17 @@ test('a crash loop is restarted with backoff and then quarantined', async () => 
   await until(() => view(supervisor, 'bad').status === 'quarantined', 'quarantine');
   expect(view(supervisor, 'bad').status_reason).toBe('4 exits in 60 s; the last: it exited with 3');
   expect(printed('bad')).toEqual(['once', 'once', 'once', 'once']);
+});
+
+test('a crash loop is one, wherever the wall clock is set meanwhile', async () => {
+  let wallMs = Date.now();
+  const clock = vi.spyOn(Date, 'now').mockImplementation(() => (wallMs += 3_600_000));
+  const supervisor = supervise([declare('bad', 'sh', ['-c', 'exit 3'], { backoff_ms: 1 })]);
+  await supervisor.startAll();
+  const restarts = () => log.filter(({ msg }) => /is started again$/.test(msg)).length;
+  await until(() => view(supervisor, 'bad').status === 'quarantined' || restarts() > 3, 'it has ended four times');
+  expect([view(supervisor, 'bad').status, restarts()]).toEqual(['quarantined', 3]);
+  clock.mockRestore();
 });
 
 test('output is logged by line, and a line that is too long is cut', async () => {

@@ -23,8 +23,8 @@ export class CommitLedger {
   /** The same store, whose commits are written down when they have succeeded. */
   watch(store: Store): Store {
     return {
-      load: async (wallMs) => {
-        const loaded = await store.load(wallMs);
+      load: async (options) => {
+        const loaded = await store.load(options);
         for (const { seq, spec } of loaded.tasks) this.#learn(seq, spec.id);
         return loaded;
       },

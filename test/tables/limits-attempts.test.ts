@@ -1,5 +1,6 @@
 /** Limits of attempts and of what is kept, in virtual time. */
 import { expect, test } from 'vitest';
+import { uuidv7 } from '../../src/protocol/uuid.ts';
 import { MemoryStore } from '../../src/store/memory.ts';
 import { harness, type Raw } from '../broker/harness.ts';
 import { VirtualClock } from '../broker/virtual-clock.ts';
@@ -180,4 +181,24 @@ test('stopGraceMs: a graceful stop waits so long for attempts in progress', asyn
   expect((await operator.goodbye()).code).toBe('shutting_down');
   await broker[Symbol.asyncDispose]();
   speak('stopGraceMs');
+});
+
+test('leasesMax: in a registration and in a heartbeat', async () => {
+  const { broker, collector } = await scene({});
+  await using _ = broker;
+  const leases = (count: number): Lease[] =>
+    Array.from({ length: count }, (_, at) => ({ task_id: uuidv7(at), token: String(at) }));
+  const most = leases(10_000);
+  expect((await collector.request('collector.heartbeat', { leases: most })).lost).toHaveLength(10_000);
+  const again = { collector_id: 'w', collector_type: 't', operations: [{ name: 'work' }] };
+  expect(await collector.request('collector.register', { ...again, leases: most })).toMatchObject({ reclaimed: [] });
+  for (const [method, params] of [
+    ['collector.heartbeat', {}],
+    ['collector.register', again],
+  ] as const)
+    expect(await collector.refused(method, { ...params, leases: leases(10_001) })).toMatchObject({
+      code: 'invalid_params',
+      message: expect.stringMatching(/leases.*10000/),
+    });
+  speak('leasesMax');
 });

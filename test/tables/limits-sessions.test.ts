@@ -1,7 +1,10 @@
 /** Limits of sessions, in virtual time: before the limit nothing happens, at it what its summary says. */
 import { expect, test } from 'vitest';
+import { ConnectionGate } from '../../src/broker/descriptors.ts';
 import { Kind } from '../../src/protocol/frame.ts';
-import { type Harness, harness, type Raw } from '../broker/harness.ts';
+import { defaultLimits } from '../../src/protocol/limits.ts';
+import { transportPair } from '../../src/transport/pair.ts';
+import { type Harness, harness, Raw, until } from '../broker/harness.ts';
 import { settle, VirtualClock } from '../broker/virtual-clock.ts';
 import { speak } from './spoken.ts';
 
@@ -159,4 +162,29 @@ test('refusalsMax: so many realtime publishes are refused aloud', async () => {
   await raw.pong();
   expect(raw.frames).toMatchObject([[Kind.ack, 1, 0, { code: 'not_allowed' }]]);
   speak('refusalsMax');
+});
+
+test('busyHeldMax: of those that were told busy the oldest is closed, and the others after their hello', async () => {
+  const gate = new ConnectionGate({ ...defaultLimits, connectionsMax: 0, handshakeMs: 600_000 }, () =>
+    expect.unreachable(),
+  );
+  const enter = (): Raw => {
+    const [mine, theirs] = transportPair();
+    gate.admit(theirs, { scheme: 'unix', proof: 'directory' });
+    return new Raw(mine);
+  };
+  const isClosed = ({ closed }: Raw) => closed;
+  const held = Array.from({ length: 24 }, enter);
+  for (const raw of held) expect(await raw.kind(Kind.goodbye)).toMatchObject([Kind.goodbye, { code: 'busy' }]);
+  await settle();
+  expect(held.filter(isClosed)).toHaveLength(0);
+  const last = enter();
+  await until(() => isClosed(held[0]!), 'the oldest is closed');
+  await settle();
+  expect(held.filter(isClosed)).toHaveLength(1);
+  for (const raw of [...held.slice(1), last]) {
+    raw.hello();
+    await until(() => isClosed(raw), 'it is closed after its hello');
+  }
+  speak('busyHeldMax');
 });

@@ -1,5 +1,8 @@
 /** Limits of waiting tasks, of waits, and of what is remembered of both. */
 import { expect, test } from 'vitest';
+import { uuidv7 } from '../../src/protocol/uuid.ts';
+import { uuidTimeMs } from '../../src/protocol/uuid-time.ts';
+import { MemoryStore } from '../../src/store/memory.ts';
 import type { Raw } from '../broker/harness.ts';
 import { harness } from '../broker/harness.ts';
 import { VirtualClock } from '../broker/virtual-clock.ts';
@@ -126,6 +129,28 @@ test('endedIdsMax: older ids are looked up, and are still known', async () => {
       duplicate: true,
     });
   speak('endedIdsMax');
+});
+
+test('idsAheadMax: beyond it every id up to the greatest is looked up, and all are still known, also after a start', async () => {
+  const store = new MemoryStore();
+  const limits = { endedIdsMax: 0, idsAheadMax: 2 };
+  const ids = [3, 9, 6].map((hours) => uuidv7(Date.now() + hours * 3_600_000));
+  {
+    await using broker = await harness(limits, { ...socket, store });
+    const raw = await broker.session();
+    for (const [at, id] of ids.entries()) {
+      await submit(raw, 'a', { id });
+      await raw.request('task.cancel', { id });
+      const { ahead, horizonMs } = broker.state.ended;
+      expect([ahead.size, horizonMs]).toEqual(at < 2 ? [at + 1, 0] : [0, uuidTimeMs(ids[1]!)]);
+    }
+    for (const id of ids) expect((await raw.request('task.submit', { operation: 'a', id })).duplicate).toBe(true);
+  }
+  await using broker = await harness(limits, { ...socket, store });
+  const raw = await broker.session();
+  for (const id of ids) expect((await raw.request('task.submit', { operation: 'a', id })).duplicate).toBe(true);
+  expect(broker.state.ended).toMatchObject({ ahead: new Set(), horizonMs: uuidTimeMs(ids[1]!) });
+  speak('idsAheadMax');
 });
 
 test('snapshotRowsMax: the busiest operations', async () => {

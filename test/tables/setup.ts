@@ -25,11 +25,11 @@ Broker.create = async (options) => {
 };
 
 const { accept } = Broker.prototype;
-Broker.prototype.accept = function (stream) {
+Broker.prototype.accept = function (stream, identity) {
   // In-process streams are for callees that a test plays as it likes; sockets are for real ones.
   const collectorsLie = !(stream instanceof Socket);
   tap(stream, 'broker', { ...witness, calleeFaults, collectorsLie, ledger: ledgers.get(this) });
-  accept.call(this, stream);
+  accept.call(this, stream, identity);
 };
 
 const { open } = Connection;

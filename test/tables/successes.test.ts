@@ -50,7 +50,10 @@ test('looking, choosing, stopping', async () => {
   expect(snapshot).toMatchObject({
     waiting: 1,
     collectors: [{ collector_id: 'w', status: 'degraded' }],
-    queues: [{ operation: 'dream', warning: 'no_capable_collector' }, { operation: 'work' }],
+    queues: [
+      { operation: 'dream', unservable: true },
+      { operation: 'work', unservable: false },
+    ],
   });
   const stopped: string[] = [];
   running.broker.supervisor = {

@@ -1,5 +1,5 @@
 import { render } from 'ink-testing-library';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { Snapshot } from '../../src/index.ts';
 import { columnsOf } from '../../src/text/width.ts';
 import { sparkline } from '../../src/tui/columns.ts';
@@ -11,7 +11,10 @@ import { until } from '../broker/harness.ts';
 
 const startedAtMs = 1_800_000_000_000;
 
-function snapshot(second: number, changes: { completed?: number; started?: number; name?: string } = {}): Snapshot {
+function snapshot(
+  second: number,
+  changes: { completed?: number; started?: number; name?: string; wallSecond?: number } = {},
+): Snapshot {
   const completed = changes.completed ?? 10 * second;
   const collector = (id: string, status: 'healthy' | 'failing', done: number): Snapshot['collectors'][number] => ({
     collector_id: id,
@@ -44,7 +47,8 @@ function snapshot(second: number, changes: { completed?: number; started?: numbe
       socket: '/run/deye/broker.sock',
       store: '/s/deye.db',
       started_at_ms: changes.started ?? startedAtMs,
-      at_ms: startedAtMs + second * 1000,
+      uptime_ms: second * 1000,
+      at_ms: startedAtMs + (changes.wallSecond ?? second) * 1000,
       sessions: 3,
       rss_bytes: 90_000_000,
       commit_us: 1250,
@@ -77,6 +81,7 @@ function snapshot(second: number, changes: { completed?: number; started?: numbe
         failed: 1,
         dead_letter: 2,
         oldest_at_ms: startedAtMs,
+        unservable: false,
       },
       {
         operation: 'dream',
@@ -90,7 +95,7 @@ function snapshot(second: number, changes: { completed?: number; started?: numbe
         failed: 0,
         dead_letter: 0,
         oldest_at_ms: startedAtMs,
-        warning: 'no_capable_collector',
+        unservable: true,
       },
     ],
     collectors: [collector('procmond', 'healthy', completed), collector('procmond-2', 'failing', 0)],
@@ -126,6 +131,10 @@ describe('the model', () => {
     });
     expect(ratesBetween(snapshot(5), snapshot(6, { started: startedAtMs + 5500, completed: 1 })).completed).toBe(0);
     expect(ratesBetween(undefined, snapshot(1)).completed).toBe(0);
+  });
+  test('rates do not follow the wall clock', () => {
+    for (const wallSecond of [-3600, 1, 3600])
+      expect(ratesBetween(snapshot(1), snapshot(3, { wallSecond })).completed).toBe(10);
   });
   test('paused, nothing changes', () => {
     const paused = reduce(after(1), { kind: 'key', name: 'pause' });
@@ -253,7 +262,7 @@ test('the window draws, follows keys and new snapshots', async () => {
   const feed = new TopFeed();
   const window = render(<Screen feed={feed} />);
   await until(() => window.lastFrame()!.includes('Waiting for the broker'), 'it waits');
-  feed.send({ kind: 'snapshot', snapshot: snapshot(1), atMs: Date.now() });
+  feed.send({ kind: 'snapshot', snapshot: snapshot(1), atMs: performance.now() });
   await until(() => window.lastFrame()!.includes('enumerate_processes'), 'the snapshot');
   window.stdin.write('?');
   await until(() => window.lastFrame()!.includes('pause the screen'), 'the help');
@@ -262,4 +271,17 @@ test('the window draws, follows keys and new snapshots', async () => {
   window.stdin.write('p');
   await until(() => window.lastFrame()!.includes('PAUSED'), 'paused');
   window.unmount();
+});
+
+test('the age of what is shown and the uptime do not follow the wall clock', async () => {
+  vi.useFakeTimers({ toFake: ['Date'] });
+  const feed = new TopFeed();
+  feed.send({ kind: 'snapshot', snapshot: snapshot(5, { wallSecond: 9000 }), atMs: performance.now() });
+  vi.setSystemTime(Date.now() + 10 * 3_600_000);
+  feed.send({ kind: 'connection', state: 'reconnecting', why: 'closed' });
+  const window = render(<Screen feed={feed} />);
+  await until(() => window.lastFrame()!.includes('broker gone'), 'it says so');
+  expect(window.lastFrame()).toMatch(/up 5 s .*broker gone, \d+ m?s old/);
+  window.unmount();
+  vi.useRealTimers();
 });

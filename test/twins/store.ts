@@ -6,6 +6,7 @@ import type { StoreRecord } from '../../src/core/record.ts';
 import type { MemoryStore } from '../../src/store/memory.ts';
 import {
   type Loaded,
+  type LoadOptions,
   type PurgeOptions,
   type Store,
   type StoredDetail,
@@ -64,8 +65,8 @@ export class StoreTwin implements Store {
     return this.#failed;
   }
 
-  load(wallMs: number): Promise<Loaded> {
-    return this.#do('load', () => this.#disk.load(wallMs));
+  load(options: LoadOptions): Promise<Loaded> {
+    return this.#do('load', () => this.#disk.load(options));
   }
 
   commit(records: readonly StoreRecord[]): Promise<void> {

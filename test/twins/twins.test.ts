@@ -4,7 +4,7 @@ import { encodeFrame, Kind } from '../../src/protocol/frame.ts';
 import { MemoryStore } from '../../src/store/memory.ts';
 import { realClock } from '../../src/time/clock.ts';
 import { clockConformance } from '../conformance/clock.ts';
-import { submitted } from '../conformance/records.ts';
+import { loadAt, submitted } from '../conformance/records.ts';
 import { storeConformance } from '../conformance/store.ts';
 import { ClockTwin, WallTwin } from './clock.ts';
 import { type Fate, kindNature, StoreTwin } from './store.ts';
@@ -74,7 +74,7 @@ test.each<[Fate, number]>([
     fate: (work) => (work === 'commit' ? fate : 'done'),
     die: () => store.kill(),
   });
-  await store.load(0);
+  await store.load(loadAt(0));
   const outcome = Promise.race([
     store.commit([submitted(1, 'a')]).then(
       () => 'done',
@@ -83,20 +83,20 @@ test.each<[Fate, number]>([
     new Promise((resolve) => setTimeout(resolve, 20, 'silence')),
   ]);
   expect(await outcome).toBe(fate.startsWith('dies') ? 'silence' : fate === 'done' ? 'done' : 'fails');
-  expect([...(await disk.load(0)).tasks].length).toBe(left);
+  expect([...(await disk.load(loadAt(0))).tasks].length).toBe(left);
 });
 
 test('a check rejects when the files are gone, and nothing is written after it', async () => {
   const disk = new MemoryStore();
   let fate: Fate = 'done';
   const store = new StoreTwin(disk, { ...kindNature, fate: () => fate });
-  await store.load(0);
+  await store.load(loadAt(0));
   await store.check();
   fate = 'removed';
   await expect(store.check()).rejects.toMatchObject({ code: 'store_removed' });
   fate = 'done';
   await expect(store.commit([submitted(1, 'a')])).rejects.toMatchObject({ name: 'StoreError' });
-  expect([...(await disk.load(0)).tasks]).toEqual([]);
+  expect([...(await disk.load(loadAt(0))).tasks]).toEqual([]);
 });
 
 test('a connection keeps the order of bytes, takes no more than its window, and ends after them', async () => {
