@@ -1,7 +1,7 @@
 /**
  * Deleting what ended long ago: at the start and once an hour, in slices, so that commits in between do not wait. A
- * clock that is far ahead makes everything old: after more than a day in which no broker ran or the clock jumped, nothing is deleted for an
- * hour, in which the clock can be set right.
+ * clock that is far ahead makes everything old: after more than a day in which no broker ran or the clock jumped,
+ * nothing is deleted for an hour, in which the clock can be set right.
  */
 import type { Logger } from 'pino';
 import type { Limits } from '../protocol/limits.ts';
