@@ -21,7 +21,8 @@ test.skipIf(missing(!hasTmux, 'tmux'))(
     const tmux = (...args: string[]) =>
       execFileSync('tmux', ['-S', `${world.directory}/tmux.sock`, '-f', '/dev/null', ...args], {
         encoding: 'utf8',
-        env: { ...world.env, TERM: 'xterm-256color' } as NodeJS.ProcessEnv,
+        // A person's terminal is in no CI.
+        env: { ...world.env, CI: undefined, TERM: 'xterm-256color' } as NodeJS.ProcessEnv,
       });
     const screen = () => tmux('capture-pane', '-p', '-t', 'top');
     const styled = () => tmux('capture-pane', '-p', '-e', '-t', 'top');
