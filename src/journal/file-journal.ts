@@ -1,0 +1,269 @@
+/** The journal in files: one append at a time at the head, segments released at the tail. */
+import assert from 'node:assert/strict';
+import { blockBytes, blocksOf, type BatchKind, headerBytes, type SegmentPointer, writeHeader } from './header.ts';
+import { type Appended, type Journal, JournalError, type JournalSpace, type Position, type StoredBatch } from './port.ts';
+import type { Opened } from './open.ts';
+import { readFrom } from './read.ts';
+import { type SegmentFiles, startOf, type UsedSegment } from './segments.ts';
+
+/** Prepared ahead, so that what was accepted can be ended on a full disk. */
+const sparesMin = 2;
+const bodyBytesMax = 32 * 1024 * 1024;
+const padding = new Uint8Array(blockBytes);
+
+/** `batch` syncs before an append is done; with a number it is done at once, and synced that many ms later. */
+export type SyncMode = 'batch' | number;
+
+export interface FileJournalOptions {
+  readonly sync: SyncMode;
+  /** Of an idle journal: the last batch is sealed after this many ms. */
+  readonly sealMs: number;
+  /** Runs `run` once after `ms`. */
+  readonly later: (ms: number, run: () => void) => void;
+  readonly wallMs: () => number;
+  /** The disk failed outside an append; nothing can be appended any more. */
+  readonly failed: (error: JournalError) => void;
+}
+
+interface Floor {
+  readonly pointer: SegmentPointer;
+  readonly statedBy: number;
+}
+
+export class FileJournal implements Journal {
+  readonly epoch: number;
+  readonly bodyBytesMax: number;
+  readonly #options: FileJournalOptions;
+  readonly #files: SegmentFiles;
+  readonly #storeId: Uint8Array;
+  readonly #used: UsedSegment[];
+  readonly #holds = new Map<string, number>();
+  readonly #header = new Uint8Array(headerBytes);
+  #block: number;
+  #ordinal: number;
+  #sequence: number;
+  #crc: number;
+  #recordsCrc: number;
+  /** The highest ordinal, and the position of records, that are known to be synced. */
+  #syncedOrdinal: number;
+  #synced: Position;
+  /** Stated in a batch, obeyed when that is synced. */
+  #floor: Floor | undefined;
+  #busy: Promise<unknown> = Promise.resolve();
+  #timer = false;
+  #sealed = false;
+  #failure: JournalError | undefined;
+  #full = false;
+  #closed = false;
+
+  constructor(opened: Opened, options: FileJournalOptions) {
+    this.#options = options;
+    this.#files = opened.files;
+    this.#storeId = opened.storeId;
+    this.#used = [...opened.used];
+    this.epoch = opened.epoch;
+    const { segmentBytes } = opened;
+    this.bodyBytesMax = Math.min(bodyBytesMax, segmentBytes - 2 * blockBytes - headerBytes);
+    ({ block: this.#block, ordinal: this.#ordinal, sequence: this.#sequence, crc: this.#crc } = opened);
+    this.#recordsCrc = opened.recordsCrc;
+    this.#syncedOrdinal = this.#ordinal;
+    this.#synced = { sequence: this.#sequence, crc: this.#recordsCrc };
+  }
+
+  /** Puts the new epoch on the disk. Call once, before anything else. */
+  async begin(): Promise<void> {
+    await this.#exclusively(async () => {
+      if (!(await this.#room(1)))
+        throw new JournalError('journal_unavailable', 'There is no space for the journal to begin a new epoch.');
+      await this.#put('seal', [], 0, undefined);
+      await this.#syncAll();
+    });
+  }
+
+  get synced(): Position {
+    return this.#synced;
+  }
+
+  get first(): number {
+    return this.#used[0]!.firstSequence;
+  }
+
+  get space(): JournalSpace {
+    const usedBytes = this.#used.reduce((sum, { bytes }) => sum + bytes, 0);
+    return { usedBytes, oldestLast: this.#used.length > 1 ? this.#used[0]!.lastSequence : 0, full: this.#full };
+  }
+
+  async append(parts: readonly Uint8Array[], records: number, expectedSequence: number): Promise<Appended> {
+    return this.#exclusively(async () => {
+      const bodyBytes = parts.reduce((sum, { length }) => sum + length, 0);
+      assert(bodyBytes <= this.bodyBytesMax, `a batch of ${bodyBytes} bytes`);
+      if (this.#closed || expectedSequence !== this.#sequence + 1) return 'refused';
+      if (!(await this.#room(blocksOf(bodyBytes)))) return 'full';
+      await this.#put('records', parts, records, this.#nextFloor());
+      this.#arm();
+      return 'committed';
+    });
+  }
+
+  hold(name: string, sequence: number | undefined): void {
+    if (sequence === undefined) this.#holds.delete(name);
+    else this.#holds.set(name, sequence);
+  }
+
+  read(from: number): AsyncIterable<StoredBatch> {
+    return readFrom(this.#used, this.#storeId, from, this.#synced.sequence);
+  }
+
+  async close(): Promise<void> {
+    await this.#exclusively(async () => {
+      if (this.#closed) return;
+      if (this.#failure === undefined) await this.#seal();
+      this.#closed = true;
+      await this.#files.close();
+      for (const { file } of this.#used) await file.close();
+    }, true);
+  }
+
+  /** Runs `work` after what is under way. What the disk throws ends the journal. */
+  #exclusively<T>(work: () => Promise<T>, evenFailed = false): Promise<T> {
+    const done = this.#busy.then(async () => {
+      if (this.#failure !== undefined && !evenFailed) throw this.#failure;
+      try {
+        return await work();
+      } catch (error) {
+        throw this.#fail(error as Error);
+      }
+    });
+    this.#busy = done.catch(() => {});
+    return done;
+  }
+
+  #fail(error: Error): JournalError {
+    if (error instanceof JournalError) return error;
+    this.#failure ??= new JournalError('journal_failed', `The disk failed: ${error.message}`, { cause: error });
+    return this.#failure;
+  }
+
+  /** Makes room for so many blocks at the head, in the next segment if need be. False on a full disk. */
+  async #room(blocks: number): Promise<boolean> {
+    for (let head = this.#used.at(-1)!; (this.#block + blocks + 1) * blockBytes > head.bytes; head = this.#used.at(-1)!) {
+      const next = await this.#files.next();
+      if (next === undefined) {
+        this.#full = true;
+        return false;
+      }
+      const { number: segment, salt } = next;
+      await this.#put('close', [], 0, { segment, salt, ordinal: this.#ordinal + 2, chain: 0 });
+      this.#used.push(startOf(next, this.#ordinal + 1, this.#sequence + 1, this.#crc));
+      this.#block = 1;
+    }
+    this.#prepareAhead();
+    return true;
+  }
+
+  #prepareAhead(): void {
+    if (this.#files.spares.length >= sparesMin) {
+      this.#full = false;
+      return;
+    }
+    this.#files.prepare().then(
+      () => this.#prepareAhead(),
+      (error: Error) => {
+        this.#full = true;
+        if (error.name !== 'DiskFullError') this.#options.failed(this.#fail(error));
+      },
+    );
+  }
+
+  async #put(kind: BatchKind, parts: readonly Uint8Array[], records: number, pointer: SegmentPointer | undefined) {
+    const head = this.#used.at(-1)!;
+    const bodyBytes = parts.reduce((sum, { length }) => sum + length, 0);
+    const [ordinal, sequence] = [this.#ordinal + 1, this.#sequence + (kind === 'records' ? 1 : 0)];
+    const crc = writeHeader(
+      this.#header,
+      head.salt,
+      this.#storeId,
+      {
+        kind,
+        epoch: this.epoch,
+        ordinal,
+        sequence,
+        synced: this.#syncedOrdinal,
+        chain: this.#crc,
+        recordsChain: this.#recordsCrc,
+        records,
+        bodyBytes,
+        pointer,
+        writtenAtMs: this.#options.wallMs(),
+      },
+      parts,
+    );
+    const blocks = blocksOf(bodyBytes);
+    const tail = padding.subarray(0, blocks * blockBytes - headerBytes - bodyBytes);
+    await head.file.write([this.#header, ...parts, tail], this.#block * blockBytes);
+    this.#block += blocks;
+    [this.#ordinal, this.#sequence, this.#crc] = [ordinal, sequence, crc];
+    if (kind === 'records') this.#recordsCrc = crc;
+    head.lastSequence = sequence;
+    head.dirty = this.#options.sync !== 'batch';
+    this.#sealed = kind === 'seal';
+    if (pointer !== undefined && kind !== 'close') this.#floor = { pointer, statedBy: ordinal };
+    if (!head.dirty) await this.#settled(ordinal, { sequence, crc: this.#recordsCrc });
+  }
+
+  /** Everything up to here is synced. */
+  async #settled(ordinal: number, synced: Position): Promise<void> {
+    this.#syncedOrdinal = ordinal;
+    this.#synced = synced;
+    const floor = this.#floor;
+    if (floor === undefined || floor.statedBy > ordinal) return;
+    this.#floor = undefined;
+    while (this.#used[0]!.number < floor.pointer.segment) await this.#files.release(this.#used.shift()!);
+  }
+
+  /** The floor that the next batch states, when a segment can be released and no other floor is on its way. */
+  #nextFloor(): SegmentPointer | undefined {
+    if (this.#floor !== undefined) return undefined;
+    const needed = Math.min(this.#sequence + 1, ...this.#holds.values());
+    const lowest = this.#used.find(({ lastSequence }) => lastSequence >= needed) ?? this.#used.at(-1)!;
+    if (lowest === this.#used[0]) return undefined;
+    const { number: segment, salt, firstOrdinal: ordinal, chain } = lowest;
+    return { segment, salt, ordinal, chain };
+  }
+
+  /** Seals, or syncs, a moment after the last append. */
+  #arm(): void {
+    if (this.#timer) return;
+    this.#timer = true;
+    const { sync, sealMs, later } = this.#options;
+    const [at, ms] = [this.#ordinal, sync === 'batch' ? sealMs : sync];
+    later(ms, () => {
+      this.#timer = false;
+      if (this.#closed || this.#failure !== undefined) return;
+      const isIdle = this.#ordinal === at;
+      this.#exclusively(() => (isIdle ? this.#seal() : this.#syncAll())).catch((error: JournalError) =>
+        this.#options.failed(error),
+      );
+      if (!isIdle) this.#arm();
+    });
+  }
+
+  /** An empty batch that says that everything before it is synced. */
+  async #seal(): Promise<void> {
+    await this.#syncAll();
+    if (this.#sealed || !(await this.#room(1))) return;
+    await this.#put('seal', [], 0, this.#nextFloor());
+    await this.#syncAll();
+  }
+
+  /** Oldest first, so that what is synced is always a run from the beginning. */
+  async #syncAll(): Promise<void> {
+    const [ordinal, position] = [this.#ordinal, { sequence: this.#sequence, crc: this.#recordsCrc }];
+    for (const segment of this.#used) {
+      if (!segment.dirty) continue;
+      await segment.file.sync();
+      segment.dirty = false;
+    }
+    await this.#settled(ordinal, position);
+  }
+}

@@ -1,0 +1,61 @@
+/** The store's own file: who it is, and the salt of its first segment. Everything in it stands elsewhere, too. */
+import type { Disk } from './disk.ts';
+import { saltBytes } from './header.ts';
+import { JournalError } from './port.ts';
+import { readAll } from './scan.ts';
+
+export const identityName = 'journal.json';
+const formatVersion = 1;
+const textBytesMax = 64 * 1024;
+
+export interface Identity {
+  readonly storeId: Uint8Array;
+  readonly firstSalt: Uint8Array;
+}
+
+export async function writeIdentity(disk: Disk, { storeId, firstSalt }: Identity): Promise<void> {
+  const text = JSON.stringify({
+    format: formatVersion,
+    store_id: Buffer.from(storeId).toString('hex'),
+    first_salt: Buffer.from(firstSalt).toString('hex'),
+  });
+  const draft = `${identityName}.new`;
+  if ((await disk.names()).includes(draft)) await disk.remove(draft);
+  const file = await disk.open(draft, { create: true, synced: true });
+  await file.write([Buffer.from(`${text}\n`)], 0);
+  await file.sync();
+  await file.close();
+  await disk.rename(draft, identityName);
+  await disk.sync();
+}
+
+/** Undefined when there is none, or it is not whole: the heads of the segments say the same. */
+export async function readIdentity(disk: Disk): Promise<Identity | undefined> {
+  if (!(await disk.names()).includes(identityName)) return undefined;
+  const file = await disk.open(identityName, { create: false, synced: false });
+  const text = Buffer.from(await readAll(file, textBytesMax)).toString('utf8');
+  await file.close();
+  const parsed = parse(text);
+  if (parsed === undefined) return undefined;
+  if (parsed.format !== formatVersion)
+    throw new JournalError(
+      'journal_newer',
+      `The journal is of format ${JSON.stringify(parsed.format)}; this deye knows format ${formatVersion}. Use the deye that wrote it.`,
+    );
+  const [storeId, firstSalt] = [bytesOf(parsed.store_id), bytesOf(parsed.first_salt)];
+  return storeId && firstSalt ? { storeId, firstSalt } : undefined;
+}
+
+function parse(text: string): { format?: unknown; store_id?: unknown; first_salt?: unknown } | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? value : undefined;
+  } catch {
+    return undefined; // damaged; see above
+  }
+}
+
+const bytesOf = (hex: unknown): Uint8Array | undefined =>
+  typeof hex === 'string' && new RegExp(`^[0-9a-f]{${saltBytes * 2}}$`).test(hex)
+    ? Uint8Array.from(Buffer.from(hex, 'hex'))
+    : undefined;

@@ -1,0 +1,137 @@
+/**
+ * Opens a journal: finds who it is, reads its segments, decides what they mean (`recovery.ts`), cuts a torn tail, and
+ * makes everything that was read durable, since it may stand in the page cache only. The new epoch is on the disk, in a
+ * sealing batch, before the journal is handed out.
+ */
+import type { Disk, DiskFile } from './disk.ts';
+import { FileJournal, type FileJournalOptions } from './file-journal.ts';
+import { blockBytes, readSegmentHead, saltBytes } from './header.ts';
+import { type Identity, identityName, readIdentity, writeIdentity } from './identity.ts';
+import { JournalError } from './port.ts';
+import { recoverRun, type Run, type Witnesses } from './recovery.ts';
+import { readAll, type ScannedSegment, scanSegments, segmentNumber } from './scan.ts';
+import { type Segment, SegmentFiles, startOf, type UsedSegment } from './segments.ts';
+import { cutTail } from './torn-tail.ts';
+
+export interface OpenJournalOptions extends FileJournalOptions {
+  readonly disk: Disk;
+  readonly segmentBytes: number;
+  readonly randomBytes: (count: number) => Uint8Array;
+  /** What the book and a backup know of the store with this id; without one, of any. */
+  readonly witnesses: (storeId: Uint8Array | undefined) => Promise<Witnesses & { readonly epoch?: number | undefined }>;
+  /** A torn tail was cut: how many bytes behind which batch; they stand in this file. */
+  readonly cut?: (sequence: number, bytes: number, keptIn: string) => void;
+}
+
+/** A journal's files, made ready, and where its head stands. */
+export interface Opened {
+  readonly storeId: Uint8Array;
+  readonly segmentBytes: number;
+  readonly files: SegmentFiles;
+  readonly used: readonly UsedSegment[];
+  readonly epoch: number;
+  readonly block: number;
+  readonly ordinal: number;
+  readonly sequence: number;
+  readonly crc: number;
+  readonly recordsCrc: number;
+}
+
+export async function openJournal(options: OpenJournalOptions): Promise<FileJournal> {
+  const { disk, sync } = options;
+  const handles = new Map<number, DiskFile>();
+  for (const name of await disk.names()) {
+    const number = segmentNumber(name);
+    if (number !== undefined) handles.set(number, await disk.open(name, { create: false, synced: sync === 'batch' }));
+  }
+  const written = await readIdentity(disk);
+  const identity = written ?? (await identityOfSegments(handles));
+  const opened = identity === undefined ? await create(options) : await recover(options, identity, handles);
+  if (written === undefined && identity !== undefined) await writeIdentity(disk, identity);
+  const journal = new FileJournal(opened, options);
+  await journal.begin();
+  return journal;
+}
+
+const filesOf = (
+  { disk, segmentBytes, sync, randomBytes }: OpenJournalOptions,
+  storeId: Uint8Array,
+  top: number,
+  newSalt: (segment: number) => Uint8Array = () => randomBytes(saltBytes),
+) => new SegmentFiles({ disk, storeId, segmentBytes, synced: sync === 'batch', newSalt }, top);
+
+async function identityOfSegments(handles: ReadonlyMap<number, DiskFile>): Promise<Identity | undefined> {
+  if (handles.size === 0) return undefined;
+  for (const [number, file] of handles) {
+    const head = readSegmentHead(await readAll(file, blockBytes));
+    if (head !== undefined) return { storeId: head.storeId, firstSalt: number === 1 ? head.salt : new Uint8Array(saltBytes) };
+  }
+  throw new JournalError(
+    'journal_damaged',
+    `${identityName} and the heads of all segments are damaged, so nothing says whose journal this is.`,
+  );
+}
+
+async function create(options: OpenJournalOptions): Promise<Opened> {
+  const { disk, segmentBytes, randomBytes, witnesses } = options;
+  const { book } = await witnesses(undefined);
+  if (book !== undefined)
+    throw new JournalError(
+      'journal_damaged',
+      `The book is there, up to batch ${book.sequence}, and the journal is not: its files were removed.`,
+    );
+  const [storeId, firstSalt] = [randomBytes(saltBytes), randomBytes(saltBytes)];
+  const files = filesOf(options, storeId, 0, (number) => (number === 1 ? firstSalt : randomBytes(saltBytes)));
+  const first = await files.next();
+  if (first === undefined) throw new JournalError('journal_unavailable', 'There is no space for a new journal.');
+  await writeIdentity(disk, { storeId, firstSalt });
+  const used = [startOf(first, 1, 1, 0)];
+  return { storeId, segmentBytes, files, used, epoch: 1, block: 1, ordinal: 0, sequence: 0, crc: 0, recordsCrc: 0 };
+}
+
+async function recover(
+  options: OpenJournalOptions,
+  identity: Identity,
+  handles: ReadonlyMap<number, DiskFile>,
+): Promise<Opened> {
+  const { disk, segmentBytes, witnesses } = options;
+  const { storeId, firstSalt } = identity;
+  const scanned = await scanSegments(handles, storeId, firstSalt);
+  const known = await witnesses(storeId);
+  const run = recoverRun(scanned, known);
+  const files = filesOf(options, storeId, Math.max(...handles.keys()));
+  await cutTail(options, files, scanned, handles, run);
+  const used = usedSegments(scanned, handles, run);
+  for (const file of handles.values()) await file.sync();
+  await disk.sync();
+  // Only now is the floor, too, more than something read from the page cache.
+  for (const { number } of scanned)
+    if (number < used[0]!.number) await files.release({ number, file: handles.get(number)! });
+  const { block, ordinal, sequence, crc } = run;
+  const last = run.batches.at(-1)?.batch;
+  const recordsCrc = last === undefined ? 0 : last.kind === 'records' ? last.crc : last.recordsChain;
+  const epoch = Math.max(run.epoch, known.epoch ?? 0) + 1;
+  return { storeId, segmentBytes, files, used, epoch, block, ordinal, sequence, crc, recordsCrc };
+}
+
+function usedSegments(
+  scanned: readonly ScannedSegment[],
+  handles: ReadonlyMap<number, DiskFile>,
+  run: Run,
+): UsedSegment[] {
+  const used: UsedSegment[] = [];
+  const fileOf = (number: number): Segment => {
+    const { salt, bytes } = scanned.find((one) => one.number === number)!;
+    return { number, salt: salt!, bytes, file: handles.get(number)! };
+  };
+  for (const { segment, batch } of run.batches) {
+    if (used.at(-1)?.number !== segment) {
+      const firstSequence = batch.sequence + (batch.kind === 'records' ? 0 : 1);
+      used.push(startOf(fileOf(segment), batch.ordinal, firstSequence, batch.chain));
+    }
+    used.at(-1)!.lastSequence = batch.sequence;
+  }
+  if (used.at(-1)?.number !== run.segment)
+    used.push(startOf(fileOf(run.segment), run.ordinal + 1, run.sequence + 1, run.crc));
+  return used;
+}

@@ -1,0 +1,139 @@
+/**
+ * The files of the journal: those in use, those prepared ahead, and those to be used again. A segment is filled with
+ * zeros, given a head with a salt of its own and synced, with its directory, before anything points to it.
+ */
+import { type Disk, type DiskFile, DiskFullError } from './disk.ts';
+import { blockBytes, segmentHead } from './header.ts';
+import { segmentName } from './scan.ts';
+
+/** Zeros are written in slices, so that an append never waits long behind them. */
+const sliceBytes = 1024 * 1024;
+const zeros = new Uint8Array(sliceBytes);
+const firstSegmentBytes = 4 * 1024 * 1024;
+/** Released files beyond this many are removed. */
+const freeMax = 2;
+
+export interface Segment {
+  readonly number: number;
+  readonly salt: Uint8Array;
+  readonly file: DiskFile;
+  readonly bytes: number;
+}
+
+/** A segment in use. */
+export interface UsedSegment extends Segment {
+  /** Of its first batch. */
+  readonly firstOrdinal: number;
+  /** The first batch of records in it, or after it. */
+  readonly firstSequence: number;
+  /** CRC of the batch before that. */
+  readonly chain: number;
+  /** The last batch of records in it, or before it. */
+  lastSequence: number;
+  /** Written to since its last sync. */
+  dirty: boolean;
+}
+
+/** A segment in which the next batch is the first. */
+export const startOf = (segment: Segment, firstOrdinal: number, firstSequence: number, chain: number): UsedSegment => ({
+  ...segment,
+  firstOrdinal,
+  firstSequence,
+  chain,
+  lastSequence: firstSequence - 1,
+  dirty: false,
+});
+
+export interface SegmentFilesOptions {
+  readonly disk: Disk;
+  readonly storeId: Uint8Array;
+  /** Of every segment but the first, which is small, so that a new store is there at once. */
+  readonly segmentBytes: number;
+  /** Whether writes are durable when they return. */
+  readonly synced: boolean;
+  readonly newSalt: (segment: number) => Uint8Array;
+}
+
+export class SegmentFiles {
+  readonly #options: SegmentFilesOptions;
+  /** Prepared, by number; they follow the last one in use without a gap. */
+  readonly spares: Segment[] = [];
+  /** Released; to be used again. */
+  readonly #free: { readonly number: number; readonly file: DiskFile }[] = [];
+  #top: number;
+  #preparing: Promise<void> | undefined;
+
+  constructor(options: SegmentFilesOptions, top: number) {
+    this.#options = options;
+    this.#top = top;
+  }
+
+  /** Fills a file that is there with zeros behind `fromByte`, gives it a head, and syncs it. */
+  async clear(file: DiskFile, number: number, salt: Uint8Array, fromByte = blockBytes): Promise<Segment> {
+    const { storeId, segmentBytes } = this.#options;
+    const bytes = number === 1 ? Math.min(firstSegmentBytes, segmentBytes) : segmentBytes;
+    for (let at = fromByte; at < bytes; at += sliceBytes)
+      await file.write([zeros.subarray(0, Math.min(sliceBytes, bytes - at))], at);
+    await file.write([segmentHead({ storeId, segment: number, salt })], 0);
+    await file.sync();
+    return { number, salt, file, bytes };
+  }
+
+  /** Makes the next segment ready, of a released file or a new one. Rejects with a DiskFullError. */
+  prepare(): Promise<void> {
+    this.#preparing ??= this.#prepare().finally(() => {
+      this.#preparing = undefined;
+    });
+    return this.#preparing;
+  }
+
+  async #prepare(): Promise<void> {
+    const { disk, synced, newSalt } = this.#options;
+    const number = this.#top + 1;
+    const name = segmentName(number);
+    const old = this.#free.shift();
+    if (old !== undefined) await disk.rename(segmentName(old.number), name);
+    const file = old?.file ?? (await disk.open(name, { create: true, synced }));
+    try {
+      const segment = await this.clear(file, number, newSalt(number));
+      await disk.sync();
+      this.#top = number;
+      this.spares.push(segment);
+    } catch (error) {
+      if (old !== undefined) this.#free.unshift({ number, file });
+      else {
+        await file.close();
+        await disk.remove(name);
+      }
+      throw error;
+    }
+  }
+
+  /** Takes a file that nothing needs any more: to be used again, or removed. */
+  async release({ number, file }: { readonly number: number; readonly file: DiskFile }): Promise<void> {
+    if (this.#free.length < freeMax) {
+      this.#free.push({ number, file });
+      return;
+    }
+    await file.close();
+    await this.#options.disk.remove(segmentName(number));
+  }
+
+  /** The next prepared segment, or undefined when none can be had. */
+  async next(): Promise<Segment | undefined> {
+    if (this.spares.length === 0) {
+      try {
+        await this.prepare();
+      } catch (error) {
+        if (error instanceof DiskFullError) return undefined;
+        throw error;
+      }
+    }
+    return this.spares.shift();
+  }
+
+  async close(): Promise<void> {
+    await this.#preparing?.catch(() => {});
+    for (const { file } of [...this.spares, ...this.#free]) await file.close();
+  }
+}

@@ -1,0 +1,32 @@
+import { describe, expect, test } from 'vitest';
+import { History, type HistoryOptions } from './history.ts';
+
+const histories = Number(process.env.DEYE_HISTORIES ?? 1500);
+
+async function campaign(options: HistoryOptions, firstSeed = 1) {
+  const totals = { starts: 0, acknowledged: 0, released: 0, cuts: 0 };
+  for (let seed = firstSeed; seed < firstSeed + histories; seed++) {
+    const result = await new History(seed, options).run().catch((error: Error) => {
+      throw new Error(`seed ${seed}: ${error.message}`, { cause: error });
+    });
+    totals.starts += result.starts;
+    totals.acknowledged += result.acknowledged;
+    totals.released += result.released;
+    totals.cuts += result.trace.filter((line) => line.startsWith('cut')).length;
+  }
+  return totals;
+}
+
+describe('a journal on a disk that dies', () => {
+  test('keeps what was acknowledged', async () => {
+    const totals = await campaign({});
+    // The histories do what they are for.
+    expect(totals.starts).toBeGreaterThan(histories * 4);
+    expect(totals.released).toBeGreaterThan(histories * 4);
+    expect(totals.cuts).toBeGreaterThan(histories / 20);
+  });
+
+  test('with a sync every 100 ms loses what was not synced at most', async () => {
+    await campaign({ sync: 100 });
+  });
+});
