@@ -1,8 +1,15 @@
 /** The journal in files: one append at a time at the head, segments released at the tail. */
 import assert from 'node:assert/strict';
-import { blockBytes, blocksOf, type BatchKind, headerBytes, type SegmentPointer, writeHeader } from './header.ts';
-import { type Appended, type Journal, JournalError, type JournalSpace, type Position, type StoredBatch } from './port.ts';
+import { type BatchKind, blockBytes, blocksOf, headerBytes, type SegmentPointer, writeHeader } from './header.ts';
 import type { Opened } from './open.ts';
+import {
+  type Appended,
+  type Journal,
+  JournalError,
+  type JournalSpace,
+  type Position,
+  type StoredBatch,
+} from './port.ts';
 import { readFrom } from './read.ts';
 import { type SegmentFiles, startOf, type UsedSegment } from './segments.ts';
 
@@ -146,7 +153,11 @@ export class FileJournal implements Journal {
 
   /** Makes room for so many blocks at the head, in the next segment if need be. False on a full disk. */
   async #room(blocks: number): Promise<boolean> {
-    for (let head = this.#used.at(-1)!; (this.#block + blocks + 1) * blockBytes > head.bytes; head = this.#used.at(-1)!) {
+    for (
+      let head = this.#used.at(-1)!;
+      (this.#block + blocks + 1) * blockBytes > head.bytes;
+      head = this.#used.at(-1)!
+    ) {
       const next = await this.#files.next();
       if (next === undefined) {
         this.#full = true;

@@ -124,12 +124,7 @@ export interface ReadBatch extends BatchHeader {
  * The whole batch that begins at `at`, or undefined when none does: another salt, another store, a length beyond `bytes`,
  * or a CRC that does not agree.
  */
-export function readBatch(
-  bytes: Uint8Array,
-  at: number,
-  salt: Uint8Array,
-  storeId: Uint8Array,
-): ReadBatch | undefined {
+export function readBatch(bytes: Uint8Array, at: number, salt: Uint8Array, storeId: Uint8Array): ReadBatch | undefined {
   if (at + headerBytes > bytes.length || !isAt(bytes, at, salt) || !isAt(bytes, at + 16, storeId)) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset + at, headerBytes);
   const kind = kinds[view.getUint8(32)];

@@ -1,4 +1,5 @@
 /** The store's own file: who it is, and the salt of its first segment. Everything in it stands elsewhere, too. */
+import { crc32 } from 'node:zlib';
 import type { Disk } from './disk.ts';
 import { saltBytes } from './header.ts';
 import { JournalError } from './port.ts';
@@ -13,12 +14,22 @@ export interface Identity {
   readonly firstSalt: Uint8Array;
 }
 
+interface Fields {
+  readonly format?: unknown;
+  readonly store_id?: unknown;
+  readonly first_salt?: unknown;
+  readonly crc?: unknown;
+}
+
+const crcOf = ({ format, store_id, first_salt }: Fields): number => crc32(`${format} ${store_id} ${first_salt}`);
+
 export async function writeIdentity(disk: Disk, { storeId, firstSalt }: Identity): Promise<void> {
-  const text = JSON.stringify({
+  const fields = {
     format: formatVersion,
     store_id: Buffer.from(storeId).toString('hex'),
     first_salt: Buffer.from(firstSalt).toString('hex'),
-  });
+  };
+  const text = JSON.stringify({ ...fields, crc: crcOf(fields) });
   const draft = `${identityName}.new`;
   if ((await disk.names()).includes(draft)) await disk.remove(draft);
   const file = await disk.open(draft, { create: true, synced: true });
@@ -36,7 +47,7 @@ export async function readIdentity(disk: Disk): Promise<Identity | undefined> {
   const text = Buffer.from(await readAll(file, textBytesMax)).toString('utf8');
   await file.close();
   const parsed = parse(text);
-  if (parsed === undefined) return undefined;
+  if (parsed === undefined || parsed.crc !== crcOf(parsed)) return undefined;
   if (parsed.format !== formatVersion)
     throw new JournalError(
       'journal_newer',
@@ -46,7 +57,7 @@ export async function readIdentity(disk: Disk): Promise<Identity | undefined> {
   return storeId && firstSalt ? { storeId, firstSalt } : undefined;
 }
 
-function parse(text: string): { format?: unknown; store_id?: unknown; first_salt?: unknown } | undefined {
+function parse(text: string): Fields | undefined {
   try {
     const value: unknown = JSON.parse(text);
     return typeof value === 'object' && value !== null ? value : undefined;

@@ -8,7 +8,7 @@ import { FileJournal, type FileJournalOptions } from './file-journal.ts';
 import { blockBytes, readSegmentHead, saltBytes } from './header.ts';
 import { type Identity, identityName, readIdentity, writeIdentity } from './identity.ts';
 import { JournalError } from './port.ts';
-import { recoverRun, type Run, type Witnesses } from './recovery.ts';
+import { type Run, recoverRun, type Witnesses } from './recovery.ts';
 import { readAll, type ScannedSegment, scanSegments, segmentNumber } from './scan.ts';
 import { type Segment, SegmentFiles, startOf, type UsedSegment } from './segments.ts';
 import { cutTail } from './torn-tail.ts';
@@ -19,8 +19,8 @@ export interface OpenJournalOptions extends FileJournalOptions {
   readonly randomBytes: (count: number) => Uint8Array;
   /** What the book and a backup know of the store with this id; without one, of any. */
   readonly witnesses: (storeId: Uint8Array | undefined) => Promise<Witnesses & { readonly epoch?: number | undefined }>;
-  /** A torn tail was cut: how many bytes behind which batch; they stand in this file. */
-  readonly cut?: (sequence: number, bytes: number, keptIn: string) => void;
+  /** A torn tail was cut: how many bytes behind which batch, and the file that they stand in if there was space. */
+  readonly cut?: (sequence: number, bytes: number, copy: string | undefined) => void;
 }
 
 /** A journal's files, made ready, and where its head stands. */
@@ -64,7 +64,8 @@ async function identityOfSegments(handles: ReadonlyMap<number, DiskFile>): Promi
   if (handles.size === 0) return undefined;
   for (const [number, file] of handles) {
     const head = readSegmentHead(await readAll(file, blockBytes));
-    if (head !== undefined) return { storeId: head.storeId, firstSalt: number === 1 ? head.salt : new Uint8Array(saltBytes) };
+    if (head !== undefined)
+      return { storeId: head.storeId, firstSalt: number === 1 ? head.salt : new Uint8Array(saltBytes) };
   }
   throw new JournalError(
     'journal_damaged',
@@ -102,7 +103,7 @@ async function recover(
   const files = filesOf(options, storeId, Math.max(...handles.keys()));
   await cutTail(options, files, scanned, handles, run);
   const used = usedSegments(scanned, handles, run);
-  for (const file of handles.values()) await file.sync();
+  for (const { number, file } of [...used, ...files.spares]) if (handles.has(number)) await file.sync();
   await disk.sync();
   // Only now is the floor, too, more than something read from the page cache.
   for (const { number } of scanned)

@@ -49,7 +49,8 @@ export interface Witnesses {
 export function recoverRun(segments: readonly FoundSegment[], { book, manifest }: Witnesses): Run {
   const run = walkFromFloor(segments);
   const synced = Math.max(0, ...batchesBeyond(segments, run).map((batch) => batch.synced));
-  if (synced > run.ordinal) throw damage(run, `a later one says that ${synced - run.ordinal} from there on were synced`);
+  if (synced > run.ordinal)
+    throw damage(run, `a later one says that ${synced - run.ordinal} from there on were synced`);
   if (!run.hasSegment) throw damage(run, 'it was there once');
   if (manifest !== undefined && manifest > run.sequence)
     throw damage(run, `the manifest of the backup says that it goes on to ${manifest}`);
@@ -61,7 +62,9 @@ const damage = (run: Run, witness: string): JournalError =>
   new JournalError(
     'journal_damaged',
     `The journal is damaged behind batch ${run.sequence}: ${
-      run.hasSegment ? `at byte ${run.block * blockBytes} of segment ${run.segment}` : `segment ${run.segment} is missing`
+      run.hasSegment
+        ? `at byte ${run.block * blockBytes} of segment ${run.segment}`
+        : `segment ${run.segment} is missing`
     }, and ${witness}.`,
   );
 
@@ -75,7 +78,8 @@ function checkBook(run: Run, book: Position): void {
       `The book ends at batch ${book.sequence} and the journal begins at ${first}: what lies between is missing. ` +
         'The book was restored from an older copy, or segments were removed.',
     );
-  const crc = book.sequence < first ? (run.batches[0]?.batch.recordsChain ?? 0) : records[book.sequence - first]!.batch.crc;
+  const crc =
+    book.sequence < first ? (run.batches[0]?.batch.recordsChain ?? 0) : records[book.sequence - first]!.batch.crc;
   if (crc !== book.crc)
     throw new JournalError(
       'journal_damaged',

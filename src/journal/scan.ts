@@ -57,7 +57,7 @@ export async function scanSegments(
 ): Promise<ScannedSegment[]> {
   const named = new Map<number, Uint8Array>(firstSalt === undefined ? [] : [[1, firstSalt]]);
   const segments: ScannedSegment[] = [];
-  for (const number of [...files.keys()].sort((a, b) => a - b)) 
+  for (const number of [...files.keys()].sort((a, b) => a - b))
     segments.push({ number, salt: undefined, batches: [], bytes: 0, contentBytes: 0, isWhole: false });
   // A later segment may name the salt of an earlier one whose head is damaged: again, until nothing new is found.
   for (let found = true; found; ) {

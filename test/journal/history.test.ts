@@ -4,7 +4,7 @@ import { History, type HistoryOptions } from './history.ts';
 const histories = Number(process.env.DEYE_HISTORIES ?? 1500);
 
 async function campaign(options: HistoryOptions, firstSeed = 1) {
-  const totals = { starts: 0, acknowledged: 0, released: 0, cuts: 0 };
+  const totals = { starts: 0, acknowledged: 0, released: 0, cuts: 0, refused: 0 };
   for (let seed = firstSeed; seed < firstSeed + histories; seed++) {
     const result = await new History(seed, options).run().catch((error: Error) => {
       throw new Error(`seed ${seed}: ${error.message}`, { cause: error });
@@ -12,6 +12,7 @@ async function campaign(options: HistoryOptions, firstSeed = 1) {
     totals.starts += result.starts;
     totals.acknowledged += result.acknowledged;
     totals.released += result.released;
+    totals.refused += result.refused === undefined ? 0 : 1;
     totals.cuts += result.trace.filter((line) => line.startsWith('cut')).length;
   }
   return totals;
@@ -28,5 +29,14 @@ describe('a journal on a disk that dies', () => {
 
   test('with a sync every 100 ms loses what was not synced at most', async () => {
     await campaign({ sync: 100 });
+  });
+
+  test('notices a flipped bit, or loses nothing by it', async () => {
+    const totals = await campaign({ flips: true });
+    expect(totals.refused).toBeGreaterThan(histories / 4);
+  });
+
+  test('on a disk that is full accepts nothing that it cannot keep', async () => {
+    await campaign({ capacity: 14 * 8 * 4096 });
   });
 });

@@ -83,6 +83,10 @@ export class History {
           refused = error.message;
           break;
         }
+        if (this.#options.capacity !== undefined && isFull(error)) {
+          refused = (error as JournalError).message;
+          break;
+        }
         if (!isDeath(error)) throw this.#explained(error);
         journal = undefined;
         this.#die();
@@ -136,6 +140,7 @@ export class History {
       chance: this.#chance,
       ...(capacity !== undefined && { capacity }),
     });
+    this.#flipped ||= this.#options.flips && this.#chance() < 0.2 && this.#flip();
     const journal = await openJournal({
       disk,
       segmentBytes,
@@ -153,8 +158,27 @@ export class History {
     if (journal.epoch <= this.#epoch) throw new Error(`epoch ${journal.epoch} after ${this.#epoch}`);
     this.#epoch = journal.epoch;
     await this.#balance(journal);
+    this.#flipped = false; // all that is still needed was read, and is whole
     journal.hold('test', this.#floor);
     return journal;
+  }
+
+  /** One bit of what is on the disk. */
+  #flip(): boolean {
+    const names = this.#disk.names.filter((name) => !name.includes('torn'));
+    const name = names[Math.floor(this.#chance() * names.length)];
+    if (name === undefined) return false;
+    const bytes = this.#disk.bytes(name);
+    if (bytes.length === 0) return false;
+    // Where something is written, more often than in the zeros behind it.
+    const end = this.#chance() < 0.9 ? bytes.findLastIndex((byte) => byte !== 0) + 1 : bytes.length;
+    const at = Math.floor(this.#chance() * end);
+    this.#say(`flips a bit of byte ${at} of ${name}`);
+    this.#disk.damage(name, (copy) => {
+      copy[at] = copy[at]! ^ (1 << Math.floor(this.#chance() * 8));
+      return copy;
+    });
+    return true;
   }
 
   async #balance(journal: Journal): Promise<void> {
@@ -221,6 +245,9 @@ export class History {
     return body;
   }
 }
+
+/** A start needs a block for its epoch: there is a message for that, and nothing is touched. */
+const isFull = (error: unknown): boolean => error instanceof JournalError && error.code === 'journal_unavailable';
 
 const isDeath = (error: unknown): boolean =>
   error instanceof GoneError || (error instanceof JournalError && error.cause instanceof GoneError);
