@@ -25,6 +25,7 @@ const mayImport: Record<string, readonly string[]> = {
   core: ['protocol', 'time'],
   relay: ['protocol', 'time'],
   store: ['core', 'protocol'],
+  journal: [],
   transport: [],
   configuration: ['transport', 'text'],
   supervisor: ['protocol'],

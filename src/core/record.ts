@@ -9,6 +9,8 @@ export type StoreRecord =
   | ({ readonly kind: 'attempt'; readonly seq: number } & AttemptRecord)
   | { readonly kind: 'setting'; readonly namespace: string; readonly key: string; readonly value: string | undefined };
 
+export type RecordOf<Kind extends StoreRecord['kind']> = Extract<StoreRecord, { readonly kind: Kind }>;
+
 /** Where a task stands in its life. */
 export interface TaskProgress {
   readonly state: TaskState;

@@ -1,0 +1,142 @@
+/**
+ * Bytes that are written and read one value after the other. Numbers are unsigned and of variable length (seven bits a
+ * byte, the lowest first, as in Protocol Buffers); texts and bytes have their length in front.
+ */
+import assert from 'node:assert/strict';
+
+/** Bytes that grow as they are written. */
+export class Writer {
+  #bytes: Buffer;
+  #at = 0;
+
+  constructor(bytes = 64 * 1024) {
+    this.#bytes = Buffer.allocUnsafe(bytes);
+  }
+
+  get length(): number {
+    return this.#at;
+  }
+
+  /** What was written so far; valid until it is cleared or written to again. */
+  get written(): Uint8Array {
+    return this.#bytes.subarray(0, this.#at);
+  }
+
+  clear(): void {
+    this.#at = 0;
+  }
+
+  byte(value: number): void {
+    this.#reserve(1);
+    this.#bytes[this.#at++] = value;
+  }
+
+  number(value: number): void {
+    assert(Number.isSafeInteger(value) && value >= 0, `${value} is no unsigned integer`);
+    this.#reserve(8);
+    let left = value;
+    for (; left > 0x7f; left = Math.floor(left / 128)) this.#bytes[this.#at++] = (left % 128) | 0x80;
+    this.#bytes[this.#at++] = left;
+  }
+
+  text(value: string): void {
+    // A character of UTF-16 takes three bytes at most, so the length of a short text fits one byte.
+    if (value.length > 42) this.number(Buffer.byteLength(value));
+    const room = value.length * 3;
+    this.#reserve(room + 1);
+    const at = value.length > 42 ? this.#at : this.#at + 1;
+    const length = this.#bytes.utf8Write(value, at, room);
+    if (at > this.#at) this.#bytes[this.#at] = length;
+    this.#at = at + length;
+  }
+
+  bytes(value: Uint8Array): void {
+    this.number(value.length);
+    this.#reserve(value.length);
+    this.#bytes.set(value, this.#at);
+    this.#at += value.length;
+  }
+
+  /** Four bytes for the length of what is written from here to `endLength`. */
+  beginLength(): number {
+    this.#reserve(4);
+    this.#at += 4;
+    return this.#at;
+  }
+
+  endLength(at: number): void {
+    this.#bytes.writeUInt32BE(this.#at - at, at - 4);
+  }
+
+  #reserve(bytes: number): void {
+    if (this.#at + bytes <= this.#bytes.length) return;
+    const more = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#at + bytes));
+    more.set(this.#bytes.subarray(0, this.#at));
+    this.#bytes = more;
+  }
+}
+
+export class Reader {
+  readonly #bytes: Buffer;
+  #at: number;
+
+  constructor(bytes: Uint8Array, at = 0) {
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.#at = at;
+  }
+
+  get at(): number {
+    return this.#at;
+  }
+
+  get left(): number {
+    return this.#bytes.length - this.#at;
+  }
+
+  get done(): boolean {
+    return this.#at >= this.#bytes.length;
+  }
+
+  byte(): number {
+    if (this.done) throw new RangeError('the bytes end too early');
+    return this.#bytes[this.#at++]!;
+  }
+
+  number(): number {
+    let value = 0;
+    for (let scale = 1; ; scale *= 128) {
+      const byte = this.byte();
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) break;
+      if (scale > 2 ** 46) throw new RangeError('a number has too many bytes');
+    }
+    if (value > Number.MAX_SAFE_INTEGER) throw new RangeError('a number is too large');
+    return value;
+  }
+
+  length32(): number {
+    const at = this.#endOf(4) - 4;
+    this.#at += 4;
+    return this.#bytes.readUInt32BE(at);
+  }
+
+  text(): string {
+    const end = this.#endOf(this.number());
+    const text = this.#bytes.utf8Slice(this.#at, end);
+    this.#at = end;
+    return text;
+  }
+
+  /** A view of the bytes that are read. */
+  bytes(): Uint8Array {
+    const end = this.#endOf(this.number());
+    const bytes = this.#bytes.subarray(this.#at, end);
+    this.#at = end;
+    return bytes;
+  }
+
+  #endOf(length: number): number {
+    if (length > this.#bytes.length - this.#at) throw new RangeError('the bytes end too early');
+    return this.#at + length;
+  }
+}

@@ -1,0 +1,93 @@
+/** Values as bytes, from one description that writes and reads: a codec. */
+import type { Reader, Writer } from './bytes.ts';
+
+export interface Codec<T> {
+  readonly write: (to: Writer, value: T) => void;
+  /** Throws a RangeError when the bytes end too early or mean nothing. */
+  readonly read: (from: Reader) => T;
+}
+
+export const number: Codec<number> = { write: (to, value) => to.number(value), read: (from) => from.number() };
+export const text: Codec<string> = { write: (to, value) => to.text(value), read: (from) => from.text() };
+export const bytes: Codec<Uint8Array> = { write: (to, value) => to.bytes(value), read: (from) => from.bytes() };
+
+/** One of the names, as its place among them; names are only ever added behind. */
+export function oneOf<const Name extends string>(names: readonly Name[]): Codec<Name> {
+  return {
+    write: (to, value) => to.number(names.indexOf(value)),
+    read: (from) => {
+      const name = names[from.number()];
+      if (name === undefined) throw new RangeError('a name is unknown');
+      return name;
+    },
+  };
+}
+
+export const optional = <T>({ write, read }: Codec<T>): Codec<T | undefined> => ({
+  write: (to, value) => {
+    to.byte(value === undefined ? 0 : 1);
+    if (value !== undefined) write(to, value);
+  },
+  read: (from) => (from.byte() === 0 ? undefined : read(from)),
+});
+
+export const list = <T>({ write, read }: Codec<T>): Codec<readonly T[]> => ({
+  write: (to, values) => {
+    to.number(values.length);
+    for (const value of values) write(to, value);
+  },
+  read: (from) => Array.from({ length: countOf(from) }, () => read(from)),
+});
+
+export const textMap: Codec<Readonly<Record<string, string>>> = {
+  write: (to, map) => {
+    const keys = Object.keys(map);
+    to.number(keys.length);
+    for (const key of keys) {
+      to.text(key);
+      to.text(map[key]!);
+    }
+  },
+  // Without a prototype's setters: "__proto__" is a key like any other.
+  read: (from) => Object.fromEntries(Array.from({ length: countOf(from) }, () => [from.text(), from.text()])),
+};
+
+/** A count that what follows can hold: each takes a byte at least. */
+function countOf(from: Reader): number {
+  const count = from.number();
+  if (count > from.left) throw new RangeError('the bytes end too early');
+  return count;
+}
+
+/** Every field of T, in this order. */
+export function struct<T extends object>(fields: { readonly [K in keyof T]-?: Codec<T[K]> }): Codec<T> {
+  const entries = Object.entries(fields) as [keyof T, Codec<unknown>][];
+  return {
+    write: (to, value) => {
+      for (const [key, codec] of entries) codec.write(to, value[key]);
+    },
+    read: (from) => {
+      const value: Partial<Record<keyof T, unknown>> = {};
+      for (const [key, codec] of entries) value[key] = codec.read(from);
+      return value as T;
+    },
+  };
+}
+
+/** As `struct`, of fields that may be missing: a missing one stays missing. */
+export function sparse<T extends object>(
+  fields: {
+    readonly [K in keyof T]-?: Codec<Exclude<T[K], undefined>>;
+  },
+): Codec<T> {
+  const entries = Object.entries(fields).map(([key, codec]) => [key, optional(codec as Codec<unknown>)] as const);
+  return {
+    write: (to, value) => {
+      for (const [key, codec] of entries) codec.write(to, value[key as keyof T]);
+    },
+    read: (from) => {
+      const found = entries.map(([key, codec]) => [key, codec.read(from)]).filter(([, value]) => value !== undefined);
+      return Object.fromEntries(found) as T;
+    },
+  };
+}

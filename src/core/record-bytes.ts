@@ -1,0 +1,106 @@
+/**
+ * Records as bytes: the kind and its version (a byte each), the length of what follows (four bytes, big-endian), and the
+ * fields in the order in which they stand here. A kind keeps its number for ever; what it holds changes with its version,
+ * and every version that was ever written stays readable. An unknown kind or version is never skipped: it may change
+ * what all others mean.
+ */
+import type { Reader, Writer } from './bytes.ts';
+import { bytes, type Codec, list, number, oneOf, optional, sparse, struct, text, textMap } from './codec.ts';
+import type { AttemptRecord, RecordOf, StoreRecord, TaskProgress } from './record.ts';
+import type { TaskError, TaskSpec } from './task.ts';
+
+const error = struct<TaskError>({ code: text, message: text });
+
+const spec = struct<TaskSpec>({
+  namespace: text,
+  id: text,
+  operation: text,
+  priority: number,
+  requires: list(text),
+  labels: textMap,
+  collectorType: optional(text),
+  collectorId: optional(text),
+  timeoutMs: number,
+  maxRetries: number,
+  backoffBaseMs: number,
+  backoffCapMs: number,
+  metadata: textMap,
+  correlation: sparse<TaskSpec['correlation']>({
+    correlation_id: text,
+    parent_id: text,
+    root_id: text,
+    sequence: number,
+    stage: text,
+    tags: textMap,
+  }),
+  payload: bytes,
+});
+
+const progress = {
+  state: oneOf(['pending', 'in_progress', 'retrying', 'completed', 'dead_letter', 'cancelled']),
+  attempt: number,
+  token: text,
+  atMs: number,
+  collectorId: optional(text),
+  readyAtMs: optional(number),
+  delayMs: optional(number),
+  error: optional(error),
+  excluded: list(text),
+} satisfies { [K in keyof TaskProgress]: Codec<TaskProgress[K]> };
+
+const attempt = {
+  attempt: number,
+  collectorId: text,
+  startedAtMs: number,
+  endedAtMs: number,
+  outcome: oneOf([
+    'completed',
+    'failed',
+    'gave_up',
+    'timed_out',
+    'lease_expired',
+    'connection_lost',
+    'collector_silent',
+    'not_reclaimed',
+  ]),
+  error: optional(error),
+} satisfies { [K in keyof AttemptRecord]: Codec<AttemptRecord[K]> };
+
+type Kind = StoreRecord['kind'];
+type Fields<K extends Kind> = Omit<RecordOf<K>, 'kind'>;
+
+/** The number of each kind, and its versions, the current one last. */
+const kinds: { readonly [K in Kind]: { readonly number: number; readonly versions: readonly Codec<Fields<K>>[] } } = {
+  submitted: { number: 1, versions: [struct<Fields<'submitted'>>({ seq: number, submittedAtMs: number, spec })] },
+  moved: { number: 2, versions: [struct<Fields<'moved'>>({ seq: number, ...progress, result: optional(bytes) })] },
+  attempt: { number: 3, versions: [struct<Fields<'attempt'>>({ seq: number, ...attempt })] },
+  setting: { number: 4, versions: [struct<Fields<'setting'>>({ namespace: text, key: text, value: text })] },
+};
+
+const kindOfNumber = new Map(Object.entries(kinds).map(([kind, { number: key }]) => [key, kind as Kind]));
+
+/** Written by a newer deye, or not by deye. */
+export class UnknownRecordError extends Error {
+  override readonly name = 'UnknownRecordError';
+}
+
+export function writeRecord(to: Writer, record: StoreRecord): void {
+  const { number: key, versions } = kinds[record.kind];
+  to.byte(key);
+  to.byte(versions.length);
+  const at = to.beginLength();
+  (versions.at(-1) as Codec<unknown>).write(to, record);
+  to.endLength(at);
+}
+
+/** The record that begins here. Throws an UnknownRecordError, or a RangeError when the bytes are no record. */
+export function readRecord(from: Reader): StoreRecord {
+  const [key, version] = [from.byte(), from.byte()];
+  const kind = kindOfNumber.get(key);
+  const codec = kind === undefined ? undefined : kinds[kind].versions[version - 1];
+  if (codec === undefined) throw new UnknownRecordError(`record kind ${key}, version ${version}`);
+  const end = from.length32() + from.at;
+  const fields = (codec as Codec<object>).read(from);
+  if (from.at !== end) throw new RangeError(`a ${kind} has ${from.at - end} bytes more than it says`);
+  return { kind, ...fields } as StoreRecord;
+}
