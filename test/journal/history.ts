@@ -3,6 +3,14 @@
  * seed. After every start the books must balance: what was acknowledged and not released is there, byte for byte, and
  * nothing is there that was never appended.
  */
+import {
+  blockBytes,
+  headerBytes,
+  isAt,
+  readSegmentHead,
+  type SegmentHead,
+  writeHeader,
+} from '../../src/journal/header.ts';
 import { openJournal } from '../../src/journal/open.ts';
 import type { Journal } from '../../src/journal/port.ts';
 import { JournalError } from '../../src/journal/port.ts';
@@ -56,7 +64,12 @@ export class History {
   readonly #trace: string[] = [];
   #timers: (() => void)[] = [];
   #starts = 0;
-  #flipped = false;
+  /** Where a bit is flipped that no start has read yet: a head stands elsewhere too, so it must not matter. */
+  #flipped: 'head' | 'batch' | undefined;
+  /** Whether something says of the last batch that it was synced. */
+  #sealed = false;
+  /** Heads of segments that were seen; whoever has an old backup knows the salts of released ones. */
+  readonly #leaked: SegmentHead[] = [];
 
   constructor(seed: number, options: HistoryOptions = {}) {
     this.#chance = dice(seed);
@@ -79,7 +92,7 @@ export class History {
         journal ??= await this.#start();
         await this.#step(journal);
       } catch (error) {
-        if (this.#flipped && error instanceof JournalError && error.code === 'journal_damaged') {
+        if (this.#flipped === 'batch' && error instanceof JournalError && error.code === 'journal_damaged') {
           refused = error.message;
           break;
         }
@@ -140,7 +153,7 @@ export class History {
       chance: this.#chance,
       ...(capacity !== undefined && { capacity }),
     });
-    this.#flipped ||= this.#options.flips && this.#chance() < 0.2 && this.#flip();
+    if (this.#options.flips && this.#chance() < 0.2) this.#flip();
     const journal = await openJournal({
       disk,
       segmentBytes,
@@ -158,18 +171,18 @@ export class History {
     if (journal.epoch <= this.#epoch) throw new Error(`epoch ${journal.epoch} after ${this.#epoch}`);
     this.#epoch = journal.epoch;
     await this.#balance(journal);
-    this.#flipped = false; // all that is still needed was read, and is whole
+    this.#flipped = undefined; // all that is still needed was read, and is whole
     journal.hold('test', this.#floor);
     return journal;
   }
 
   /** One bit of what is on the disk. */
-  #flip(): boolean {
+  #flip(): void {
     const names = this.#disk.names.filter((name) => !name.includes('torn'));
     const name = names[Math.floor(this.#chance() * names.length)];
-    if (name === undefined) return false;
+    if (name === undefined) return;
     const bytes = this.#disk.bytes(name);
-    if (bytes.length === 0) return false;
+    if (bytes.length === 0) return;
     // Where something is written, more often than in the zeros behind it.
     const end = this.#chance() < 0.9 ? bytes.findLastIndex((byte) => byte !== 0) + 1 : bytes.length;
     const at = Math.floor(this.#chance() * end);
@@ -178,7 +191,9 @@ export class History {
       copy[at] = copy[at]! ^ (1 << Math.floor(this.#chance() * 8));
       return copy;
     });
-    return true;
+    // With two heads damaged, nothing may be left that knows a salt.
+    const isHead = (at < 4096 || name === 'journal.json') && this.#flipped === undefined;
+    this.#flipped = isHead ? 'head' : 'batch';
   }
 
   async #balance(journal: Journal): Promise<void> {
@@ -192,11 +207,12 @@ export class History {
         throw new Error(`batch ${sequence} is not what was appended`);
     }
     this.#acknowledged = this.#synced = last;
+    this.#sealed = true;
   }
 
   /** One flipped bit in the last batch, before anything said that it was synced, cannot be told from a torn tail. */
   #isUnsealed(last: number): boolean {
-    return this.#flipped && last === this.#acknowledged - 1;
+    return this.#flipped !== undefined && !this.#sealed && last === this.#acknowledged - 1;
   }
 
   async #step(journal: Journal): Promise<void> {
@@ -208,6 +224,8 @@ export class History {
       for (const run of timers) run();
       await new Promise((resolve) => setImmediate(resolve));
       if (this.#options.sync !== 'batch') this.#synced = journal.synced.sequence;
+      await new Promise((resolve) => setImmediate(resolve));
+      this.#sealed = !this.#dead && this.#timers.length === 0;
     } else if (dice < 0.9) {
       this.#floor = Math.max(this.#floor, Math.floor(this.#acknowledged - this.#chance() * 8));
       journal.hold('test', this.#floor);
@@ -225,6 +243,7 @@ export class History {
     const sequence = Math.max(this.#acknowledged, journal.synced.sequence) + 1;
     this.#appended.set(sequence, body);
     const cut = Math.floor(this.#chance() * body.length);
+    this.#sealed = false;
     const appended = await journal.append([body.subarray(0, cut), body.subarray(cut)], 1, sequence);
     this.#say(`append ${sequence} (${body.length} bytes): ${appended}`);
     if (appended === 'full' && this.#options.capacity !== undefined) return;
@@ -233,14 +252,19 @@ export class History {
     this.#synced = Math.max(this.#synced, journal.synced.sequence);
   }
 
-  /** Bytes of its own; now and then with a real batch of an earlier segment inside. */
+  /** Bytes of its own; now and then with a batch inside that says what is not so, where a block begins. */
   #body(length: number): Uint8Array {
     const body = Buffer.alloc(length, Buffer.from(Array.from({ length: 7 }, () => Math.floor(this.#chance() * 256))));
-    const names = this.#disk.names.filter((name) => name.endsWith('.journal'));
-    if (this.#chance() < 0.2 && names.length > 0 && length > 8192) {
-      const bytes = this.#disk.bytes(names[Math.floor(this.#chance() * names.length)]!);
-      // At the places where blocks begin, seen from the body's own beginning behind a header.
-      body.set(bytes.subarray(4096, 4096 + Math.min(bytes.length - 4096, length - 3968)), 3968);
+    const heads = this.#disk.names.flatMap((name) => readSegmentHead(this.#disk.bytes(name)) ?? []);
+    for (const head of heads) if (!this.#leaked.some(({ salt }) => isAt(salt, 0, head.salt))) this.#leaked.push(head);
+    const released = this.#leaked.filter(({ salt }) => !heads.some((head) => isAt(salt, 0, head.salt)));
+    const from = released[Math.floor(this.#chance() * released.length)];
+    const at = blockBytes - headerBytes;
+    if (this.#chance() < 0.3 && from !== undefined && length > at + headerBytes) {
+      const ordinal = this.#acknowledged * 3;
+      const lie = { ordinal, sequence: ordinal, synced: ordinal, chain: 0, recordsChain: 0, epoch: 1, records: 1 };
+      const header = { ...lie, kind: 'records', bodyBytes: 0, pointer: undefined, writtenAtMs: 0 } as const;
+      writeHeader(body.subarray(at, at + headerBytes), from.salt, from.storeId, header, []);
     }
     return body;
   }
