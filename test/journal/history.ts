@@ -257,7 +257,7 @@ export class History {
     const body = Buffer.alloc(length, Buffer.from(Array.from({ length: 7 }, () => Math.floor(this.#chance() * 256))));
     const heads = this.#disk.names.flatMap((name) => readSegmentHead(this.#disk.bytes(name)) ?? []);
     for (const head of heads) if (!this.#leaked.some(({ salt }) => isAt(salt, 0, head.salt))) this.#leaked.push(head);
-    const released = this.#leaked.filter(({ salt }) => !heads.some((head) => isAt(salt, 0, head.salt)));
+    const released = this.#leaked.filter(({ segment }) => !heads.some((head) => head.segment === segment));
     const from = released[Math.floor(this.#chance() * released.length)];
     const at = blockBytes - headerBytes;
     if (this.#chance() < 0.3 && from !== undefined && length > at + headerBytes) {
