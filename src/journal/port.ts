@@ -46,7 +46,7 @@ export interface Journal {
   read(from: number): AsyncIterable<StoredBatch>;
   /**
    * A named reader: nothing from `sequence` on is released while it stands there. `undefined` takes the name away.
-   * Space is released, oldest segment first, after a floor that says so is synced.
+   * What nobody holds may be released, oldest first, after a floor that says so is synced.
    */
   hold(name: string, sequence: number | undefined): void;
   readonly space: JournalSpace;
