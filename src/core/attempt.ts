@@ -22,7 +22,7 @@ export function complete(state: CoreState, input: Extract<Input, { kind: 'comple
   endAttempt(state, task, 'completed', undefined, now, out);
   state.totals.completed++;
   operationOf(state.operations, task.spec.operation).completed++;
-  finish(state, task, 'completed', { result, error: undefined }, now, out);
+  finish(state, task, 'completed', { error: undefined, result }, now, out);
   out.push(reply(to, { result: {} }));
 }
 
@@ -31,11 +31,12 @@ export function failed(state: CoreState, input: Extract<Input, { kind: 'fail' }>
   const { task_id, token, error, next, retry_after_ms } = failure;
   const task = heldBy(state, to.session, task_id, token);
   if (task === undefined) return refuseStale(state, to, task_id, out);
-  if (next === 'elsewhere') task.excluded = [...task.excluded, task.life.collectorId];
+  const excluded = next === 'elsewhere' ? [...task.excluded, task.life.collectorId] : task.excluded;
+  const change = { error, excluded };
   endAttempt(state, task, next === 'give_up' ? 'gave_up' : 'failed', error, now, out);
-  if (next === 'give_up' || outOfRetries(task)) deadLetter(state, task, now, out);
-  else if (next === 'elsewhere') requeue(state, task, now, out);
-  else retryLater(state, task, retry_after_ms, now, out);
+  if (next === 'give_up' || outOfRetries(task)) deadLetter(state, task, change, now, out);
+  else if (next === 'elsewhere') requeue(state, task, change, now, out);
+  else retryLater(state, task, change, retry_after_ms, now, out);
   out.push(reply(to, { result: { state: task.life.state } }));
 }
 
@@ -48,9 +49,10 @@ export function loseAttempt(
   now: Now,
   out: Output[],
 ): void {
-  endAttempt(state, task, outcome, { code: outcome, message }, now, out);
-  if (outOfRetries(task)) deadLetter(state, task, now, out);
-  else requeue(state, task, now, out);
+  const error = { code: outcome, message };
+  endAttempt(state, task, outcome, error, now, out);
+  if (outOfRetries(task)) deadLetter(state, task, { error }, now, out);
+  else requeue(state, task, { error }, now, out);
 }
 
 /** An in-progress task is due: its lease is over, its attempt took too long, or the grace after that passed. */
@@ -71,15 +73,23 @@ export function attemptDue(state: CoreState, task: TaskInProgress, now: Now, out
     return armAttempt(state, task);
   }
   const message = `The attempt took longer than ${spec.timeoutMs} ms and did not stop when it was cancelled.`;
-  endAttempt(state, task, 'timed_out', { code: 'timed_out', message }, now, out);
-  if (outOfRetries(task)) deadLetter(state, task, now, out);
-  else retryLater(state, task, undefined, now, out);
+  const error = { code: 'timed_out', message };
+  endAttempt(state, task, 'timed_out', error, now, out);
+  if (outOfRetries(task)) deadLetter(state, task, { error }, now, out);
+  else retryLater(state, task, { error }, undefined, now, out);
 }
 
 /** The backoff of a retrying task is over. */
 export function backoffOver(state: CoreState, task: Task, now: Now, out: Output[]): void {
   countTask(state.operations, task, -1);
-  becomePending(state, task, now, out);
+  becomePending(state, task, { error: task.error }, now, out);
+}
+
+/** What a move changes beside the state; the rest stays. */
+interface Change {
+  readonly error: TaskError | undefined;
+  readonly excluded?: readonly string[];
+  readonly result?: Uint8Array | undefined;
 }
 
 /** Ends the life of a task that is counted in no state any more. */
@@ -87,16 +97,15 @@ export function finish(
   state: CoreState,
   task: Task,
   to: Extract<TaskState, 'completed' | 'dead_letter' | 'cancelled'>,
-  end: { result: Uint8Array | undefined; error: TaskError | undefined },
+  change: Change,
   now: Now,
   out: Output[],
 ): void {
   const { id } = task.spec;
   state.deadlines.delete(task);
-  move(task, { state: to });
+  moveTo(task, { state: to }, change, now, out);
   state.tasks.delete(id);
   rememberEnded(state.ended, id, to, state.limits, now.wallMs);
-  record(task, now, end, out);
   answerWaits(state, id, out);
 }
 
@@ -121,7 +130,6 @@ function endAttempt(
   state.deadlines.delete(task);
   const operation = operationOf(state.operations, spec.operation);
   if (error !== undefined) {
-    task.lastError = error;
     state.totals.failed_attempts++;
     operation.failed++;
   }
@@ -136,48 +144,46 @@ function endAttempt(
   state.freed.add(collector);
 }
 
-function deadLetter(state: CoreState, task: Task, now: Now, out: Output[]): void {
+function deadLetter(state: CoreState, task: Task, change: Change, now: Now, out: Output[]): void {
   state.totals.dead_lettered++;
   operationOf(state.operations, task.spec.operation).deadLetter++;
-  finish(state, task, 'dead_letter', { result: undefined, error: task.lastError }, now, out);
+  finish(state, task, 'dead_letter', change, now, out);
 }
 
-function requeue(state: CoreState, task: Task, now: Now, out: Output[]): void {
+function requeue(state: CoreState, task: Task, change: Change, now: Now, out: Output[]): void {
   state.totals.requeued++;
-  becomePending(state, task, now, out);
+  becomePending(state, task, change, now, out);
 }
 
-function becomePending(state: CoreState, task: Task, now: Now, out: Output[]): void {
-  move(task, { state: 'pending' });
+function becomePending(state: CoreState, task: Task, change: Change, now: Now, out: Output[]): void {
+  moveTo(task, { state: 'pending' }, change, now, out);
   queueTask(state, task);
-  record(task, now, { result: undefined, error: task.lastError }, out);
 }
 
-function retryLater(state: CoreState, task: Task, afterMs: number | undefined, now: Now, out: Output[]): void {
+function retryLater(
+  state: CoreState,
+  task: Task,
+  change: Change,
+  afterMs: number | undefined,
+  now: Now,
+  out: Output[],
+): void {
   const { backoffBaseMs, backoffCapMs } = task.spec;
   const delayMs = afterMs ?? backoffMs(state.random, task.attempt, backoffBaseMs, backoffCapMs);
-  move(task, { state: 'retrying', readyAtMs: now.wallMs + delayMs, delayMs });
+  moveTo(task, { state: 'retrying', readyAtMs: now.wallMs + delayMs, delayMs }, change, now, out);
   state.totals.retried++;
   countTask(state.operations, task, 1);
   state.deadlines.set(task, now.monotonicMs + delayMs);
-  record(task, now, { result: undefined, error: task.lastError }, out);
 }
 
-function record(
-  task: Task,
-  now: Now,
-  end: { result: Uint8Array | undefined; error: TaskError | undefined },
-  out: Output[],
-): void {
-  const { spec, seq, attempt, token, excluded } = task;
-  const life: Life = task.life;
+function moveTo(task: Task, life: Life, change: Change, now: Now, out: Output[]): void {
+  const { spec, seq, attempt, token } = task;
+  const { error, excluded = task.excluded, result } = change;
   const { state } = life;
   const [readyAtMs, delayMs] = life.state === 'retrying' ? [life.readyAtMs, life.delayMs] : [undefined, undefined];
-  const progress = { state, attempt, token, atMs: now.wallMs, collectorId: undefined, readyAtMs, delayMs, excluded };
-  out.push(
-    { kind: 'record', record: { kind: 'moved', seq, ...progress, ...end } },
-    { kind: 'task_moved', spec, state, attempt, collectorId: undefined },
-  );
+  const progress = { state, attempt, token, atMs: now.wallMs, collectorId: undefined, readyAtMs, delayMs };
+  move(task, life, { kind: 'moved', seq, ...progress, error, excluded, result }, out);
+  out.push({ kind: 'task_moved', spec, state, attempt, collectorId: undefined });
 }
 
 function refuseStale(state: CoreState, to: ReplyTo, taskId: string, out: Output[]): void {

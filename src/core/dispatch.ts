@@ -97,12 +97,11 @@ const fits = (state: CoreState, task: Task, collector: Collector): boolean =>
 
 function assign(state: CoreState, task: Task, collector: Collector, strategy: string, now: Now, out: Output[]): void {
   const { leaseMs } = state.limits;
-  const { spec, seq, excluded, lastError } = task;
+  const { spec, seq, excluded, error } = task;
+  const [attempt, token] = [task.attempt + 1, nextToken(state.tokens)];
   dequeue(state.classes, task);
   countTask(state.operations, task, -1);
-  task.attempt++;
-  task.token = nextToken(state.tokens);
-  move(task, {
+  const life = {
     state: 'in_progress',
     collector,
     collectorId: collector.id,
@@ -111,16 +110,8 @@ function assign(state: CoreState, task: Task, collector: Collector, strategy: st
     timeoutAtMs: now.monotonicMs + spec.timeoutMs,
     leaseEndsAtMs: now.monotonicMs + leaseMs,
     cancelSentAtMs: undefined,
-  });
-  countTask(state.operations, task, 1);
-  collector.tasks.set(spec.id, task);
-  collector.assigned++;
-  collector.lastAssigned = ++state.totals.assigned;
-  collector.unreadBytes += spec.payload.length;
-  if (isInProgress(task)) armAttempt(state, task);
-  state.decisions.set(strategy, (state.decisions.get(strategy) ?? 0) + 1);
-  const { attempt, token } = task;
-  const record = {
+  } as const;
+  const moved = {
     kind: 'moved',
     seq,
     state: 'in_progress',
@@ -130,12 +121,19 @@ function assign(state: CoreState, task: Task, collector: Collector, strategy: st
     collectorId: collector.id,
     readyAtMs: undefined,
     delayMs: undefined,
-    error: lastError,
+    error,
     excluded,
     result: undefined,
   } as const;
+  move(task, life, moved, out);
+  countTask(state.operations, task, 1);
+  collector.tasks.set(spec.id, task);
+  collector.assigned++;
+  collector.lastAssigned = ++state.totals.assigned;
+  collector.unreadBytes += spec.payload.length;
+  if (isInProgress(task)) armAttempt(state, task);
+  state.decisions.set(strategy, (state.decisions.get(strategy) ?? 0) + 1);
   out.push(
-    { kind: 'record', record },
     { kind: 'assign', session: collector.session, topic: assignmentTopic(collector), spec, attempt, token, leaseMs },
     { kind: 'task_moved', spec, state: 'in_progress', attempt, collectorId: collector.id, strategy },
   );

@@ -20,6 +20,10 @@ function checkTasks(state: CoreState): void {
   for (const task of state.tasks.values()) {
     const { life, spec } = task;
     assert(!isEnded(life.state), `I3: ended task ${spec.id} is still among the live ones`);
+    assert(
+      life.state === task.state,
+      `I3: task ${spec.id} is ${task.state} by its records and ${life.state} by its life`,
+    );
     assert(!state.ended.states.has(spec.id), `I3: task ${spec.id} is live and ended`);
     assert(
       task.attempt <= spec.maxRetries + 1,

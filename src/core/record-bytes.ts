@@ -6,7 +6,7 @@
  */
 import type { Reader, Writer } from './bytes.ts';
 import { bytes, type Codec, list, number, oneOf, optional, sparse, struct, text, textMap } from './codec.ts';
-import type { AttemptRecord, RecordOf, StoreRecord, TaskProgress } from './record.ts';
+import type { AttemptRecord, JournalRecord, RecordOf, TaskProgress } from './record.ts';
 import type { TaskError, TaskSpec } from './task.ts';
 
 const error = struct<TaskError>({ code: text, message: text });
@@ -66,7 +66,7 @@ const attempt = {
   error: optional(error),
 } satisfies { [K in keyof AttemptRecord]: Codec<AttemptRecord[K]> };
 
-type Kind = StoreRecord['kind'];
+type Kind = JournalRecord['kind'];
 type Fields<K extends Kind> = Omit<RecordOf<K>, 'kind'>;
 
 /** The number of each kind, and its versions, the current one last. */
@@ -74,6 +74,10 @@ const kinds: { readonly [K in Kind]: { readonly number: number; readonly version
   submitted: { number: 1, versions: [struct<Fields<'submitted'>>({ seq: number, submittedAtMs: number, spec })] },
   moved: { number: 2, versions: [struct<Fields<'moved'>>({ seq: number, ...progress, result: optional(bytes) })] },
   attempt: { number: 3, versions: [struct<Fields<'attempt'>>({ seq: number, ...attempt })] },
+  task: {
+    number: 5,
+    versions: [struct<Fields<'task'>>({ seq: number, submittedAtMs: number, spec, ...progress })],
+  },
   setting: { number: 4, versions: [struct<Fields<'setting'>>({ namespace: text, key: text, value: text })] },
 };
 
@@ -84,7 +88,7 @@ export class UnknownRecordError extends Error {
   override readonly name = 'UnknownRecordError';
 }
 
-export function writeRecord(to: Writer, record: StoreRecord): void {
+export function writeRecord(to: Writer, record: JournalRecord): void {
   const { number: key, versions } = kinds[record.kind];
   to.byte(key);
   to.byte(versions.length);
@@ -94,7 +98,7 @@ export function writeRecord(to: Writer, record: StoreRecord): void {
 }
 
 /** The record that begins here. Throws an UnknownRecordError, or a RangeError when the bytes are no record. */
-export function readRecord(from: Reader): StoreRecord {
+export function readRecord(from: Reader): JournalRecord {
   const [key, version] = [from.byte(), from.byte()];
   const kind = kindOfNumber.get(key);
   const codec = kind === undefined ? undefined : kinds[kind].versions[version - 1];
@@ -102,5 +106,5 @@ export function readRecord(from: Reader): StoreRecord {
   const end = from.length32() + from.at;
   const fields = (codec as Codec<object>).read(from);
   if (from.at !== end) throw new RangeError(`a ${kind} has ${from.at - end} bytes more than it says`);
-  return { kind, ...fields } as StoreRecord;
+  return { kind, ...fields } as JournalRecord;
 }

@@ -9,7 +9,10 @@ export type StoreRecord =
   | ({ readonly kind: 'attempt'; readonly seq: number } & AttemptRecord)
   | { readonly kind: 'setting'; readonly namespace: string; readonly key: string; readonly value: string | undefined };
 
-export type RecordOf<Kind extends StoreRecord['kind']> = Extract<StoreRecord, { readonly kind: Kind }>;
+/** What a journal holds: also records that make a task from nothing, whatever became of it since it was submitted. */
+export type JournalRecord = StoreRecord | ({ readonly kind: 'task' } & StoredTask);
+
+export type RecordOf<Kind extends JournalRecord['kind']> = Extract<JournalRecord, { readonly kind: Kind }>;
 
 /** Where a task stands in its life. */
 export interface TaskProgress {

@@ -43,8 +43,8 @@ function recoverSetting(state: CoreState, key: string, value: string): void {
 }
 
 function recoverTask(state: CoreState, stored: StoredTask, now: Now): void {
-  const { seq, spec, submittedAtMs, attempt, token, excluded, error: lastError } = stored;
-  const task = newTask(spec, seq, submittedAtMs, { attempt, token, excluded, lastError });
+  const { spec } = stored;
+  const task = newTask(stored);
   state.tasks.set(spec.id, task);
   if (stored.state === 'retrying') {
     // The wall clock may have been anywhere when this was written: never longer than the span it was made from.

@@ -10,6 +10,7 @@ import { whyStuck } from './explain.ts';
 import { type Input, type Output, type ReplyTo, reply } from './input.ts';
 import { countTask, operationsFull } from './operation.ts';
 import type { Facts } from './prefetch.ts';
+import { submittedTask } from './replay.ts';
 import type { CoreState } from './state.ts';
 import { newTask, type Task, type TaskSpec } from './task.ts';
 import { dequeue, tasksBefore } from './task-class.ts';
@@ -47,7 +48,7 @@ export function cancel(state: CoreState, input: Extract<Input, { kind: 'cancel' 
   if (task.life.state === 'pending') dequeue(state.classes, task);
   state.totals.cancelled++;
   const error = { code: 'cancelled', message: input.reason || 'cancelled by a caller' };
-  finish(state, task, 'cancelled', { result: undefined, error }, now, out);
+  finish(state, task, 'cancelled', { error }, now, out);
   out.push(reply(to, { result: { id, state: 'cancelled' } }));
 }
 
@@ -74,7 +75,7 @@ function accept(state: CoreState, spec: TaskSpec, now: Now, out: Output[], facts
       retry_after_ms: 1000,
       limit: limits.operationsMax,
     });
-  const task = newTask(spec, state.nextSeq++, now.wallMs);
+  const task = newTask(submittedTask({ seq: state.nextSeq++, spec, submittedAtMs: now.wallMs }));
   state.tasks.set(id, task);
   state.totals.submitted++;
   queueTask(state, task);

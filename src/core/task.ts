@@ -13,6 +13,9 @@ import type { Params } from '../protocol/message.ts';
 import { mayFollow } from '../protocol/state.ts';
 import type { Due } from '../time/deadlines.ts';
 import type { Collector } from './collector.ts';
+import type { Output } from './input.ts';
+import type { RecordOf } from './record.ts';
+import { advance, type DurableTask } from './replay.ts';
 import type { TaskClass } from './task-class.ts';
 
 /** The state of a task, with what belongs to it. */
@@ -66,52 +69,42 @@ export interface TaskSpec {
   readonly payload: Uint8Array;
 }
 
-export interface Task extends Due {
+/** The durable part changes by `advance` only; the rest is volatile. */
+export interface Task extends Due, DurableTask {
   readonly due: 'task';
-  readonly spec: TaskSpec;
-  /** Order of acceptance; unique for the life of the store. */
-  readonly seq: number;
-  readonly submittedAtMs: number;
-  /** How often it was handed out. */
-  attempt: number;
-  /** Fences the latest attempt: (epoch, sequence), never used twice. Opaque outside `lease.ts`. */
-  token: string;
+  /** The state again, with what belongs to it. */
   life: Life;
-  /** Collectors that failed it with `elsewhere` and do not get it again. */
-  excluded: readonly string[];
-  lastError: TaskError | undefined;
   /** The tasks that the same collectors can serve; undefined until it is first queued. */
   class: TaskClass | undefined;
   /** Its place in the heap of pending tasks; -1 when it is in none. */
   pendingIndex: number;
 }
 
-export function newTask(
-  spec: TaskSpec,
-  seq: number,
-  submittedAtMs: number,
-  progress: Partial<Pick<Task, 'attempt' | 'token' | 'excluded' | 'lastError' | 'life'>> = {},
-): Task {
-  return {
-    due: 'task',
-    dueMs: 0,
-    dueIndex: -1,
-    spec,
-    seq,
-    submittedAtMs,
-    attempt: 0,
-    token: '',
-    life: { state: 'pending' },
-    excluded: [],
-    lastError: undefined,
-    class: undefined,
-    pendingIndex: -1,
-    ...progress,
-  };
-}
+export const newTask = (durable: DurableTask, life: Life = { state: 'pending' }): Task => ({
+  seq: durable.seq,
+  spec: durable.spec,
+  submittedAtMs: durable.submittedAtMs,
+  state: durable.state,
+  attempt: durable.attempt,
+  token: durable.token,
+  atMs: durable.atMs,
+  collectorId: durable.collectorId,
+  readyAtMs: durable.readyAtMs,
+  delayMs: durable.delayMs,
+  error: durable.error,
+  excluded: durable.excluded,
+  due: 'task',
+  dueMs: 0,
+  dueIndex: -1,
+  life,
+  class: undefined,
+  pendingIndex: -1,
+});
 
-export function move(task: Task, life: Life): void {
+export function move(task: Task, life: Life, moved: RecordOf<'moved'>, out: Output[]): void {
   const { state: from } = task.life;
   assert(mayFollow(from, life.state), `task ${task.spec.id} cannot go from ${from} to ${life.state}`);
   task.life = life;
+  advance(task, moved);
+  out.push({ kind: 'record', record: moved });
 }

@@ -191,7 +191,7 @@ describe('what is counted, kept and answered', () => {
       { kind: 'attempt', outcome: 'failed', error },
       { kind: 'moved', state: 'retrying', readyAtMs: 10_250, delayMs: 1000, error },
     ]);
-    expect(core.task('t1')).toMatchObject({ dueMs: 1250, lastError: error });
+    expect(core.task('t1')).toMatchObject({ dueMs: 1250, error });
     expect(core.state.totals).toMatchObject({ retried: 1, failed_attempts: 1, requeued: 0 });
     expect(core.state.operations.byName.get('scan')).toMatchObject({ failed: 1, retrying: 1 });
     expect(core.state.collectors.get('A')).toMatchObject({ completed: 0, failed: 1 });

@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest';
 import { checkInvariants } from '../../src/core/invariants.ts';
 import { prefetch } from '../../src/core/prefetch.ts';
 import type { CoreState } from '../../src/core/state.ts';
-import { move } from '../../src/core/task.ts';
 import { uuidv7 } from '../../src/protocol/uuid.ts';
 import { caller, offering, specOf, specsOf, TestCore } from './harness.ts';
 
@@ -27,7 +26,11 @@ const classOf = (state: CoreState, name = 'scan') => state.classes.byKey.get(nam
 
 describe('each invariant trips when it is broken', () => {
   test.each<[message: string, breakIt: (core: TestCore) => void]>([
-    ['I3: ended task t1 is still among the live ones', (core) => move(core.task('t1'), { state: 'completed' })],
+    ['I3: ended task t1 is still among the live ones', (core) => (core.task('t1').life = { state: 'completed' })],
+    [
+      'I3: task t1 is retrying by its records and in_progress by its life',
+      (core) => (core.task('t1').state = 'retrying'),
+    ],
     ['I3: task t1 is live and ended', ({ state }) => state.ended.states.set('t1', { state: 'completed', order: 9 })],
     ['I5: task t1 had 5 of 4 attempts', (core) => (core.task('t1').attempt = 5)],
     ['I7: in_progress task t1 has no deadline', (core) => core.state.deadlines.delete(core.task('t1'))],

@@ -10,6 +10,7 @@ import {
   refusal,
   unavailable,
 } from '../../src/core/match.ts';
+import { submittedTask } from '../../src/core/replay.ts';
 import { newTask } from '../../src/core/task.ts';
 import { collectorStatuses, type RegistrationParsed } from '../../src/protocol/collector-schema.ts';
 import { defaultLimits } from '../../src/protocol/limits.ts';
@@ -45,7 +46,12 @@ const demandOf = (changes: Partial<Demand> = {}): Demand => ({
   ...changes,
 });
 const holding = (count: number): Partial<Collector> => ({
-  tasks: new Map(Array.from({ length: count }, (_, at) => [`t${at}`, newTask(specOf(`t${at}`), at, 0)])),
+  tasks: new Map(
+    Array.from({ length: count }, (_, at) => [
+      `t${at}`,
+      newTask(submittedTask({ seq: at, spec: specOf(`t${at}`), submittedAtMs: 0 })),
+    ]),
+  ),
 });
 
 test('in a transcript', () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Reader, Writer } from '../../src/core/bytes.ts';
-import type { StoreRecord } from '../../src/core/record.ts';
+import type { JournalRecord } from '../../src/core/record.ts';
 import { readRecord, UnknownRecordError, writeRecord } from '../../src/core/record-bytes.ts';
 import { taskStates } from '../../src/protocol/state.ts';
 
@@ -34,22 +34,22 @@ const spec = fc.record({
   payload: bytes,
 });
 
-const record: fc.Arbitrary<StoreRecord> = fc.oneof(
+const progress = {
+  state: fc.constantFrom(...taskStates),
+  attempt: number,
+  token: text,
+  atMs: number,
+  collectorId: maybe(text),
+  readyAtMs: maybe(number),
+  delayMs: maybe(number),
+  error,
+  excluded: texts,
+};
+
+const record: fc.Arbitrary<JournalRecord> = fc.oneof(
   fc.record({ kind: fc.constant('submitted'), seq: number, submittedAtMs: number, spec }),
-  fc.record({
-    kind: fc.constant('moved'),
-    seq: number,
-    state: fc.constantFrom(...taskStates),
-    attempt: number,
-    token: text,
-    atMs: number,
-    collectorId: maybe(text),
-    readyAtMs: maybe(number),
-    delayMs: maybe(number),
-    error,
-    excluded: texts,
-    result: maybe(bytes),
-  }),
+  fc.record({ kind: fc.constant('moved'), seq: number, ...progress, result: maybe(bytes) }),
+  fc.record({ kind: fc.constant('task'), seq: number, submittedAtMs: number, spec, ...progress }),
   fc.record({
     kind: fc.constant('attempt'),
     seq: number,
@@ -63,7 +63,7 @@ const record: fc.Arbitrary<StoreRecord> = fc.oneof(
   fc.record({ kind: fc.constant('setting'), namespace: text, key: text, value: text }),
 );
 
-const bytesOf = (records: readonly StoreRecord[]): Uint8Array => {
+const bytesOf = (records: readonly JournalRecord[]): Uint8Array => {
   const writer = new Writer(16);
   for (const one of records) writeRecord(writer, one);
   return writer.written.slice();
@@ -78,7 +78,7 @@ describe('records as bytes', () => {
       fc.property(fc.array(record, { maxLength: 5 }), (records) => {
         fc.pre(wellFormed(records));
         const reader = new Reader(bytesOf(records));
-        const read: StoreRecord[] = [];
+        const read: JournalRecord[] = [];
         while (!reader.done) read.push(readRecord(reader));
         expect(read.map(plain)).toEqual(records.map(plain));
       }),
@@ -121,7 +121,7 @@ describe('records as bytes', () => {
 
   // Written down once: what a released deye wrote is read for ever.
   const atMs = 1_700_000_000_000;
-  test.each<[string, StoreRecord]>([
+  test.each<[string, JournalRecord]>([
     [
       '01010000006a0180d095ffbc310764656661756c742430313862636665352d363830302d373030302d383030302d3030' +
         '30303030303030303031047363616ec801010367707501047a6f6e65016101036e657400b0ea0103882780dddb010102' +
@@ -190,7 +190,7 @@ describe('records as bytes', () => {
 });
 
 /** Buffers and Uint8Arrays with the same bytes are equal. */
-const plain = (value: StoreRecord): unknown =>
+const plain = (value: JournalRecord): unknown =>
   JSON.parse(
     JSON.stringify(value, (_key, one: unknown) => (one instanceof Uint8Array ? Array.from(one) : one)),
     (_key, one: unknown) =>

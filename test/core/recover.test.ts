@@ -32,7 +32,7 @@ describe('pending', () => {
       attempt: 2,
       token: '1.9',
       excluded: ['A'],
-      lastError: error,
+      error,
       life: { state: 'pending' },
     });
     expect(core.state.operations).toMatchObject({ waiting: 2, waitingBytes: 2, inProgress: 0 });

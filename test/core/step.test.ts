@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import type { Output } from '../../src/core/input.ts';
+import { fullRecord, submittedTask } from '../../src/core/replay.ts';
 import { type Life, move, newTask } from '../../src/core/task.ts';
 import { mayFollow, stateTable, type TaskState, taskStates } from '../../src/protocol/state.ts';
 import { assigned, caller, changesOf, specOf, specsOf, TestCore } from './harness.ts';
@@ -8,11 +10,15 @@ describe('a task moves along the edges of the table, and no others', () => {
   test.each(edges)('%s to %s', (from, to) => {
     // What belongs to a state is nothing to `move`.
     const life = (state: TaskState): Life => ({ state }) as Life;
-    const task = newTask(specOf('t1'), 1, 0, { life: life(from) });
+    const submitted = submittedTask({ seq: 1, spec: specOf('t1'), submittedAtMs: 0 });
+    const task = newTask({ ...submitted, state: from }, life(from));
+    const moved = { ...fullRecord({ ...task, state: to, attempt: 7 }), kind: 'moved', result: undefined } as const;
+    const out: Output[] = [];
     if ((stateTable[from].next as readonly string[]).includes(to)) {
-      move(task, life(to));
-      expect(task.life.state).toBe(to);
-    } else expect(() => move(task, life(to))).toThrow(`task t1 cannot go from ${from} to ${to}`);
+      move(task, life(to), moved, out);
+      expect([task.life.state, task.state, task.attempt]).toEqual([to, to, 7]);
+      expect(out).toEqual([{ kind: 'record', record: moved }]);
+    } else expect(() => move(task, life(to), moved, out)).toThrow(`task t1 cannot go from ${from} to ${to}`);
     expect(mayFollow(from, to)).toBe(task.life.state === to && from !== to);
   });
 });

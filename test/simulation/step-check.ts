@@ -3,8 +3,12 @@
  * behaves (`behaviour.ts`). Throws nothing into the broker: a check that fails ends the life.
  */
 import assert from 'node:assert/strict';
+import { Reader, Writer } from '../../src/core/bytes.ts';
 import type { Input, Output } from '../../src/core/input.ts';
 import { checkInvariants } from '../../src/core/invariants.ts';
+import type { JournalRecord } from '../../src/core/record.ts';
+import { readRecord, writeRecord } from '../../src/core/record-bytes.ts';
+import { fullRecord, newDurable, replay } from '../../src/core/replay.ts';
 import type { CoreState } from '../../src/core/state.ts';
 import type { step } from '../../src/core/step.ts';
 import type { Limits } from '../../src/protocol/limits.ts';
@@ -27,6 +31,7 @@ export class StepCheck {
   readonly #options: StepCheckOptions;
   readonly #behaviour: Behaviour;
   steps = 0;
+  #folded = newDurable();
   state: CoreState | undefined;
 
   constructor(options: StepCheckOptions) {
@@ -60,11 +65,33 @@ export class StepCheck {
     checkInvariants(state);
     assert(state.deadlines.nextMs > now.monotonicMs, 'I7: something is overdue after a step');
     this.#behaviour.after(state, input, before, now, out, first);
+    this.#fold(state, out.slice(first));
+  }
+
+  /** The records of the step, as bytes and back, make the same durable state; so does a full record alone. */
+  #fold(state: CoreState, out: readonly Output[]): void {
+    const records = out.flatMap((output) => (output.kind === 'record' ? [output.record] : []));
+    for (const record of records) replay(this.#folded, throughBytes(record));
+    assert.equal(this.#folded.tasks.size, state.tasks.size, 'the fold of the records has what lives');
+    assert.equal(this.#folded.nextSeq, state.nextSeq, 'the fold of the records counts on');
+    for (const record of records) {
+      const folded = record.kind === 'setting' ? undefined : this.#folded.tasks.get(record.seq);
+      if (folded === undefined) continue;
+      const task = state.tasks.get(folded.spec.id);
+      assert(task !== undefined, `${folded.spec.id} lives in the fold of the records only`);
+      const alone = newDurable();
+      replay(alone, throughBytes(fullRecord(task)));
+      assert.deepEqual(folded, fieldsOf(fullRecord(task)), 'the fold of the records is the durable state');
+      assert.deepEqual(alone.tasks.get(task.seq), folded, 'a full record gives what the small ones gave');
+    }
   }
 
   /** A state that has just been made from what the store kept. */
   #recovered(state: CoreState): void {
     this.state = state;
+    this.#folded = newDurable();
+    for (const task of state.tasks.values()) replay(this.#folded, throughBytes(fullRecord(task)));
+    this.#folded.nextSeq = state.nextSeq;
     const { durable, loadedAt } = this.#options;
     assert.equal(state.tasks.size, durable.live.size, 'I1: the live tasks are recovered');
     for (const kept of durable.live) this.#recoveredTask(state, kept, loadedAt());
@@ -75,16 +102,16 @@ export class StepCheck {
     const { id } = spec;
     const task = state.tasks.get(id);
     assert(task !== undefined, `I1: live task ${id} is not recovered`);
-    const { attempt, token, excluded, lastError, life } = task;
+    const { attempt, token, excluded, error, life } = task;
     assert.deepEqual(
-      { seq: task.seq, state: life.state, attempt, token, excluded, lastError },
+      { seq: task.seq, state: life.state, attempt, token, excluded, error },
       {
         seq,
         state: kept.state,
         attempt: kept.attempt,
         token: kept.token,
         excluded: kept.excluded,
-        lastError: kept.error,
+        error: kept.error,
       },
       `I1: task ${id} is recovered as another`,
     );
@@ -98,3 +125,17 @@ export class StepCheck {
     );
   }
 }
+
+const writer = new Writer();
+
+function throughBytes(record: JournalRecord): JournalRecord {
+  writer.clear();
+  writeRecord(writer, record);
+  return readRecord(new Reader(writer.written.slice()));
+}
+
+/** Bytes that are read are Buffers; what was written may be any Uint8Array. */
+const fieldsOf = ({ kind: _, ...task }: ReturnType<typeof fullRecord>) => ({
+  ...task,
+  spec: { ...task.spec, payload: Buffer.from(task.spec.payload) },
+});

@@ -1,0 +1,88 @@
+/**
+ * The part of the state that survives, as the fold of the records: what lives, and the settings. `replay` is the only way
+ * it is made: at the start from what was remembered, and while the broker runs by `advance`, which every change of a task
+ * goes through. What has ended is not in it.
+ */
+import { isEnded } from '../protocol/state.ts';
+import type { JournalRecord, RecordOf, StoredTask } from './record.ts';
+
+/** A task as far as it is durable. */
+export type DurableTask = { -readonly [Field in keyof StoredTask]: StoredTask[Field] };
+
+export interface Durable {
+  /** By `seq`, in order of acceptance. */
+  readonly tasks: Map<number, DurableTask>;
+  /** By key. */
+  readonly settings: Map<string, string>;
+  /** Larger than that of any task ever accepted. */
+  nextSeq: number;
+}
+
+export const newDurable = (): Durable => ({ tasks: new Map(), settings: new Map(), nextSeq: 1 });
+
+/** A small record of a task that is not there changes nothing: a later full record, or its end, was seen already. */
+export function replay(durable: Durable, record: JournalRecord): void {
+  switch (record.kind) {
+    case 'submitted':
+    case 'task':
+      durable.tasks.set(record.seq, record.kind === 'task' ? taskOf(record) : submittedTask(record));
+      durable.nextSeq = Math.max(durable.nextSeq, record.seq + 1);
+      return;
+    case 'moved': {
+      const task = durable.tasks.get(record.seq);
+      if (task === undefined) return;
+      advance(task, record);
+      if (isEnded(task.state)) durable.tasks.delete(record.seq);
+      return;
+    }
+    case 'setting':
+      durable.settings.set(record.key, record.value);
+      return;
+    case 'attempt': // of a task that lives, or of one that is about to end: only its row needs it
+  }
+}
+
+export function advance(task: DurableTask, moved: RecordOf<'moved'>): void {
+  task.state = moved.state;
+  task.attempt = moved.attempt;
+  task.token = moved.token;
+  task.atMs = moved.atMs;
+  task.collectorId = moved.collectorId ?? task.collectorId;
+  task.readyAtMs = moved.readyAtMs;
+  task.delayMs = moved.delayMs;
+  task.error = moved.error;
+  task.excluded = moved.excluded;
+}
+
+export const submittedTask = ({ seq, spec, submittedAtMs }: Omit<RecordOf<'submitted'>, 'kind'>): DurableTask => ({
+  seq,
+  spec,
+  submittedAtMs,
+  state: 'pending',
+  attempt: 0,
+  token: '',
+  atMs: submittedAtMs,
+  collectorId: undefined,
+  readyAtMs: undefined,
+  delayMs: undefined,
+  error: undefined,
+  excluded: [],
+});
+
+/** The record that makes the task from nothing. */
+export const fullRecord = (task: StoredTask): RecordOf<'task'> => ({ kind: 'task', ...taskOf(task) });
+
+const taskOf = (task: StoredTask): DurableTask => ({
+  seq: task.seq,
+  spec: task.spec,
+  submittedAtMs: task.submittedAtMs,
+  state: task.state,
+  attempt: task.attempt,
+  token: task.token,
+  atMs: task.atMs,
+  collectorId: task.collectorId,
+  readyAtMs: task.readyAtMs,
+  delayMs: task.delayMs,
+  error: task.error,
+  excluded: task.excluded,
+});
