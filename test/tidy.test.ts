@@ -26,6 +26,7 @@ const mayImport: Record<string, readonly string[]> = {
   relay: ['protocol', 'time'],
   store: ['core', 'protocol'],
   journal: [],
+  book: ['core', 'protocol'],
   transport: [],
   configuration: ['transport', 'text'],
   supervisor: ['protocol'],

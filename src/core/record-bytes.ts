@@ -78,6 +78,7 @@ const kinds: { readonly [K in Kind]: { readonly number: number; readonly version
     number: 5,
     versions: [struct<Fields<'task'>>({ seq: number, submittedAtMs: number, spec, ...progress })],
   },
+  purged: { number: 6, versions: [struct<Fields<'purged'>>({ seqs: list(number) })] },
   setting: { number: 4, versions: [struct<Fields<'setting'>>({ namespace: text, key: text, value: text })] },
 };
 

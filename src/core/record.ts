@@ -10,7 +10,11 @@ export type StoreRecord =
   | { readonly kind: 'setting'; readonly namespace: string; readonly key: string; readonly value: string | undefined };
 
 /** What a journal holds: also records that make a task from nothing, whatever became of it since it was submitted. */
-export type JournalRecord = StoreRecord | ({ readonly kind: 'task' } & StoredTask);
+export type JournalRecord =
+  | StoreRecord
+  | ({ readonly kind: 'task' } & StoredTask)
+  /** Retention deleted these ended tasks, with all that belongs to them. */
+  | { readonly kind: 'purged'; readonly seqs: readonly number[] };
 
 export type RecordOf<Kind extends JournalRecord['kind']> = Extract<JournalRecord, { readonly kind: Kind }>;
 

@@ -1,0 +1,33 @@
+/** What goes wrong with the book, and what SQLite's errors mean for it. */
+
+/** Primary result codes of SQLite, as https://sqlite.org/rescode.html numbers them. */
+const code = { corrupt: 11, full: 13, notADatabase: 26 } as const;
+
+/** An operational error of a book; `code` is stable. */
+export class BookError extends Error {
+  override readonly name = 'BookError';
+  readonly code: 'book_damaged' | 'book_foreign' | 'book_newer' | 'book_full' | 'book_failed';
+
+  constructor(code: BookError['code'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+export const damagedBook = (path: string, what: string, cause?: unknown): BookError =>
+  new BookError('book_damaged', `The book ${path} is damaged (${what}). It was not changed.`, { cause });
+
+/** Any error as a BookError. */
+export function explainBook(path: string, cause: unknown): BookError {
+  if (cause instanceof BookError) return cause;
+  const { errcode = 0, message } = cause as { errcode?: number; message: string };
+  switch (errcode & 0xff) {
+    case code.corrupt:
+    case code.notADatabase:
+      return damagedBook(path, message, cause);
+    case code.full:
+      return new BookError('book_full', `The disk under ${path} is full.`, { cause });
+    default:
+      return new BookError('book_failed', `The book ${path} failed: ${message}.`, { cause });
+  }
+}

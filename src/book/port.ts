@@ -1,0 +1,63 @@
+/**
+ * The book's port: what has ended. It follows the journal behind the critical path: it is given the rows of batches that
+ * are synced, in order, and remembers, in the same transaction, which batch was the last. Nothing that lives is in it.
+ * What it loses can be given to it again as long as the journal has it, so a position counts only once it is saved.
+ */
+import type { AttemptRecord, StoredTask } from '../core/record.ts';
+import type { TaskState } from '../protocol/state.ts';
+
+/** The last batch whose rows are in the book. */
+export interface BookPosition {
+  /** Hexadecimal. */
+  readonly storeId: string;
+  readonly epoch: number;
+  readonly sequence: number;
+  readonly crc: number;
+}
+
+export interface EndedTask extends StoredTask {
+  readonly result: Uint8Array | undefined;
+}
+
+export interface EndedFilter {
+  /** None: all of them. */
+  readonly states: readonly TaskState[];
+  readonly operation: string | undefined;
+  readonly collectorId: string | undefined;
+  /** Only tasks accepted before this one. */
+  readonly beforeSeq: number | undefined;
+  readonly limit: number;
+}
+
+/** Ended tasks that retention may delete: by when they ended, in wall time. */
+export interface Expiry {
+  readonly beforeMs: number;
+  readonly deadLettersBeforeMs: number;
+  readonly limit: number;
+}
+
+export interface Book {
+  /** Call once, before anything else: where the book stands, or undefined when it is new. */
+  open(): Promise<BookPosition | undefined>;
+  /**
+   * Enters records, as bytes (`core/record-bytes.ts`), and moves to `position`, whole or not at all:
+   *
+   *   - `task`: in a state that is an end, its row; in another, the row goes away, since the task lives again;
+   *   - `moved`, with a result: the result of the row before;
+   *   - `attempt`: a row of its own;
+   *   - `purged`: the rows go away, with all that belongs to them.
+   */
+  apply(records: Uint8Array, position: BookPosition): Promise<void>;
+  /** Saves what was applied beyond what a crash can take; answers the position that is safe from now on. */
+  checkpoint(): Promise<BookPosition | undefined>;
+  show(id: string): Promise<EndedTask | undefined>;
+  /** Of a task that has ended, or lives. */
+  attempts(seq: number): Promise<readonly AttemptRecord[]>;
+  /** The states of those of the ids that have ended. */
+  states(ids: readonly string[]): Promise<ReadonlyMap<string, TaskState>>;
+  /** Newest first. Payloads are left out (empty). */
+  list(filter: EndedFilter): Promise<readonly StoredTask[]>;
+  /** The `seq` of tasks that may be deleted, at most `limit`; deleting them is a `purged` record. */
+  expired(expiry: Expiry): Promise<readonly number[]>;
+  close(): Promise<void>;
+}

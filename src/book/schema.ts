@@ -1,0 +1,60 @@
+/** The tables of the book, and opening its file: whether it is ours. */
+import { closeSync, existsSync, openSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { crc32 } from 'node:zlib';
+import { BookError } from './error.ts';
+
+/** "deyb" in ASCII: marks the file as ours. */
+export const applicationId = 0x64657962;
+
+/** One entry per version; entry n brings a book from version n to n + 1. Never edit one that was released. */
+const migrations = [
+  `CREATE TABLE task (
+     seq INTEGER PRIMARY KEY, namespace TEXT NOT NULL, id TEXT NOT NULL UNIQUE, operation TEXT NOT NULL,
+     collector TEXT, state TEXT NOT NULL, ended_ms INTEGER NOT NULL, record BLOB NOT NULL, crc INTEGER NOT NULL) STRICT;
+   CREATE INDEX task_ended ON task (state, ended_ms);
+   CREATE INDEX task_operation ON task (operation, seq);
+   CREATE TABLE body (
+     seq INTEGER NOT NULL, kind TEXT NOT NULL, bytes BLOB NOT NULL, crc INTEGER NOT NULL,
+     PRIMARY KEY (seq, kind)) STRICT;
+   CREATE TABLE attempt (
+     seq INTEGER NOT NULL, attempt INTEGER NOT NULL, record BLOB NOT NULL, crc INTEGER NOT NULL,
+     PRIMARY KEY (seq, attempt)) STRICT, WITHOUT ROWID;
+   CREATE TABLE position (
+     one INTEGER PRIMARY KEY CHECK (one = 1), store_id TEXT NOT NULL, epoch INTEGER NOT NULL,
+     sequence INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT;`,
+];
+
+/** A CRC-32 over the columns beside a record, if there are some, and the record. */
+export const checksum = (bytes: Uint8Array, keys?: readonly (string | number | null)[]): number =>
+  crc32(bytes, keys === undefined ? 0 : crc32(JSON.stringify(keys)));
+
+/**
+ * Opens or creates the book at `path`. Nobody waits for it to be synced, since the journal keeps what it may lose: with
+ * synchronous=NORMAL a crash takes transactions from its end at most, and never leaves one in part. Nor is all of it
+ * read at the start: every row is checked when it is read.
+ */
+export function openBook(path: string): DatabaseSync {
+  if (!existsSync(path)) closeSync(openSync(path, 'wx', 0o600)); // closed to others from its first instant
+  const db = new DatabaseSync(path);
+  db.exec('PRAGMA busy_timeout = 2000');
+  const version = Number(db.prepare('PRAGMA user_version').get()!.user_version);
+  const application = Number(db.prepare('PRAGMA application_id').get()!.application_id);
+  const tables = Number(db.prepare('SELECT count(*) AS n FROM sqlite_schema').get()!.n);
+  if (application !== applicationId && (application !== 0 || tables > 0))
+    throw new BookError('book_foreign', `${path} is an SQLite file of another program. Move it away.`);
+  if (version > migrations.length)
+    throw new BookError(
+      'book_newer',
+      `The book ${path} has version ${version}; this deye knows up to ${migrations.length}. Start the newer deye that wrote it.`,
+    );
+  if (version === 0) db.exec('PRAGMA auto_vacuum = INCREMENTAL');
+  db.exec(
+    'PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 0',
+  );
+  for (let from = version; from < migrations.length; from++)
+    db.exec(
+      `BEGIN IMMEDIATE; ${migrations[from]} PRAGMA user_version = ${from + 1}; PRAGMA application_id = ${applicationId}; COMMIT`,
+    );
+  return db;
+}

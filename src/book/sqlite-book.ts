@@ -1,0 +1,207 @@
+/** The book on SQLite, synchronous; a thread of its own runs it, so that nothing here holds up the loop. */
+import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
+import { Reader, Writer } from '../core/bytes.ts';
+import type { AttemptRecord, RecordOf, StoredTask } from '../core/record.ts';
+import { readRecord, writeRecord } from '../core/record-bytes.ts';
+import { endedStates, isEnded, type TaskState } from '../protocol/state.ts';
+import { type BookError, damagedBook, explainBook } from './error.ts';
+import type { BookPosition, EndedFilter, EndedTask, Expiry } from './port.ts';
+import { checksum, openBook } from './schema.ts';
+
+const noBytes = new Uint8Array(0);
+type Row = Record<string, SQLOutputValue>;
+
+export class SqliteBook {
+  readonly #path: string;
+  readonly #db: DatabaseSync;
+  readonly #writer = new Writer();
+  readonly #insert: ReturnType<typeof statements>;
+
+  /** Opens or creates the book at `path`. Throws a BookError. */
+  constructor(path: string) {
+    this.#path = path;
+    try {
+      this.#db = openBook(path);
+      this.#insert = statements(this.#db);
+    } catch (error) {
+      throw explainBook(path, error);
+    }
+  }
+
+  open(): BookPosition | undefined {
+    const row = this.#db.prepare('SELECT * FROM position').get();
+    return row === undefined
+      ? undefined
+      : {
+          storeId: String(row.store_id),
+          epoch: Number(row.epoch),
+          sequence: Number(row.sequence),
+          crc: Number(row.crc),
+        };
+  }
+
+  apply(records: Uint8Array, { storeId, epoch, sequence, crc }: BookPosition): void {
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      for (const reader = new Reader(records); !reader.done; ) this.#enter(readRecord(reader));
+      this.#insert.position.run(storeId, epoch, sequence, crc);
+      this.#db.exec('COMMIT');
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  checkpoint(): BookPosition | undefined {
+    const { busy } = this.#db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()!;
+    if (busy !== 0) throw explainBook(this.#path, new Error('another program reads the book'));
+    return this.open();
+  }
+
+  show(id: string): EndedTask | undefined {
+    const row = this.#db.prepare('SELECT * FROM task WHERE id = ?').get(id);
+    if (row === undefined) return undefined;
+    const task = this.#task(row);
+    const [payload, result] = [this.#body(task.seq, 'payload'), this.#body(task.seq, 'result')];
+    return { ...task, spec: { ...task.spec, payload: payload ?? noBytes }, result };
+  }
+
+  attempts(seq: number): AttemptRecord[] {
+    return this.#db
+      .prepare('SELECT * FROM attempt WHERE seq = ? ORDER BY attempt')
+      .all(seq)
+      .map((row) => {
+        const { kind: _, seq: __, ...attempt } = this.#record(row, 'attempt', `an attempt of task ${seq}`);
+        return attempt;
+      });
+  }
+
+  states(ids: readonly string[]): Map<string, TaskState> {
+    const one = this.#db.prepare('SELECT state FROM task WHERE id = ?');
+    const found = new Map<string, TaskState>();
+    for (const id of ids) {
+      const row = one.get(id);
+      if (row !== undefined) found.set(id, row.state as TaskState);
+    }
+    return found;
+  }
+
+  list({ states, operation, collectorId, beforeSeq, limit }: EndedFilter): StoredTask[] {
+    const wanted: (readonly [string, readonly (string | number)[]])[] = [];
+    if (states.length > 0) wanted.push([`state IN (${states.map(() => '?').join(', ')})`, states]);
+    if (operation !== undefined) wanted.push(['operation = ?', [operation]]);
+    if (collectorId !== undefined) wanted.push(['collector = ?', [collectorId]]);
+    if (beforeSeq !== undefined) wanted.push(['seq < ?', [beforeSeq]]);
+    const where = wanted.length === 0 ? '' : `WHERE ${wanted.map(([sql]) => sql).join(' AND ')}`;
+    return this.#db
+      .prepare(`SELECT * FROM task ${where} ORDER BY seq DESC LIMIT ?`)
+      .all(...wanted.flatMap(([, values]) => values), limit)
+      .map((row) => this.#task(row));
+  }
+
+  expired({ beforeMs, deadLettersBeforeMs, limit }: Expiry): number[] {
+    const found: number[] = [];
+    const old = this.#db.prepare('SELECT seq FROM task WHERE state = ? AND ended_ms < ? ORDER BY ended_ms LIMIT ?');
+    for (const state of endedStates) {
+      const before = state === 'dead_letter' ? deadLettersBeforeMs : beforeMs;
+      for (const { seq } of old.iterate(state, before, limit - found.length)) found.push(Number(seq));
+    }
+    return found;
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  explain(error: unknown): BookError {
+    return explainBook(this.#path, error);
+  }
+
+  #enter(record: ReturnType<typeof readRecord>): void {
+    switch (record.kind) {
+      case 'task':
+        this.#remove(record.seq);
+        if (isEnded(record.state)) this.#enterTask(record);
+        return;
+      case 'moved':
+        if (record.result !== undefined) this.#enterBody(record.seq, 'result', record.result);
+        return;
+      case 'attempt': {
+        const bytes = this.#bytesOf(record);
+        this.#insert.attempt.run(record.seq, record.attempt, bytes, checksum(bytes));
+        return;
+      }
+      case 'purged':
+        for (const seq of record.seqs) {
+          this.#remove(seq);
+          this.#insert.removeAttempts.run(seq);
+        }
+        return;
+      default:
+        throw new Error(`a ${record.kind} is nothing for the book`);
+    }
+  }
+
+  #enterTask(record: RecordOf<'task'>): void {
+    const { seq, spec, state, atMs, collectorId } = record;
+    const bytes = this.#bytesOf({ ...record, spec: { ...spec, payload: noBytes } });
+    const keys = [seq, spec.namespace, spec.id, spec.operation, collectorId ?? null, state, atMs] as const;
+    this.#insert.task.run(...keys, bytes, checksum(bytes, keys));
+    this.#enterBody(seq, 'payload', spec.payload);
+  }
+
+  #enterBody(seq: number, kind: string, bytes: Uint8Array): void {
+    if (bytes.length > 0) this.#insert.body.run(seq, kind, bytes, checksum(bytes));
+  }
+
+  /** The attempts of a task that lives again stay: they are its history. */
+  #remove(seq: number): void {
+    this.#insert.removeTask.run(seq);
+    this.#insert.removeBodies.run(seq);
+  }
+
+  #bytesOf(record: RecordOf<'task'> | RecordOf<'attempt'>): Uint8Array {
+    this.#writer.clear();
+    writeRecord(this.#writer, record);
+    return this.#writer.written;
+  }
+
+  #task(row: Row): StoredTask {
+    const { seq, namespace, id, operation, collector, state, ended_ms } = row;
+    const { kind: _, ...task } = this.#record(row, 'task', `task ${id}`, [
+      ...[seq, namespace, id, operation, collector, state, ended_ms],
+    ] as (string | number | null)[]);
+    return task;
+  }
+
+  #body(seq: number, kind: string): Uint8Array | undefined {
+    const row = this.#db.prepare('SELECT * FROM body WHERE seq = ? AND kind = ?').get(seq, kind);
+    if (row === undefined) return undefined;
+    const bytes = row.bytes as Uint8Array;
+    if (checksum(bytes) !== row.crc) throw damagedBook(this.#path, `the ${kind} of task ${seq}`);
+    return bytes;
+  }
+
+  #record<Kind extends 'task' | 'attempt'>(
+    row: Row,
+    kind: Kind,
+    what: string,
+    keys?: readonly (string | number | null)[],
+  ): RecordOf<Kind> {
+    const bytes = row.record as Uint8Array;
+    if (checksum(bytes, keys) !== row.crc) throw damagedBook(this.#path, what);
+    const record = readRecord(new Reader(bytes));
+    if (record.kind !== kind) throw damagedBook(this.#path, what);
+    return record as RecordOf<Kind>;
+  }
+}
+
+const statements = (db: DatabaseSync) => ({
+  task: db.prepare('INSERT INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'),
+  body: db.prepare('INSERT OR REPLACE INTO body VALUES (?, ?, ?, ?)'),
+  attempt: db.prepare('INSERT OR REPLACE INTO attempt VALUES (?, ?, ?, ?)'),
+  removeTask: db.prepare('DELETE FROM task WHERE seq = ?'),
+  removeBodies: db.prepare('DELETE FROM body WHERE seq = ?'),
+  removeAttempts: db.prepare('DELETE FROM attempt WHERE seq = ?'),
+  position: db.prepare('INSERT OR REPLACE INTO position VALUES (1, ?, ?, ?, ?)'),
+});
