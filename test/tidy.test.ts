@@ -24,7 +24,7 @@ const mayImport: Record<string, readonly string[]> = {
   text: [],
   core: ['protocol', 'time'],
   relay: ['protocol', 'time'],
-  store: ['core', 'protocol'],
+  store: ['core', 'journal', 'book', 'protocol'],
   journal: [],
   book: ['core', 'protocol'],
   transport: [],

@@ -36,6 +36,18 @@ export interface Expiry {
   readonly limit: number;
 }
 
+/** The newest of what is in the book, seen at a moment of the wall clock. */
+export interface Newest {
+  /** The greatest id whose time is not ahead of that moment. */
+  readonly id: string | undefined;
+  /** Ids that are ahead of it, at most so many as are remembered one by one. */
+  readonly idsAhead: readonly string[];
+  /** When the latest task ended. */
+  readonly endedAtMs: number | undefined;
+  /** The greatest `seq`; 0 when there is none. */
+  readonly seq: number;
+}
+
 export interface Book {
   /** Call once, before anything else: where the book stands, or undefined when it is new. */
   open(): Promise<BookPosition | undefined>;
@@ -47,7 +59,7 @@ export interface Book {
    *   - `attempt`: a row of its own;
    *   - `purged`: the rows go away, with all that belongs to them.
    */
-  apply(records: Uint8Array, position: BookPosition): Promise<void>;
+  apply(records: Uint8Array<ArrayBuffer>, position: BookPosition): Promise<void>;
   /** Saves what was applied beyond what a crash can take; answers the position that is safe from now on. */
   checkpoint(): Promise<BookPosition | undefined>;
   show(id: string): Promise<EndedTask | undefined>;
@@ -59,5 +71,6 @@ export interface Book {
   list(filter: EndedFilter): Promise<readonly StoredTask[]>;
   /** The `seq` of tasks that may be deleted, at most `limit`; deleting them is a `purged` record. */
   expired(expiry: Expiry): Promise<readonly number[]>;
+  newest(wallMs: number): Promise<Newest>;
   close(): Promise<void>;
 }

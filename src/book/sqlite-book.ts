@@ -4,11 +4,14 @@ import { Reader, Writer } from '../core/bytes.ts';
 import type { AttemptRecord, RecordOf, StoredTask } from '../core/record.ts';
 import { readRecord, writeRecord } from '../core/record-bytes.ts';
 import { endedStates, isEnded, type TaskState } from '../protocol/state.ts';
+import { uuidFirst } from '../protocol/uuid-time.ts';
 import { type BookError, damagedBook, explainBook } from './error.ts';
-import type { BookPosition, EndedFilter, EndedTask, Expiry } from './port.ts';
+import type { BookPosition, EndedFilter, EndedTask, Expiry, Newest } from './port.ts';
 import { checksum, openBook } from './schema.ts';
 
 const noBytes = new Uint8Array(0);
+/** So many ids from ahead of the clock are told one by one; more are not remembered one by one anyway. */
+const idsAheadMax = 10_001;
 type Row = Record<string, SQLOutputValue>;
 
 export class SqliteBook {
@@ -107,6 +110,21 @@ export class SqliteBook {
       for (const { seq } of old.iterate(state, before, limit - found.length)) found.push(Number(seq));
     }
     return found;
+  }
+
+  newest(wallMs: number): Newest {
+    const ahead = uuidFirst(wallMs + 1);
+    const { id } = this.#db.prepare('SELECT max(id) AS id FROM task WHERE id < ?').get(ahead)!;
+    const idsAhead = this.#db.prepare('SELECT id FROM task WHERE id >= ? LIMIT ?').all(ahead, idsAheadMax);
+    // State by state, since an index of states and times makes each of these one step.
+    const latest = this.#db.prepare('SELECT max(ended_ms) AS at FROM task WHERE state = ?');
+    const endedAtMs = Math.max(...endedStates.map((state) => Number(latest.get(state)!.at ?? -1)));
+    return {
+      id: id === null ? undefined : String(id),
+      idsAhead: idsAhead.map((row) => String(row.id)),
+      endedAtMs: endedAtMs < 0 ? undefined : endedAtMs,
+      seq: Number(this.#db.prepare('SELECT max(seq) AS seq FROM task').get()!.seq ?? 0),
+    };
   }
 
   close(): void {

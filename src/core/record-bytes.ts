@@ -79,6 +79,7 @@ const kinds: { readonly [K in Kind]: { readonly number: number; readonly version
     versions: [struct<Fields<'task'>>({ seq: number, submittedAtMs: number, spec, ...progress })],
   },
   purged: { number: 6, versions: [struct<Fields<'purged'>>({ seqs: list(number) })] },
+  counted: { number: 7, versions: [struct<Fields<'counted'>>({ nextSeq: number })] },
   setting: { number: 4, versions: [struct<Fields<'setting'>>({ namespace: text, key: text, value: text })] },
 };
 

@@ -14,7 +14,9 @@ export type JournalRecord =
   | StoreRecord
   | ({ readonly kind: 'task' } & StoredTask)
   /** Retention deleted these ended tasks, with all that belongs to them. */
-  | { readonly kind: 'purged'; readonly seqs: readonly number[] };
+  | { readonly kind: 'purged'; readonly seqs: readonly number[] }
+  /** Every `seq` that was ever used is smaller than this. */
+  | { readonly kind: 'counted'; readonly nextSeq: number };
 
 export type RecordOf<Kind extends JournalRecord['kind']> = Extract<JournalRecord, { readonly kind: Kind }>;
 

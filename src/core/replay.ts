@@ -38,6 +38,9 @@ export function replay(durable: Durable, record: JournalRecord): void {
     case 'setting':
       durable.settings.set(record.key, record.value);
       return;
+    case 'counted':
+      durable.nextSeq = Math.max(durable.nextSeq, record.nextSeq);
+      return;
     case 'purged': // of what has ended
     case 'attempt': // of a task that lives, or of one that is about to end: only its row needs it
   }

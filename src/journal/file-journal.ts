@@ -38,11 +38,12 @@ interface Floor {
 }
 
 export class FileJournal implements Journal {
+  readonly storeId: string;
   readonly epoch: number;
   readonly bodyBytesMax: number;
   readonly #options: FileJournalOptions;
   readonly #files: SegmentFiles;
-  readonly #storeId: Uint8Array;
+  readonly #id: Uint8Array;
   readonly #used: UsedSegment[];
   readonly #holds = new Map<string, number>();
   readonly #header = new Uint8Array(headerBytes);
@@ -66,7 +67,8 @@ export class FileJournal implements Journal {
   constructor(opened: Opened, options: FileJournalOptions) {
     this.#options = options;
     this.#files = opened.files;
-    this.#storeId = opened.storeId;
+    this.#id = opened.storeId;
+    this.storeId = Buffer.from(opened.storeId).toString('hex');
     this.#used = [...opened.used];
     this.epoch = opened.epoch;
     const { segmentBytes } = opened;
@@ -118,7 +120,7 @@ export class FileJournal implements Journal {
   }
 
   read(from: number): AsyncIterable<StoredBatch> {
-    return readFrom(this.#used, this.#storeId, from, this.#synced.sequence);
+    return readFrom(this.#used, this.#id, from, this.#synced.sequence);
   }
 
   async close(): Promise<void> {
@@ -193,7 +195,7 @@ export class FileJournal implements Journal {
     const crc = writeHeader(
       this.#header,
       head.salt,
-      this.#storeId,
+      this.#id,
       {
         kind,
         epoch: this.epoch,

@@ -29,6 +29,8 @@ export interface Position {
 }
 
 export interface Journal {
+  /** Hexadecimal; drawn when the store was made. */
+  readonly storeId: string;
   /** Of this start: larger than that of any start before, durable before anything is answered. */
   readonly epoch: number;
   /** The last batch that is known to be synced. */

@@ -1,10 +1,12 @@
-/** Stores by their address: `memory:` remembers nothing, `sqlite:PATH` is a file. The journal will be another scheme. */
+/** Stores by their address: `memory:` remembers nothing, `journal:DIRECTORY` and `sqlite:PATH` are on the disk. */
+import { journalStoreIn } from './journal-directory.ts';
 import { MemoryStore } from './memory.ts';
 import { type Store, StoreError } from './port.ts';
 import { SqliteStore } from './sqlite.ts';
 
 const engines: Readonly<Record<string, (rest: string) => Store>> = {
   memory: () => new MemoryStore(),
+  journal: (directory) => journalStoreIn(directory),
   sqlite: (path) => new SqliteStore(path),
 };
 

@@ -60,6 +60,7 @@ const record: fc.Arbitrary<JournalRecord> = fc.oneof(
     outcome: fc.constantFrom('completed', 'failed', 'gave_up', 'timed_out', 'lease_expired', 'not_reclaimed'),
     error,
   }),
+  fc.record({ kind: fc.constant('counted'), nextSeq: number }),
   fc.record({ kind: fc.constant('purged'), seqs: fc.array(number, { maxLength: 5 }) }),
   fc.record({ kind: fc.constant('setting'), namespace: text, key: text, value: text }),
 );

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, describe, expect, test, vi } from 'vitest';
+import { journalStoreIn } from '../../src/store/journal-directory.ts';
 import { MemoryStore } from '../../src/store/memory.ts';
 import { StoreError } from '../../src/store/port.ts';
 import { SqliteStore } from '../../src/store/sqlite.ts';
@@ -19,6 +20,11 @@ const newPath = () => join(directory, `${++files}.db`);
 storeConformance('memory', () => {
   const store = new MemoryStore();
   return { store, reopen: async () => store };
+});
+
+storeConformance('journal', () => {
+  const path = mkdtempSync(join(directory, 'journal-'));
+  return { store: journalStoreIn(path), reopen: async () => journalStoreIn(path) };
 });
 
 storeConformance('sqlite', () => {

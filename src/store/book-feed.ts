@@ -1,0 +1,159 @@
+/**
+ * What has ended on its way into the book: kept in memory, where reads find it, until its row is in the book; and which
+ * batches the journal must keep until the book is safe from a crash.
+ */
+import type { Book, BookPosition } from '../book/port.ts';
+import { Writer } from '../core/bytes.ts';
+import type { AttemptRecord, RecordOf, StoredTask } from '../core/record.ts';
+import { writeRecord } from '../core/record-bytes.ts';
+import { fullRecord } from '../core/replay.ts';
+
+/** Bytes of one transaction of the book, and after how many it is made safe. */
+const applyBytes = 4 * 1024 * 1024;
+const checkpointBytes = 16 * 1024 * 1024;
+/** Beyond this, commits wait for the book. */
+const backlogBytes = 64 * 1024 * 1024;
+
+export interface RecentTask extends StoredTask {
+  readonly result: Uint8Array | undefined;
+}
+
+interface Entry {
+  readonly order: number;
+  readonly position: BookPosition;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly seqs: readonly number[];
+}
+
+export class BookFeed {
+  readonly #book: Book;
+  readonly #failed: (error: Error) => void;
+  readonly #writer = new Writer();
+  #seqs: number[] = [];
+  /** Ended, and not in the book yet. */
+  readonly tasks = new Map<number, RecentTask>();
+  readonly #attempts = new Map<number, { readonly all: AttemptRecord[]; latest: number }>();
+  /** Of the entry that is being gathered. */
+  #order = 1;
+  #queue: Entry[] = [];
+  #queuedBytes = 0;
+  #running: Promise<void> | undefined;
+  #sinceCheckpoint = 0;
+  #applied: number;
+  /** The batch up to which the book is safe. */
+  #safe: number;
+  /** For each end that is not safe: its own batch, and that of its task's last full record. */
+  #ends: { readonly end: number; readonly full: number }[] = [];
+  #oldestFull = Number.POSITIVE_INFINITY;
+
+  constructor(book: Book, position: number, failed: (error: Error) => void) {
+    this.#book = book;
+    this.#failed = failed;
+    this.#applied = this.#safe = position;
+  }
+
+  /** Nothing from here on may leave the journal. */
+  get needed(): number {
+    return Math.min(this.#safe + 1, this.#oldestFull);
+  }
+
+  /** Attempts that have ended and are not all in the book yet; undefined when they are. */
+  attemptsOf(seq: number): readonly AttemptRecord[] | undefined {
+    return this.#attempts.get(seq)?.all;
+  }
+
+  attempt(record: RecordOf<'attempt'>): void {
+    const { kind: _, seq, ...attempt } = record;
+    const known = this.#attempts.get(seq);
+    if (known === undefined) this.#attempts.set(seq, { all: [attempt], latest: this.#order });
+    else {
+      known.all.push(attempt);
+      known.latest = this.#order;
+    }
+    writeRecord(this.#writer, record);
+    this.#seqs.push(seq);
+  }
+
+  /** @param full the batch of the task's last full record. */
+  end(task: StoredTask, moved: RecordOf<'moved'>, end: number, full: number): void {
+    this.tasks.set(task.seq, { ...task, result: moved.result });
+    writeRecord(this.#writer, fullRecord(task));
+    if (moved.result !== undefined) writeRecord(this.#writer, moved);
+    this.#seqs.push(task.seq);
+    this.#ends.push({ end, full });
+    this.#oldestFull = Math.min(this.#oldestFull, full);
+  }
+
+  purge(record: RecordOf<'purged'>): void {
+    writeRecord(this.#writer, record);
+  }
+
+  /** What was given since the last call belongs to this batch. Call when it is synced, in order of the batches. */
+  cut(): (position: BookPosition) => void {
+    const bytes = new Uint8Array(this.#writer.written);
+    const seqs = this.#seqs;
+    const order = this.#order++;
+    this.#writer.clear();
+    this.#seqs = [];
+    return (position) => {
+      this.#queue.push({ order, position, bytes, seqs });
+      this.#queuedBytes += bytes.length;
+      this.#running ??= this.#run();
+    };
+  }
+
+  /** Resolves when commits need not wait for the book. */
+  async room(): Promise<void> {
+    while (this.#queuedBytes > backlogBytes && this.#running !== undefined) await this.#running;
+  }
+
+  /** Everything that was given is in the book, and safe. */
+  async flush(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+    if (this.#applied > this.#safe) await this.#checkpoint();
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (this.#queue.length > 0) {
+        let bytes = 0;
+        let count = 0;
+        while (count < this.#queue.length && (count === 0 || bytes < applyBytes))
+          bytes += this.#queue[count++]!.bytes.length;
+        await this.#apply(this.#queue.splice(0, count), bytes);
+        if (this.#sinceCheckpoint > checkpointBytes) await this.#checkpoint();
+      }
+    } catch (error) {
+      this.#failed(error as Error);
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  async #apply(entries: readonly Entry[], length: number): Promise<void> {
+    const bytes = new Uint8Array(length);
+    let at = 0;
+    for (const entry of entries) {
+      bytes.set(entry.bytes, at);
+      at += entry.bytes.length;
+    }
+    const { position } = entries.at(-1)!;
+    await this.#book.apply(bytes, position);
+    this.#applied = position.sequence;
+    this.#queuedBytes -= length;
+    this.#sinceCheckpoint += length + 1;
+    for (const { seqs, order } of entries)
+      for (const seq of seqs) {
+        this.tasks.delete(seq);
+        if (this.#attempts.get(seq)?.latest === order) this.#attempts.delete(seq);
+      }
+  }
+
+  async #checkpoint(): Promise<void> {
+    const safe = await this.#book.checkpoint();
+    this.#sinceCheckpoint = 0;
+    this.#safe = safe?.sequence ?? this.#safe;
+    this.#ends = this.#ends.filter(({ end }) => end > this.#safe);
+    this.#oldestFull = this.#ends.reduce((oldest, { full }) => Math.min(oldest, full), Number.POSITIVE_INFINITY);
+  }
+}
