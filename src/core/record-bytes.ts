@@ -80,7 +80,7 @@ const kinds: { readonly [K in Kind]: { readonly number: number; readonly version
   },
   purged: { number: 6, versions: [struct<Fields<'purged'>>({ seqs: list(number) })] },
   counted: { number: 7, versions: [struct<Fields<'counted'>>({ nextSeq: number })] },
-  setting: { number: 4, versions: [struct<Fields<'setting'>>({ namespace: text, key: text, value: text })] },
+  setting: { number: 4, versions: [struct<Fields<'setting'>>({ namespace: text, key: text, value: optional(text) })] },
 };
 
 const kindOfNumber = new Map(Object.entries(kinds).map(([kind, { number: key }]) => [key, kind as Kind]));

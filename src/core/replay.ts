@@ -36,7 +36,8 @@ export function replay(durable: Durable, record: JournalRecord): void {
       return;
     }
     case 'setting':
-      durable.settings.set(record.key, record.value);
+      if (record.value === undefined) durable.settings.delete(record.key);
+      else durable.settings.set(record.key, record.value);
       return;
     case 'counted':
       durable.nextSeq = Math.max(durable.nextSeq, record.nextSeq);

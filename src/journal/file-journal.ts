@@ -19,7 +19,7 @@ const bodyBytesMax = 32 * 1024 * 1024;
 const padding = new Uint8Array(blockBytes);
 
 /** `batch` syncs before an append is done; with a number it is done at once, and synced that many ms later. */
-export type SyncMode = 'batch' | number;
+type SyncMode = 'batch' | number;
 
 export interface FileJournalOptions {
   readonly sync: SyncMode;

@@ -114,7 +114,7 @@ function writePointer(view: DataView, into: Uint8Array, pointer: SegmentPointer)
   view.setUint32(104, pointer.chain);
 }
 
-export interface ReadBatch extends BatchHeader {
+interface ReadBatch extends BatchHeader {
   readonly crc: number;
   /** A view of the bytes that were read. */
   readonly body: Uint8Array;

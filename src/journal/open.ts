@@ -13,7 +13,7 @@ import { readAll, type ScannedSegment, scanSegments, segmentNumber } from './sca
 import { type Segment, SegmentFiles, startOf, type UsedSegment } from './segments.ts';
 import { cutTail } from './torn-tail.ts';
 
-export interface OpenJournalOptions extends FileJournalOptions {
+interface OpenJournalOptions extends FileJournalOptions {
   readonly disk: Disk;
   readonly segmentBytes: number;
   readonly randomBytes: (count: number) => Uint8Array;

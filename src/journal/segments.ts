@@ -44,7 +44,7 @@ export const startOf = (segment: Segment, firstOrdinal: number, firstSequence: n
   dirty: false,
 });
 
-export interface SegmentFilesOptions {
+interface SegmentFilesOptions {
   readonly disk: Disk;
   readonly storeId: Uint8Array;
   /** Of every segment but the first, which is small, so that a new store is there at once. */

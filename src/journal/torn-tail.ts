@@ -10,7 +10,7 @@ import type { SegmentFiles } from './segments.ts';
 const copiesMax = 10;
 const copyName = /^journal\.torn-(\d+)$/;
 
-export interface CutTailOptions {
+interface CutTailOptions {
   readonly disk: Disk;
   readonly randomBytes: (count: number) => Uint8Array;
   readonly cut?: (sequence: number, bytes: number, copy: string | undefined) => void;

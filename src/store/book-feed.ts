@@ -14,7 +14,7 @@ const checkpointBytes = 16 * 1024 * 1024;
 /** Beyond this, commits wait for the book. */
 const backlogBytes = 64 * 1024 * 1024;
 
-export interface RecentTask extends StoredTask {
+interface RecentTask extends StoredTask {
   readonly result: Uint8Array | undefined;
 }
 

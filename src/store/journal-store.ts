@@ -22,7 +22,7 @@ const settingKey = (key: string): string => `setting ${key}`;
 const fullBytes = 300;
 const idleBytes = 256 * 1024 * 1024;
 
-export interface JournalStoreParts {
+interface JournalStoreParts {
   readonly book: Book;
   /** Opens the journal beside a book that stands there. */
   readonly openJournal: (position: BookPosition | undefined) => Promise<Journal>;
@@ -195,7 +195,9 @@ export class JournalStore implements Store {
         if (isNew) this.#feed.purge(record);
         return;
       case 'setting':
-        return this.#living.written(settingKey(record.key), sequence);
+        if (record.value === undefined) this.#living.ended(settingKey(record.key));
+        else this.#living.written(settingKey(record.key), sequence);
+        return;
       case 'counted':
         return this.#living.written(counterKey, sequence);
     }

@@ -62,7 +62,7 @@ const record: fc.Arbitrary<JournalRecord> = fc.oneof(
   }),
   fc.record({ kind: fc.constant('counted'), nextSeq: number }),
   fc.record({ kind: fc.constant('purged'), seqs: fc.array(number, { maxLength: 5 }) }),
-  fc.record({ kind: fc.constant('setting'), namespace: text, key: text, value: text }),
+  fc.record({ kind: fc.constant('setting'), namespace: text, key: text, value: maybe(text) }),
 );
 
 const bytesOf = (records: readonly JournalRecord[]): Uint8Array => {
@@ -182,7 +182,7 @@ describe('records as bytes', () => {
       },
     ],
     [
-      '0401000000200764656661756c7410726f7574696e672e73747261746567790672616e646f6d',
+      '0401000000210764656661756c7410726f7574696e672e7374726174656779010672616e646f6d',
       { kind: 'setting', namespace: 'default', key: 'routing.strategy', value: 'random' },
     ],
   ])('of version 1 are read: %s', (hex, expected) => {
