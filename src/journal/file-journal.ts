@@ -175,6 +175,7 @@ export class FileJournal implements Journal {
   }
 
   #prepareAhead(): void {
+    if (this.#files.isClosed) return;
     if (this.#files.spares.length >= sparesMin) {
       this.#full = false;
       return;
@@ -182,6 +183,7 @@ export class FileJournal implements Journal {
     this.#files.prepare().then(
       () => this.#prepareAhead(),
       (error: Error) => {
+        if (this.#files.isClosed) return;
         this.#full = true;
         if (error.name !== 'DiskFullError') this.#options.failed(this.#fail(error));
       },

@@ -62,6 +62,7 @@ export class SegmentFiles {
   readonly #free: { readonly number: number; readonly file: DiskFile }[] = [];
   #top: number;
   #preparing: Promise<void> | undefined;
+  #closed = false;
 
   constructor(options: SegmentFilesOptions, top: number) {
     this.#options = options;
@@ -72,11 +73,17 @@ export class SegmentFiles {
   async clear(file: DiskFile, number: number, salt: Uint8Array, fromByte = blockBytes): Promise<Segment> {
     const { storeId, segmentBytes } = this.#options;
     const bytes = number === 1 ? Math.min(firstSegmentBytes, segmentBytes) : segmentBytes;
-    for (let at = fromByte; at < bytes; at += sliceBytes)
+    for (let at = fromByte; at < bytes; at += sliceBytes) {
+      if (this.#closed) throw new Error('the journal is closed');
       await file.write([zeros.subarray(0, Math.min(sliceBytes, bytes - at))], at);
+    }
     await file.write([segmentHead({ storeId, segment: number, salt })], 0);
     await file.sync();
     return { number, salt, file, bytes };
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
   }
 
   /** Makes the next segment ready, of a released file or a new one. Rejects with a DiskFullError. */
@@ -133,6 +140,7 @@ export class SegmentFiles {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#preparing?.catch(() => {});
     for (const { file } of [...this.spares, ...this.#free]) await file.close();
   }

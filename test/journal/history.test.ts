@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { History, type HistoryOptions } from './history.ts';
 
-const histories = Number(process.env.DEYE_HISTORIES ?? 1500);
+const histories = Number(process.env.DEYE_HISTORIES ?? 300);
 
 async function campaign(options: HistoryOptions, firstSeed = 1) {
   const totals = { starts: 0, acknowledged: 0, released: 0, cuts: 0, refused: 0 };

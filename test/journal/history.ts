@@ -168,7 +168,9 @@ export class History {
     });
     this.#calm = false;
     this.#say(`start ${this.#starts}: ${journal.first}–${journal.synced.sequence}, epoch ${journal.epoch}`);
-    if (journal.epoch <= this.#epoch) throw new Error(`epoch ${journal.epoch} after ${this.#epoch}`);
+    // The start that began an epoch and did nothing else may be lost with a flipped bit, since nothing of it was answered.
+    if (journal.epoch <= this.#epoch && this.#flipped === undefined)
+      throw new Error(`epoch ${journal.epoch} after ${this.#epoch}`);
     this.#epoch = journal.epoch;
     await this.#balance(journal);
     this.#flipped = undefined; // all that is still needed was read, and is whole

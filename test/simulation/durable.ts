@@ -8,7 +8,7 @@ import type { TaskSpec } from '../../src/core/task.ts';
 import { isEnded } from '../../src/protocol/state.ts';
 import { freshProgress, type PurgeOptions } from '../../src/store/port.ts';
 
-export interface DurableTask {
+export interface LedgerTask {
   readonly seq: number;
   readonly spec: TaskSpec;
   /** Everything that could ever be seen of it, as `state attempt`. */
@@ -18,17 +18,17 @@ export interface DurableTask {
   hasResult: boolean;
 }
 
-export class Durable {
+export class DurableLedger {
   /** By id; the latest with that id. */
-  readonly tasks = new Map<string, DurableTask>();
-  readonly live = new Set<DurableTask>();
+  readonly tasks = new Map<string, LedgerTask>();
+  readonly live = new Set<LedgerTask>();
   readonly settings = new Map<string, string>();
   /** Keys of settings that were ever made, or taken back. */
   readonly keysSet = new Set<string>();
   readonly purged = new Set<string>();
   submitted = 0;
   commits = 0;
-  readonly #bySeq = new Map<number, DurableTask>();
+  readonly #bySeq = new Map<number, LedgerTask>();
   readonly #tokens = new Set<string>();
 
   applied(records: readonly StoreRecord[]): void {
@@ -89,7 +89,7 @@ export class Durable {
     this.live.add(task);
   }
 
-  #end(task: DurableTask, record: Extract<StoreRecord, { kind: 'attempt' }>): void {
+  #end(task: LedgerTask, record: Extract<StoreRecord, { kind: 'attempt' }>): void {
     const { id, maxRetries } = task.spec;
     const { kind: _, seq: __, ...attempt } = record;
     assert.equal(attempt.attempt, task.attempts.length + 1, `I5: the attempts of ${id} have a gap`);
@@ -98,7 +98,7 @@ export class Durable {
     task.attempts.push(attempt);
   }
 
-  #move(task: DurableTask, record: Extract<StoreRecord, { kind: 'moved' }>): void {
+  #move(task: LedgerTask, record: Extract<StoreRecord, { kind: 'moved' }>): void {
     const { kind: _, seq: __, result, ...progress } = record;
     const { id } = task.spec;
     if (progress.state === 'in_progress') {

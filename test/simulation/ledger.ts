@@ -8,7 +8,7 @@ import { callFaults, commonFaults, type FaultCode, faultTable } from '../../src/
 import { Kind } from '../../src/protocol/frame.ts';
 import { type Method, methodTable } from '../../src/protocol/message.ts';
 import { isEnded, type TaskState } from '../../src/protocol/state.ts';
-import type { Durable } from './durable.ts';
+import type { DurableLedger } from './durable.ts';
 import { RelayLedger } from './relay-ledger.ts';
 import { type Fields, fieldsOf, listOf, type Request } from './request.ts';
 import type { Elements, Wire } from './wire.ts';
@@ -32,9 +32,9 @@ export class Ledger {
   /** What the process that runs had submitted before it. */
   submittedBefore = 0;
   replies = 0;
-  readonly #durable: Durable;
+  readonly #durable: DurableLedger;
 
-  constructor(durable: Durable) {
+  constructor(durable: DurableLedger) {
     this.#durable = durable;
   }
 

@@ -12,7 +12,7 @@ import { SubmitterActor } from './actors/submitter.ts';
 import type { Backoff } from './behaviour.ts';
 import { cast } from './cast.ts';
 import { Dice } from './dice.ts';
-import { Durable } from './durable.ts';
+import { DurableLedger } from './durable.ts';
 import { Ledger } from './ledger.ts';
 import type { LifeResult } from './life-result.ts';
 import { limitsOf } from './limits.ts';
@@ -46,7 +46,7 @@ class Life {
   readonly #dice: Dice;
   readonly #timeline = new Timeline();
   readonly #disk = new MemoryStore();
-  readonly #durable = new Durable();
+  readonly #durable = new DurableLedger();
   readonly #world: LifeWorld;
   readonly #clients: Actor[];
   readonly #leases: Leases = [];

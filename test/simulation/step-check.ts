@@ -14,11 +14,11 @@ import type { step } from '../../src/core/step.ts';
 import type { Limits } from '../../src/protocol/limits.ts';
 import type { Now } from '../../src/time/now.ts';
 import { type Backoff, Behaviour } from './behaviour.ts';
-import type { Durable, DurableTask } from './durable.ts';
+import type { DurableLedger, LedgerTask } from './durable.ts';
 
 export interface StepCheckOptions {
   readonly limits: Limits;
-  readonly durable: Durable;
+  readonly durable: DurableLedger;
   /** Every token that was ever made, over all processes. */
   readonly tokens: Set<string>;
   readonly backoffs: Backoff[];
@@ -98,7 +98,7 @@ export class StepCheck {
     this.#behaviour.renew(state);
   }
 
-  #recoveredTask(state: CoreState, { spec, seq, now: kept }: DurableTask, at: Now): void {
+  #recoveredTask(state: CoreState, { spec, seq, now: kept }: LedgerTask, at: Now): void {
     const { id } = spec;
     const task = state.tasks.get(id);
     assert(task !== undefined, `I1: live task ${id} is not recovered`);

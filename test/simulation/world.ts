@@ -4,7 +4,7 @@ import type { WallTwin } from '../twins/clock.ts';
 import type { FarEnd, FarHandlers } from '../twins/stream.ts';
 import type { Timeline } from '../twins/timeline.ts';
 import type { Dice } from './dice.ts';
-import type { Durable } from './durable.ts';
+import type { DurableLedger } from './durable.ts';
 import type { Ledger } from './ledger.ts';
 import type { Trace } from './trace.ts';
 import type { Wire } from './wire.ts';
@@ -15,7 +15,7 @@ export interface LifeWorld {
   readonly wall: WallTwin;
   readonly trace: Trace;
   readonly limits: Limits;
-  readonly durable: Durable;
+  readonly durable: DurableLedger;
   readonly ledger: Ledger;
   /** From now on nothing goes wrong any more. */
   readonly isCalm: boolean;
