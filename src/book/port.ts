@@ -40,7 +40,7 @@ export interface Expiry {
 export interface Newest {
   /** The greatest id whose time is not ahead of that moment. */
   readonly id: string | undefined;
-  /** Ids that are ahead of it, at most so many as are remembered one by one. */
+  /** Ids that are ahead of it, the greatest first, at most so many as were asked for. */
   readonly idsAhead: readonly string[];
   /** When the latest task ended. */
   readonly endedAtMs: number | undefined;
@@ -71,6 +71,6 @@ export interface Book {
   list(filter: EndedFilter): Promise<readonly StoredTask[]>;
   /** The `seq` of tasks that may be deleted, at most `limit`; deleting them is a `purged` record. */
   expired(expiry: Expiry): Promise<readonly number[]>;
-  newest(wallMs: number): Promise<Newest>;
+  newest(wallMs: number, idsAheadMax: number): Promise<Newest>;
   close(): Promise<void>;
 }

@@ -10,8 +10,6 @@ import type { BookPosition, EndedFilter, EndedTask, Expiry, Newest } from './por
 import { checksum, openBook } from './schema.ts';
 
 const noBytes = new Uint8Array(0);
-/** So many ids from ahead of the clock are told one by one; more are not remembered one by one anyway. */
-const idsAheadMax = 10_001;
 type Row = Record<string, SQLOutputValue>;
 
 export class SqliteBook {
@@ -112,10 +110,12 @@ export class SqliteBook {
     return found;
   }
 
-  newest(wallMs: number): Newest {
+  newest(wallMs: number, idsAheadMax: number): Newest {
     const ahead = uuidFirst(wallMs + 1);
     const { id } = this.#db.prepare('SELECT max(id) AS id FROM task WHERE id < ?').get(ahead)!;
-    const idsAhead = this.#db.prepare('SELECT id FROM task WHERE id >= ? LIMIT ?').all(ahead, idsAheadMax);
+    const idsAhead = this.#db
+      .prepare('SELECT id FROM task WHERE id >= ? ORDER BY id DESC LIMIT ?')
+      .all(ahead, idsAheadMax);
     // State by state, since an index of states and times makes each of these one step.
     const latest = this.#db.prepare('SELECT max(ended_ms) AS at FROM task WHERE state = ?');
     const endedAtMs = Math.max(...endedStates.map((state) => Number(latest.get(state)!.at ?? -1)));

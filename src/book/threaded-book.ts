@@ -66,8 +66,8 @@ export class ThreadedBook implements Book {
     return this.#request('expired', [expiry]);
   }
 
-  newest(wallMs: number): Promise<Newest> {
-    return this.#request('newest', [wallMs]);
+  newest(wallMs: number, idsAheadMax: number): Promise<Newest> {
+    return this.#request('newest', [wallMs, idsAheadMax]);
   }
 
   async close(): Promise<void> {

@@ -13,7 +13,15 @@ import { uuidFirst } from '../protocol/uuid-time.ts';
 import { BookFeed } from './book-feed.ts';
 import { explainPart } from './journal-error.ts';
 import { Living, type LivingKey } from './living.ts';
-import { type Loaded, type PurgeOptions, type Store, type StoredDetail, StoreError, type TaskFilter } from './port.ts';
+import {
+  type Loaded,
+  type LoadOptions,
+  type PurgeOptions,
+  type Store,
+  type StoredDetail,
+  StoreError,
+  type TaskFilter,
+} from './port.ts';
 
 const noPayload = new Uint8Array(0);
 const counterKey = 'counter';
@@ -46,7 +54,7 @@ export class JournalStore implements Store {
     this.#parts = parts;
   }
 
-  async load(wallMs: number): Promise<Loaded> {
+  async load(options: LoadOptions): Promise<Loaded> {
     try {
       const { book, openJournal } = this.#parts;
       const position = await book.open();
@@ -55,7 +63,7 @@ export class JournalStore implements Store {
       this.#journal.hold('store', this.#journal.first);
       await this.#replay(position?.sequence ?? 0);
       await this.#feed.flush();
-      return await this.#loaded(wallMs);
+      return await this.#loaded(options);
     } catch (error) {
       throw this.fail(error as Error);
     }
@@ -221,8 +229,8 @@ export class JournalStore implements Store {
     }
   }
 
-  async #loaded(wallMs: number): Promise<Loaded> {
-    const newest = await this.#parts.book.newest(wallMs);
+  async #loaded({ wallMs, idsAheadMax }: LoadOptions): Promise<Loaded> {
+    const newest = await this.#parts.book.newest(wallMs, idsAheadMax + 1);
     const tasks = [...this.#durable.tasks.values()].sort((a, b) => a.seq - b.seq);
     const ahead = uuidFirst(wallMs + 1);
     let newestId = newest.id;
@@ -233,6 +241,8 @@ export class JournalStore implements Store {
       else if (newestId === undefined || spec.id > newestId) newestId = spec.id;
       newestAtMs = Math.max(newestAtMs ?? 0, atMs);
     }
+    // Too many to be told one by one: then the newest of them is where every look-up begins.
+    if (idsAhead.length > idsAheadMax) newestId = idsAhead.splice(0).sort().at(-1);
     const nextSeq = Math.max(this.#durable.nextSeq, newest.seq + 1);
     this.#durable.nextSeq = nextSeq;
     const settings = new Map(this.#durable.settings);
