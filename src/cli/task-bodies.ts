@@ -1,6 +1,7 @@
 /** A task with its bodies, when they are small or all of them are wanted. */
 import type { Client } from '../client/client.ts';
-import { type BodyName, bodyNames, type TaskDetail } from '../protocol/schema.ts';
+import type { TaskDetail } from '../protocol/schema.ts';
+import { type BodyName, bodyNames } from '../protocol/state.ts';
 
 /** A larger body is fetched only when it is asked for. */
 const smallBytes = 1024 * 1024;

@@ -1,5 +1,6 @@
 /** Tasks as people read them. */
-import type { BodyName, Submitted, TaskDetail, TaskSummary } from '../protocol/schema.ts';
+import type { Submitted, TaskDetail, TaskSummary } from '../protocol/schema.ts';
+import type { BodyName } from '../protocol/state.ts';
 import { paint, statusStyle } from '../text/paint.ts';
 import { inline, plain } from '../text/plain.ts';
 import { ago, bytes, counted } from '../text/quantity.ts';

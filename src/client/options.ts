@@ -1,5 +1,5 @@
 /** The options of a client and of its requests. */
-import type { BodyName } from '../protocol/schema.ts';
+import type { BodyName } from '../protocol/state.ts';
 import type { ConnectOptions } from './dial.ts';
 
 export interface ClientOptions extends ConnectOptions {

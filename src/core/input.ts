@@ -5,8 +5,8 @@
 
 import type { Heartbeat, RegistrationParsed } from '../protocol/collector-schema.ts';
 import type { Fault } from '../protocol/fault.ts';
-import type { BodyName, Failure } from '../protocol/schema.ts';
-import type { TaskState } from '../protocol/state.ts';
+import type { Failure } from '../protocol/schema.ts';
+import type { BodyName, TaskState } from '../protocol/state.ts';
 import type { Now } from '../time/now.ts';
 import type { CollectorStatus } from './collector.ts';
 import type { StoreRecord } from './record.ts';

@@ -1,6 +1,6 @@
 /** Callers that wait for the end of a task. Found by their task, and by their session and request, in one step each. */
 import { fault } from '../protocol/fault.ts';
-import type { BodyName } from '../protocol/schema.ts';
+import type { BodyName } from '../protocol/state.ts';
 import type { Due } from '../time/deadlines.ts';
 import type { Now } from '../time/now.ts';
 import { type Input, type Output, type ReplyTo, reply } from './input.ts';

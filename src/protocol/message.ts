@@ -8,7 +8,6 @@ import { collectorStatuses, collectorViewSchema, heartbeatSchema, registrationSc
 import type { FaultCode } from './fault.ts';
 import { limitTable } from './limits.ts';
 import {
-  bodyNames,
   countSchema,
   failureSchema,
   faultSchema,
@@ -26,6 +25,7 @@ import {
   taskSubmitSchema,
   taskSummarySchema,
 } from './schema.ts';
+import { bodyNames } from './state.ts';
 import { healthSchema, routingViewSchema, snapshotSchema } from './view-schema.ts';
 
 export interface MethodRow<

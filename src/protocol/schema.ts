@@ -151,10 +151,6 @@ export const taskSummarySchema = z.object({
 });
 export type TaskSummary = z.output<typeof taskSummarySchema>;
 
-/** The bodies of a task, which are sent only when they are asked for. */
-export const bodyNames = ['payload', 'result'] as const;
-export type BodyName = (typeof bodyNames)[number];
-
 export const taskDetailSchema = taskSummarySchema.extend({
   requires: z.array(z.string()),
   labels: z.record(z.string(), z.string()),

@@ -48,3 +48,7 @@ export const stateFilters: readonly [StateFilter, ...StateFilter[]] = [
 export const statesOf = (filter: readonly StateFilter[]): TaskState[] => [
   ...new Set(filter.flatMap((one) => (one in stateAliases ? [...stateAliases[one as 'failed']] : [one as TaskState]))),
 ];
+
+/** The bodies of a task, which are sent only when they are named. */
+export const bodyNames = ['payload', 'result'] as const;
+export type BodyName = (typeof bodyNames)[number];
