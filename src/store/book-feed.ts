@@ -32,6 +32,8 @@ export class BookFeed {
   #seqs: number[] = [];
   /** Ended, and not in the book yet. */
   readonly tasks = new Map<number, RecentTask>();
+  /** The same, by id. */
+  readonly byId = new Map<string, RecentTask>();
   readonly #attempts = new Map<number, { readonly all: AttemptRecord[]; latest: number }>();
   /** Of the entry that is being gathered. */
   #order = 1;
@@ -76,7 +78,9 @@ export class BookFeed {
 
   /** @param full the batch of the task's last full record. */
   end(task: StoredTask, moved: RecordOf<'moved'>, end: number, full: number): void {
-    this.tasks.set(task.seq, { ...task, result: moved.result });
+    const recent = { ...task, result: moved.result };
+    this.tasks.set(task.seq, recent);
+    this.byId.set(task.spec.id, recent);
     writeRecord(this.#writer, fullRecord(task));
     if (moved.result !== undefined) writeRecord(this.#writer, moved);
     this.#seqs.push(task.seq);
@@ -144,9 +148,16 @@ export class BookFeed {
     this.#sinceCheckpoint += length + 1;
     for (const { seqs, order } of entries)
       for (const seq of seqs) {
-        this.tasks.delete(seq);
+        this.#entered(seq);
         if (this.#attempts.get(seq)?.latest === order) this.#attempts.delete(seq);
       }
+  }
+
+  #entered(seq: number): void {
+    const recent = this.tasks.get(seq);
+    if (recent === undefined) return;
+    this.tasks.delete(seq);
+    this.byId.delete(recent.spec.id);
   }
 
   async #checkpoint(): Promise<void> {

@@ -79,7 +79,7 @@ export class JournalStore implements Store {
   async show(id: string): Promise<StoredDetail | undefined> {
     const seq = this.#seqOf.get(id);
     const live = seq === undefined ? undefined : this.#durable.tasks.get(seq);
-    const recent = seq === undefined ? this.#recentById(id) : undefined;
+    const recent = seq === undefined ? this.#feed.byId.get(id) : undefined;
     const task = live === undefined ? (recent ?? (await this.#parts.book.show(id))) : { ...live, result: undefined };
     return task === undefined ? undefined : { ...task, attempts: await this.#attempts(task.seq) };
   }
@@ -88,7 +88,7 @@ export class JournalStore implements Store {
     const found = new Map<string, TaskState>();
     const unknown: string[] = [];
     for (const id of ids) {
-      const task = this.#durable.tasks.get(this.#seqOf.get(id) ?? -1) ?? this.#recentById(id);
+      const task = this.#durable.tasks.get(this.#seqOf.get(id) ?? -1) ?? this.#feed.byId.get(id);
       if (task === undefined) unknown.push(id);
       else found.set(id, task.state);
     }
@@ -98,10 +98,10 @@ export class JournalStore implements Store {
 
   async list(filter: TaskFilter): Promise<readonly StoredTask[]> {
     // Memory first: what moves into the book meanwhile is then seen twice, never not at all.
-    const found = new Map<number, StoredTask>();
-    for (const task of [...this.#durable.tasks.values(), ...this.#feed.tasks.values()])
-      if (fits(task, filter)) found.set(task.seq, withoutPayload(task));
-    for (const task of await this.#parts.book.list(filter)) if (!found.has(task.seq)) found.set(task.seq, task);
+    const memory = [...this.#durable.tasks.values(), ...this.#feed.tasks.values()].filter((task) => fits(task, filter));
+    const newest = memory.sort((a, b) => b.seq - a.seq).slice(0, filter.limit);
+    const found = new Map((await this.#parts.book.list(filter)).map((task) => [task.seq, task]));
+    for (const task of newest) found.set(task.seq, withoutPayload(task));
     return [...found.values()].sort((a, b) => b.seq - a.seq).slice(0, filter.limit);
   }
 
@@ -250,11 +250,6 @@ export class JournalStore implements Store {
   }
 
   // ── reading ──
-
-  #recentById(id: string) {
-    for (const task of this.#feed.tasks.values()) if (task.spec.id === id) return task;
-    return undefined;
-  }
 
   async #attempts(seq: number): Promise<readonly AttemptRecord[]> {
     const recent = this.#feed.attemptsOf(seq) ?? [];

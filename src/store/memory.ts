@@ -1,16 +1,9 @@
 /** The in-memory twin of the store: for the embedded broker that need not remember, for tests and for the simulator. */
 import type { AttemptRecord, StoredTask, StoreRecord } from '../core/record.ts';
+import { advance, submittedTask } from '../core/replay.ts';
 import { isEnded, type TaskState } from '../protocol/state.ts';
 import { uuidTimeMs } from '../protocol/uuid-time.ts';
-import {
-  freshProgress,
-  type Loaded,
-  type LoadOptions,
-  type PurgeOptions,
-  type Store,
-  type StoredDetail,
-  type TaskFilter,
-} from './port.ts';
+import type { Loaded, LoadOptions, PurgeOptions, Store, StoredDetail, TaskFilter } from './port.ts';
 
 type Row = StoredTask & { readonly attempts: readonly AttemptRecord[]; readonly result: Uint8Array | undefined };
 
@@ -93,17 +86,16 @@ export class MemoryStore implements Store {
   #apply(record: StoreRecord): void {
     switch (record.kind) {
       case 'submitted': {
-        const { seq, spec, submittedAtMs } = record;
+        const { seq, spec } = record;
         this.#maxSeq = Math.max(this.#maxSeq, seq);
         this.#seqOf.set(spec.id, seq);
-        const progress = { ...freshProgress, atMs: submittedAtMs };
-        this.#rows.set(seq, { seq, spec, submittedAtMs, ...progress, attempts: [], result: undefined });
+        this.#rows.set(seq, { ...submittedTask(record), attempts: [], result: undefined });
         return;
       }
       case 'moved': {
-        const { kind: _, ...changes } = record;
-        const row = this.#rows.get(record.seq)!;
-        this.#rows.set(record.seq, { ...row, ...changes, collectorId: record.collectorId ?? row.collectorId });
+        const row = { ...this.#rows.get(record.seq)!, result: record.result };
+        advance(row, record);
+        this.#rows.set(record.seq, row);
         return;
       }
       case 'attempt': {

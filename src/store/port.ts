@@ -2,21 +2,9 @@
  * The store's port: what is remembered. Two engines implement it, in memory and on SQLite, and one conformance suite
  * (test/conformance/store.ts) holds both to the same behaviour.
  */
-import type { AttemptRecord, StoredTask, StoreRecord, TaskProgress } from '../core/record.ts';
+import type { AttemptRecord, StoredTask, StoreRecord } from '../core/record.ts';
 import type { StoredState } from '../core/recover.ts';
 import type { TaskState } from '../protocol/state.ts';
-
-/** Where a task stands that was just submitted. */
-export const freshProgress = {
-  state: 'pending',
-  attempt: 0,
-  token: '',
-  collectorId: undefined,
-  readyAtMs: undefined,
-  delayMs: undefined,
-  error: undefined,
-  excluded: [],
-} as const satisfies Omit<TaskProgress, 'atMs'>;
 
 export interface LoadOptions {
   readonly wallMs: number;

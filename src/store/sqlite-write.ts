@@ -1,8 +1,8 @@
 /** Records as rows, inside the caller's transaction. */
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import type { StoreRecord } from '../core/record.ts';
+import { submittedTask } from '../core/replay.ts';
 import { encodeValue } from '../protocol/msgpack.ts';
-import { freshProgress } from './port.ts';
 import { columns, rowChecksum, type Table } from './sqlite-row.ts';
 
 type Insert = (...values: readonly SQLInputValue[]) => void;
@@ -54,7 +54,7 @@ export function recordWriter(db: DatabaseSync): (record: StoreRecord) => void {
       case 'submitted': {
         const { seq, submittedAtMs } = record;
         const { payload, namespace, id, operation, priority, ...rest } = record.spec;
-        const { state, attempt: none, token } = freshProgress;
+        const { state, attempt: none, token } = submittedTask(record);
         const spec = [seq, namespace, id, operation, priority, encodeValue(rest), submittedAtMs];
         task(...spec, state, none, token, submittedAtMs, null, null, null, null, null);
         payloadOf(seq, payload);

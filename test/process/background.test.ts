@@ -237,15 +237,7 @@ test('a stop tells the grace that is configured', async () => {
   await using world = new World();
   world.env.DEYE_LIMITS_STOP_GRACE_MS = '700';
   await world.broker();
-  const collector = world.spawnScript(`
-    import { defineCollector } from ${JSON.stringify(new URL('../../dist/src/index.js', import.meta.url).href)};
-    await defineCollector({ type: 't', operations: { hold: () => new Promise(() => {}) } }).run({ id: 'c', onReady: () => console.log('ready') });
-  `);
-  await world.said(collector, 'ready');
-  const client = await world.client();
-  await client.submit({ operation: 'hold' });
-  await until(async () => (await client.request('broker.snapshot', {})).in_progress === 1, 'it is held');
-  await client.close();
+  await world.heldAttempt();
   const stop = await world.run(['broker', 'stop']);
   expect([stop.code, stop.stderr]).toEqual([
     0,

@@ -91,6 +91,20 @@ export class World implements AsyncDisposable {
     await until(() => output.includes(text), `it says ${text}`);
   }
 
+  /** A collector in whose hands an attempt is that never ends; its broker runs. */
+  async heldAttempt(): Promise<ChildProcess> {
+    const collector = this.spawnScript(`
+      import { defineCollector } from ${JSON.stringify(new URL('../../dist/src/index.js', import.meta.url).href)};
+      await defineCollector({ type: 't', operations: { hold: () => new Promise(() => {}) } }).run({ id: 'c', onReady: () => console.log('ready') });
+    `);
+    await this.said(collector, 'ready');
+    const client = await this.client();
+    await client.submit({ operation: 'hold' });
+    await until(async () => (await client.request('broker.snapshot', {})).in_progress === 1, 'it is held');
+    await client.close();
+    return collector;
+  }
+
   /** A broker in the foreground that is ready. */
   async broker(...args: string[]): Promise<ChildProcess> {
     const child = this.spawn('broker', 'start', '--foreground', '--no-collectors', ...args);

@@ -5,20 +5,10 @@ import { expect, test } from 'vitest';
 import { until } from '../until.ts';
 import { ended, World } from './daemon.ts';
 
-const sdk = JSON.stringify(new URL('../../dist/src/index.js', import.meta.url).href);
-
 /** A broker that waits for an attempt which never ends. */
 async function stopping(world: World) {
   expect((await world.run(['broker', 'start', '--no-collectors'])).code).toBe(0);
-  const collector = world.spawnScript(`
-    import { defineCollector } from ${sdk};
-    await defineCollector({ type: 't', operations: { hold: () => new Promise(() => {}) } }).run({ id: 'c', onReady: () => console.log('ready') });
-  `);
-  await world.said(collector, 'ready');
-  const client = await world.client();
-  await client.submit({ operation: 'hold' });
-  await until(async () => (await client.request('broker.snapshot', {})).in_progress === 1, 'it is held');
-  await client.close();
+  const collector = await world.heldAttempt();
   const stop = world.spawn('broker', 'stop');
   const announced = (): string => readFileSync(join(world.state, 'broker.json'), 'utf8');
   await until(() => announced().includes('"stopping"'), 'it is stopping');

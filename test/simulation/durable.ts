@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import type { AttemptRecord, StoreRecord, TaskProgress } from '../../src/core/record.ts';
 import type { TaskSpec } from '../../src/core/task.ts';
 import { isEnded } from '../../src/protocol/state.ts';
-import { freshProgress, type PurgeOptions } from '../../src/store/port.ts';
+import type { PurgeOptions } from '../../src/store/port.ts';
 
 export interface LedgerTask {
   readonly seq: number;
@@ -80,7 +80,8 @@ export class DurableLedger {
   #submit({ seq, spec, submittedAtMs }: Extract<StoreRecord, { kind: 'submitted' }>): void {
     const { id } = spec;
     assert(!this.tasks.has(id), `I2: task ${id} is accepted twice`);
-    const now = { ...freshProgress, atMs: submittedAtMs };
+    const none = { collectorId: undefined, readyAtMs: undefined, delayMs: undefined, error: undefined } as const;
+    const now = { state: 'pending', attempt: 0, token: '', atMs: submittedAtMs, excluded: [], ...none } as const;
     const task = { seq, spec, seen: new Set(['pending 0']), attempts: [], now, hasResult: false };
     assert(!this.#bySeq.has(seq), `I2: sequence ${seq} is used twice`);
     this.submitted++;
