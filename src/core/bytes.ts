@@ -1,8 +1,10 @@
 /**
  * Bytes that are written and read one value after the other. Numbers are unsigned and of variable length (seven bits a
- * byte, the lowest first, as in Protocol Buffers); texts and bytes have their length in front.
+ * byte, the lowest first, as in Protocol Buffers); texts and bodies have their length in front, and bodies a checksum,
+ * since they are read again by themselves.
  */
 import assert from 'node:assert/strict';
+import { crc32 } from 'node:zlib';
 
 /** Bytes that grow as they are written. */
 export class Writer {
@@ -50,11 +52,13 @@ export class Writer {
     this.#at = at + length;
   }
 
-  bytes(value: Uint8Array): void {
+  /** The length, the CRC-32 (four bytes, big-endian), the bytes. */
+  body(value: Uint8Array): void {
     this.number(value.length);
-    this.#reserve(value.length);
-    this.#bytes.set(value, this.#at);
-    this.#at += value.length;
+    this.#reserve(4 + value.length);
+    this.#bytes.writeUInt32BE(crc32(value), this.#at);
+    this.#bytes.set(value, this.#at + 4);
+    this.#at += 4 + value.length;
   }
 
   /** Four bytes for the length of what is written from here to `endLength`. */
@@ -114,6 +118,7 @@ export class Reader {
     return value;
   }
 
+  /** Four bytes, big-endian. */
   length32(): number {
     const at = this.#endOf(4) - 4;
     this.#at += 4;
@@ -127,10 +132,13 @@ export class Reader {
     return text;
   }
 
-  /** A view of the bytes that are read. */
-  bytes(): Uint8Array {
-    const end = this.#endOf(this.number());
+  /** A view of the bytes that are read. Throws a RangeError when they do not have their CRC-32. */
+  body(): Uint8Array {
+    const length = this.number();
+    const crc = this.length32();
+    const end = this.#endOf(length);
     const bytes = this.#bytes.subarray(this.#at, end);
+    if (crc32(bytes) !== crc) throw new RangeError('a body is damaged');
     this.#at = end;
     return bytes;
   }

@@ -9,7 +9,8 @@ export interface Codec<T> {
 
 export const number: Codec<number> = { write: (to, value) => to.number(value), read: (from) => from.number() };
 export const text: Codec<string> = { write: (to, value) => to.text(value), read: (from) => from.text() };
-export const bytes: Codec<Uint8Array> = { write: (to, value) => to.bytes(value), read: (from) => from.bytes() };
+/** A payload or a result. */
+export const body: Codec<Uint8Array> = { write: (to, value) => to.body(value), read: (from) => from.body() };
 
 /** One of the names, as its place among them; names are only ever added behind. */
 export function oneOf<const Name extends string>(names: readonly Name[]): Codec<Name> {

@@ -2,10 +2,10 @@
  * Records as bytes: the kind and its version (a byte each), the length of what follows (four bytes, big-endian), and the
  * fields in the order in which they stand here. A kind keeps its number for ever; what it holds changes with its version,
  * and every version that was ever written stays readable. An unknown kind or version is never skipped: it may change
- * what all others mean.
+ * what all others mean. A body is the last that a record holds, so that where the record ends says where the body is.
  */
 import type { Reader, Writer } from './bytes.ts';
-import { bytes, type Codec, list, number, oneOf, optional, sparse, struct, text, textMap } from './codec.ts';
+import { body, type Codec, list, number, oneOf, optional, sparse, struct, text, textMap } from './codec.ts';
 import type { AttemptRecord, JournalRecord, RecordOf, TaskProgress } from './record.ts';
 import type { TaskError, TaskSpec } from './task.ts';
 
@@ -33,7 +33,7 @@ const spec = struct<TaskSpec>({
     stage: text,
     tags: textMap,
   }),
-  payload: bytes,
+  payload: body,
 });
 
 const progress = {
@@ -72,18 +72,22 @@ type Fields<K extends Kind> = Omit<RecordOf<K>, 'kind'>;
 /** The number of each kind, and its versions, the current one last. */
 const kinds: { readonly [K in Kind]: { readonly number: number; readonly versions: readonly Codec<Fields<K>>[] } } = {
   submitted: { number: 1, versions: [struct<Fields<'submitted'>>({ seq: number, submittedAtMs: number, spec })] },
-  moved: { number: 2, versions: [struct<Fields<'moved'>>({ seq: number, ...progress, result: optional(bytes) })] },
+  moved: { number: 2, versions: [struct<Fields<'moved'>>({ seq: number, ...progress, result: optional(body) })] },
   attempt: { number: 3, versions: [struct<Fields<'attempt'>>({ seq: number, ...attempt })] },
   task: {
     number: 5,
-    versions: [struct<Fields<'task'>>({ seq: number, submittedAtMs: number, spec, ...progress })],
+    versions: [struct<Fields<'task'>>({ seq: number, submittedAtMs: number, ...progress, spec })],
   },
   purged: { number: 6, versions: [struct<Fields<'purged'>>({ seqs: list(number) })] },
+  level: { number: 8, versions: [struct<Fields<'level'>>({ level: number })] },
   counted: { number: 7, versions: [struct<Fields<'counted'>>({ nextSeq: number })] },
   setting: { number: 4, versions: [struct<Fields<'setting'>>({ namespace: text, key: text, value: optional(text) })] },
 };
 
 const kindOfNumber = new Map(Object.entries(kinds).map(([kind, { number: key }]) => [key, kind as Kind]));
+
+/** Raised when a kind or a version is added: a store that has a higher one was written by a newer deye. */
+export const storeLevel = 1;
 
 /** Written by a newer deye, or not by deye. */
 export class UnknownRecordError extends Error {

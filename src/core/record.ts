@@ -16,7 +16,9 @@ export type JournalRecord =
   /** Retention deleted these ended tasks, with all that belongs to them. */
   | { readonly kind: 'purged'; readonly seqs: readonly number[] }
   /** Every `seq` that was ever used is smaller than this. */
-  | { readonly kind: 'counted'; readonly nextSeq: number };
+  | { readonly kind: 'counted'; readonly nextSeq: number }
+  /** From here on there may be records of kinds that only a deye of this level knows. */
+  | { readonly kind: 'level'; readonly level: number };
 
 export type RecordOf<Kind extends JournalRecord['kind']> = Extract<JournalRecord, { readonly kind: Kind }>;
 

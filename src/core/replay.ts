@@ -42,6 +42,7 @@ export function replay(durable: Durable, record: JournalRecord): void {
     case 'counted':
       durable.nextSeq = Math.max(durable.nextSeq, record.nextSeq);
       return;
+    case 'level': // looked at where records are read
     case 'purged': // of what has ended
     case 'attempt': // of a task that lives, or of one that is about to end: only its row needs it
   }

@@ -2,10 +2,11 @@
  * The store on a journal and a book. What is committed is appended to the journal, synced, and folded into what lives;
  * what has ended goes on to the book. Space in the journal is had back by writing again what lives in its oldest segment.
  */
+import assert from 'node:assert/strict';
 import type { Book, BookPosition } from '../book/port.ts';
 import { Reader, Writer } from '../core/bytes.ts';
 import type { AttemptRecord, JournalRecord, RecordOf, StoredTask, StoreRecord } from '../core/record.ts';
-import { readRecord, writeRecord } from '../core/record-bytes.ts';
+import { readRecord, storeLevel, writeRecord } from '../core/record-bytes.ts';
 import { type Durable, type DurableTask, fullRecord, newDurable, replay } from '../core/replay.ts';
 import type { Journal } from '../journal/port.ts';
 import { isEnded, type TaskState } from '../protocol/state.ts';
@@ -25,6 +26,7 @@ import {
 
 const noPayload = new Uint8Array(0);
 const counterKey = 'counter';
+const levelKey = 'level';
 const settingKey = (key: string): string => `setting ${key}`;
 /** Bytes of a full record beside its payload, about; and the size up to which the journal is left alone. */
 const fullBytes = 300;
@@ -70,9 +72,8 @@ export class JournalStore implements Store {
   }
 
   async commit(records: readonly StoreRecord[]): Promise<void> {
-    const ids = records.flatMap((record) => (record.kind === 'submitted' ? [record.spec.id] : []));
-    const again = ids.find((id, at) => this.#seqOf.has(id) || ids.indexOf(id) !== at);
-    if (again !== undefined) throw new Error(`task ${again} is stored already`);
+    for (const record of records)
+      if (record.kind === 'submitted') assert(!this.#seqOf.has(record.spec.id), `task ${record.spec.id} lives already`);
     await this.#append(records);
   }
 
@@ -140,6 +141,7 @@ export class JournalStore implements Store {
       this.#fold(record, sequence, true);
       writeRecord(writer, record);
     };
+    if (!this.#living.has(levelKey)) add({ kind: 'level', level: storeLevel });
     for (const record of records) add(record);
     if (!this.#living.has(counterKey)) add({ kind: 'counted', nextSeq: this.#durable.nextSeq });
     this.#rewrite(writer, add);
@@ -176,6 +178,7 @@ export class JournalStore implements Store {
   #fullRecordOf(key: LivingKey): JournalRecord {
     if (typeof key === 'number') return fullRecord(this.#durable.tasks.get(key)!);
     if (key === counterKey) return { kind: 'counted', nextSeq: this.#durable.nextSeq };
+    if (key === levelKey) return { kind: 'level', level: storeLevel };
     const name = key.slice(settingKey('').length);
     return { kind: 'setting', namespace: 'default', key: name, value: this.#durable.settings.get(name)! };
   }
@@ -208,6 +211,13 @@ export class JournalStore implements Store {
         return;
       case 'counted':
         return this.#living.written(counterKey, sequence);
+      case 'level':
+        if (record.level > storeLevel)
+          throw new StoreError(
+            'store_newer',
+            `The journal has level ${record.level}; this deye knows up to ${storeLevel}. Start the newer deye that wrote it.`,
+          );
+        return this.#living.written(levelKey, sequence);
     }
   }
 

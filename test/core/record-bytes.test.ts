@@ -61,9 +61,28 @@ const record: fc.Arbitrary<JournalRecord> = fc.oneof(
     error,
   }),
   fc.record({ kind: fc.constant('counted'), nextSeq: number }),
+  fc.record({ kind: fc.constant('level'), level: number }),
   fc.record({ kind: fc.constant('purged'), seqs: fc.array(number, { maxLength: 5 }) }),
   fc.record({ kind: fc.constant('setting'), namespace: text, key: text, value: maybe(text) }),
 );
+
+const plainSpec = {
+  namespace: 'default',
+  id: '018bcfe5-6800-7000-8000-000000000001',
+  operation: 'scan',
+  priority: 200,
+  requires: ['gpu'],
+  labels: { zone: 'a' },
+  collectorType: 'net',
+  collectorId: undefined,
+  timeoutMs: 30_000,
+  maxRetries: 3,
+  backoffBaseMs: 5000,
+  backoffCapMs: 3_600_000,
+  metadata: { by: 'me' },
+  correlation: { correlation_id: 'c', sequence: 7 },
+  payload: Uint8Array.of(0xc0),
+};
 
 const bytesOf = (records: readonly JournalRecord[]): Uint8Array => {
   const writer = new Writer(16);
@@ -99,6 +118,16 @@ describe('records as bytes', () => {
     );
   });
 
+  test('say when their body has changed', () => {
+    const whole = bytesOf([
+      { kind: 'submitted', seq: 1, submittedAtMs: 0, spec: { ...plainSpec, payload: Uint8Array.of(1, 2, 3) } },
+    ]);
+    for (let at = whole.length - 3; at < whole.length; at++)
+      expect(() => readRecord(new Reader(whole.map((byte, i) => (i === at ? byte ^ 4 : byte))))).toThrow(
+        'a body is damaged',
+      );
+  });
+
   test('mean nothing, or something else, with other bytes, and never hang or take memory', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), (garbage) => {
@@ -123,34 +152,49 @@ describe('records as bytes', () => {
 
   // Written down once: what a released deye wrote is read for ever.
   const atMs = 1_700_000_000_000;
+  const specHex =
+    '0764656661756c742430313862636665352d363830302d373030302d383030302d303030303030303030303031047363616ec80101036770' +
+    '7501047a6f6e65016101036e657400b0ea0103882780dddb0101026279026d650101630000010700000149662d3dc0';
   test.each<[string, JournalRecord]>([
+    [`01010000006e0180d095ffbc31${specHex}`, { kind: 'submitted', seq: 1, submittedAtMs: atMs, spec: plainSpec }],
     [
-      '01010000006a0180d095ffbc310764656661756c742430313862636665352d363830302d373030302d383030302d3030' +
-        '30303030303030303031047363616ec801010367707501047a6f6e65016101036e657400b0ea0103882780dddb010102' +
-        '6279026d6501016300000107000001c0',
+      `05010000007c0180d095ffbc3100000080d095ffbc310000000000${specHex}`,
       {
-        kind: 'submitted',
+        kind: 'task',
         seq: 1,
         submittedAtMs: atMs,
-        spec: {
-          namespace: 'default',
-          id: '018bcfe5-6800-7000-8000-000000000001',
-          operation: 'scan',
-          priority: 200,
-          requires: ['gpu'],
-          labels: { zone: 'a' },
-          collectorType: 'net',
-          collectorId: undefined,
-          timeoutMs: 30_000,
-          maxRetries: 3,
-          backoffBaseMs: 5000,
-          backoffCapMs: 3_600_000,
-          metadata: { by: 'me' },
-          correlation: { correlation_id: 'c', sequence: 7 },
-          payload: Uint8Array.of(0xc0),
-        },
+        state: 'pending',
+        attempt: 0,
+        token: '',
+        atMs,
+        collectorId: undefined,
+        readyAtMs: undefined,
+        delayMs: undefined,
+        error: undefined,
+        excluded: [],
+        spec: plainSpec,
       },
     ],
+    [
+      '02010000001c01030203332e3480d095ffbc3101026e3100000000010149662d3dc0',
+      {
+        kind: 'moved',
+        seq: 1,
+        state: 'completed',
+        attempt: 2,
+        token: '3.4',
+        atMs,
+        collectorId: 'n1',
+        readyAtMs: undefined,
+        delayMs: undefined,
+        error: undefined,
+        excluded: [],
+        result: Uint8Array.of(0xc0),
+      },
+    ],
+    ['060100000003020102', { kind: 'purged', seqs: [1, 2] }],
+    ['070100000002ac02', { kind: 'counted', nextSeq: 300 }],
+    ['08010000000101', { kind: 'level', level: 1 }],
     [
       '02010000002801020203332e3480d095ffbc3101026e310188f795ffbc310188270101780462c3bc6301026e3200',
       {
