@@ -7,12 +7,7 @@ import { Writer } from '../core/bytes.ts';
 import type { AttemptRecord, RecordOf, StoredTask } from '../core/record.ts';
 import { writeRecord } from '../core/record-bytes.ts';
 import { fullRecord } from '../core/replay.ts';
-
-/** Bytes of one transaction of the book, and after how many it is made safe. */
-const applyBytes = 4 * 1024 * 1024;
-const checkpointBytes = 16 * 1024 * 1024;
-/** Beyond this, commits wait for the book. */
-const backlogBytes = 64 * 1024 * 1024;
+import type { StoreSizes } from './sizes.ts';
 
 interface RecentTask extends StoredTask {
   readonly result: Uint8Array | undefined;
@@ -27,6 +22,7 @@ interface Entry {
 
 export class BookFeed {
   readonly #book: Book;
+  readonly #sizes: StoreSizes;
   readonly #failed: (error: Error) => void;
   readonly #writer = new Writer();
   #seqs: number[] = [];
@@ -48,8 +44,9 @@ export class BookFeed {
   #ends: { readonly end: number; readonly full: number }[] = [];
   #oldestFull = Number.POSITIVE_INFINITY;
 
-  constructor(book: Book, position: number, failed: (error: Error) => void) {
+  constructor(book: Book, sizes: StoreSizes, position: number, failed: (error: Error) => void) {
     this.#book = book;
+    this.#sizes = sizes;
     this.#failed = failed;
     this.#applied = this.#safe = position;
   }
@@ -108,7 +105,7 @@ export class BookFeed {
 
   /** Resolves when commits need not wait for the book. */
   async room(): Promise<void> {
-    while (this.#queuedBytes > backlogBytes && this.#running !== undefined) await this.#running;
+    while (this.#queuedBytes > this.#sizes.backlogBytes && this.#running !== undefined) await this.#running;
   }
 
   /** Everything that was given is in the book, and safe. */
@@ -122,10 +119,10 @@ export class BookFeed {
       while (this.#queue.length > 0) {
         let bytes = 0;
         let count = 0;
-        while (count < this.#queue.length && (count === 0 || bytes < applyBytes))
+        while (count < this.#queue.length && (count === 0 || bytes < this.#sizes.applyBytes))
           bytes += this.#queue[count++]!.bytes.length;
         await this.#apply(this.#queue.splice(0, count), bytes);
-        if (this.#sinceCheckpoint > checkpointBytes) await this.#checkpoint();
+        if (this.#sinceCheckpoint > this.#sizes.checkpointBytes) await this.#checkpoint();
       }
     } catch (error) {
       this.#failed(error as Error);

@@ -6,8 +6,9 @@ import type { BookPosition } from '../book/port.ts';
 import { ThreadedBook } from '../book/threaded-book.ts';
 import { fileDisk } from '../journal/file-disk.ts';
 import { openJournal } from '../journal/open.ts';
-import { type Journal, JournalError } from '../journal/port.ts';
+import type { Journal } from '../journal/port.ts';
 import { JournalStore } from './journal-store.ts';
+import { witnessesOf } from './witnesses.ts';
 
 const segmentBytes = 64 * 1024 * 1024;
 const sealMs = 100;
@@ -33,14 +34,5 @@ const openBeside = (directory: string, position: BookPosition | undefined, faile
     wallMs: () => Date.now(),
     randomBytes: (count) => new Uint8Array(randomBytes(count)),
     failed,
-    witnesses: async (id) => {
-      if (position === undefined) return {};
-      const storeId = id === undefined ? undefined : Buffer.from(id).toString('hex');
-      if (storeId !== undefined && storeId !== position.storeId)
-        throw new JournalError(
-          'journal_foreign',
-          `The journal in ${directory} and the book beside it belong to different stores.`,
-        );
-      return { book: position, epoch: position.epoch };
-    },
+    witnesses: witnessesOf(directory, position),
   }) satisfies Promise<Journal>;

@@ -23,23 +23,25 @@ import {
   StoreError,
   type TaskFilter,
 } from './port.ts';
+import { type StoreSizes, storeSizes } from './sizes.ts';
 
 const noPayload = new Uint8Array(0);
 const counterKey = 'counter';
 const levelKey = 'level';
 const settingKey = (key: string): string => `setting ${key}`;
-/** Bytes of a full record beside its payload, about; and the size up to which the journal is left alone. */
+/** Bytes of a full record beside its payload, about. */
 const fullBytes = 300;
-const idleBytes = 256 * 1024 * 1024;
 
 interface JournalStoreParts {
   readonly book: Book;
   /** Opens the journal beside a book that stands there. */
   readonly openJournal: (position: BookPosition | undefined) => Promise<Journal>;
+  readonly sizes?: StoreSizes;
 }
 
 export class JournalStore implements Store {
   readonly #parts: JournalStoreParts;
+  readonly #sizes: StoreSizes;
   #journal!: Journal;
   #feed!: BookFeed;
   readonly #durable: Durable = newDurable();
@@ -49,19 +51,23 @@ export class JournalStore implements Store {
   #payloadBytes = 0;
   /** Of the batch that was made last. */
   #sequence = 0;
+  /** Batches are written one after the other. */
+  #writing: Promise<void> = Promise.resolve();
   #failure: StoreError | undefined;
   #closed = false;
 
   constructor(parts: JournalStoreParts) {
     this.#parts = parts;
+    this.#sizes = parts.sizes ?? storeSizes;
   }
 
   async load(options: LoadOptions): Promise<Loaded> {
     try {
       const { book, openJournal } = this.#parts;
-      const position = await book.open();
+      await book.open();
+      const position = await book.checkpoint(); // what was just read may stand in the page cache only
       this.#journal = await openJournal(position);
-      this.#feed = new BookFeed(book, position?.sequence ?? 0, (error) => this.fail(error));
+      this.#feed = new BookFeed(book, this.#sizes, position?.sequence ?? 0, (error) => this.fail(error));
       this.#journal.hold('store', this.#journal.first);
       await this.#replay(position?.sequence ?? 0);
       await this.#feed.flush();
@@ -81,8 +87,8 @@ export class JournalStore implements Store {
     const seq = this.#seqOf.get(id);
     const live = seq === undefined ? undefined : this.#durable.tasks.get(seq);
     const recent = seq === undefined ? this.#feed.byId.get(id) : undefined;
-    const task = live === undefined ? (recent ?? (await this.#parts.book.show(id))) : { ...live, result: undefined };
-    return task === undefined ? undefined : { ...task, attempts: await this.#attempts(task.seq) };
+    const task = live === undefined ? recent : { ...live, result: undefined };
+    return task === undefined ? this.#parts.book.show(id) : { ...task, attempts: await this.#attempts(task) };
   }
 
   async states(ids: readonly string[]): Promise<ReadonlyMap<string, TaskState>> {
@@ -100,9 +106,13 @@ export class JournalStore implements Store {
   async list(filter: TaskFilter): Promise<readonly StoredTask[]> {
     // Memory first: what moves into the book meanwhile is then seen twice, never not at all.
     const memory = [...this.#durable.tasks.values(), ...this.#feed.tasks.values()].filter((task) => fits(task, filter));
-    const newest = memory.sort((a, b) => b.seq - a.seq).slice(0, filter.limit);
+    // Copies, since what lives moves on while the book is asked.
+    const newest = memory
+      .sort((a, b) => b.seq - a.seq)
+      .slice(0, filter.limit)
+      .map(withoutPayload);
     const found = new Map((await this.#parts.book.list(filter)).map((task) => [task.seq, task]));
-    for (const task of newest) found.set(task.seq, withoutPayload(task));
+    for (const task of newest) found.set(task.seq, task);
     return [...found.values()].sort((a, b) => b.seq - a.seq).slice(0, filter.limit);
   }
 
@@ -146,24 +156,35 @@ export class JournalStore implements Store {
     if (!this.#living.has(counterKey)) add({ kind: 'counted', nextSeq: this.#durable.nextSeq });
     this.#rewrite(writer, add);
     const entered = this.#feed.cut();
-    const body = writer.written.slice();
-    await this.#feed.room();
-    this.#journal.hold('store', Math.min(this.#living.oldest?.batch ?? sequence, this.#feed.needed));
+    const body = new Uint8Array(writer.written); // a copy: the next commit may come before this one is written
+    const needed = Math.min(this.#living.oldest?.batch ?? sequence, this.#feed.needed);
+    const written = this.#writing.then(async () => {
+      await this.#write(body, count, sequence);
+      // Not before: what this batch has written again must be in the journal when a floor lets go of what it replaces.
+      this.#journal.hold('store', needed);
+      const { epoch, storeId, synced } = this.#journal;
+      entered({ storeId, epoch, sequence, crc: synced.crc });
+    });
+    this.#writing = written.catch(() => {}); // thrown here:
+    await written;
+  }
+
+  async #write(body: Uint8Array, records: number, sequence: number): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
     try {
-      const appended = await this.#journal.append([body], count, sequence);
+      await this.#feed.room();
+      const appended = await this.#journal.append([body], records, sequence);
       if (appended !== 'committed')
         throw new StoreError(appended === 'full' ? 'store_full' : 'store_failed', `The journal answered ${appended}.`);
     } catch (error) {
       throw this.fail(error as Error);
     }
-    const { epoch, storeId, synced } = this.#journal;
-    entered({ storeId, epoch, sequence, crc: synced.crc });
   }
 
   /** Writes again what lives in the oldest segment, as many bytes as the batch has, while the journal is too large. */
   #rewrite(writer: Writer, add: (record: JournalRecord) => void): void {
     const { usedBytes, oldestLast } = this.#journal.space;
-    if (usedBytes <= Math.max(idleBytes, 2 * this.#aliveBytes)) return;
+    if (usedBytes <= Math.max(this.#sizes.idleBytes, 2 * this.#aliveBytes)) return;
     const most = 2 * Math.max(4096, Math.ceil(writer.length / 4096) * 4096);
     for (let { oldest } = this.#living; oldest !== undefined; { oldest } = this.#living) {
       if (oldest.batch > oldestLast || writer.length >= most) return;
@@ -261,11 +282,13 @@ export class JournalStore implements Store {
 
   // ── reading ──
 
-  async #attempts(seq: number): Promise<readonly AttemptRecord[]> {
-    const recent = this.#feed.attemptsOf(seq) ?? [];
+  /** Those that had ended when the task was as it is given. */
+  async #attempts({ seq, attempt: latest, state }: StoredTask): Promise<readonly AttemptRecord[]> {
+    const recent = [...(this.#feed.attemptsOf(seq) ?? [])];
     const byNumber = new Map((await this.#parts.book.attempts(seq)).map((attempt) => [attempt.attempt, attempt]));
     for (const attempt of recent) byNumber.set(attempt.attempt, attempt);
-    return [...byNumber.values()].sort((a, b) => a.attempt - b.attempt);
+    const ended = state === 'in_progress' ? latest - 1 : latest;
+    return [...byNumber.values()].filter(({ attempt }) => attempt <= ended).sort((a, b) => a.attempt - b.attempt);
   }
 
   /** Something failed outside a request: every later one is refused. */
@@ -285,7 +308,8 @@ const fits = (task: StoredTask, { states, operation, collectorId, beforeSeq }: T
 
 /** A record that does not keep the bytes it was read from: they are those of a whole segment. */
 function owned(record: JournalRecord): JournalRecord {
-  if (record.kind === 'moved' && record.result !== undefined) return { ...record, result: record.result.slice() };
+  if (record.kind === 'moved' && record.result !== undefined)
+    return { ...record, result: new Uint8Array(record.result) };
   if (record.kind !== 'submitted' && record.kind !== 'task') return record;
   return { ...record, spec: { ...record.spec, payload: new Uint8Array(record.spec.payload) } };
 }

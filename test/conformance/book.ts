@@ -87,6 +87,7 @@ export function bookConformance(name: string, make: () => BookBench): void {
           ...fields,
           spec: { ...fields.spec, payload: Buffer.from(fields.spec.payload) },
           result: shown.result,
+          attempts: await one.attempts(1),
         });
         expect([...shown.result!]).toEqual([5]);
         expect((await one.attempts(1)).map(({ attempt: number, collectorId }) => [number, collectorId])).toEqual([

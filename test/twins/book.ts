@@ -81,10 +81,7 @@ export class BookTwin {
           return this.#main.position;
         }),
       show: (id) => read('show', (rows) => shown(rows, id)),
-      attempts: (seq) =>
-        read('attempts', ({ attempts }) =>
-          [...(attempts.get(seq)?.values() ?? [])].sort((a, b) => a.attempt - b.attempt),
-        ),
+      attempts: (seq) => read('attempts', (rows) => attemptsOf(rows, seq)),
       states: (ids) => read('states', ({ tasks }) => statesOf(tasks, ids)),
       list: (filter) => read('list', ({ tasks }) => listed(tasks, filter)),
       expired: (expiry) => read('expired', ({ tasks }) => expired(tasks, expiry)),
@@ -158,9 +155,13 @@ function applied(before: Rows, bytes: Uint8Array, position: BookPosition): Rows 
   return { tasks, results, attempts, position };
 }
 
-function shown({ tasks, results }: Rows, id: string): EndedTask | undefined {
-  const task = [...tasks.values()].find(({ spec }) => spec.id === id);
-  return task === undefined ? undefined : { ...task, result: results.get(task.seq) };
+const attemptsOf = ({ attempts }: Rows, seq: number): AttemptRecord[] =>
+  [...(attempts.get(seq)?.values() ?? [])].sort((a, b) => a.attempt - b.attempt);
+
+function shown(rows: Rows, id: string): EndedTask | undefined {
+  const task = [...rows.tasks.values()].find(({ spec }) => spec.id === id);
+  if (task === undefined) return undefined;
+  return { ...task, attempts: attemptsOf(rows, task.seq), result: rows.results.get(task.seq) };
 }
 
 const statesOf = (tasks: Rows['tasks'], ids: readonly string[]): Map<string, TaskState> =>

@@ -1,0 +1,18 @@
+/** What a book says of the journal that stands beside it. */
+import type { BookPosition } from '../book/port.ts';
+import { JournalError } from '../journal/port.ts';
+import type { Witnesses } from '../journal/recovery.ts';
+
+/** @param place the directory of the journal, for people. */
+export const witnessesOf =
+  (place: string, position: BookPosition | undefined) =>
+  async (id: Uint8Array | undefined): Promise<Witnesses & { readonly epoch?: number | undefined }> => {
+    if (position === undefined) return {};
+    const storeId = id === undefined ? undefined : Buffer.from(id).toString('hex');
+    if (storeId !== undefined && storeId !== position.storeId)
+      throw new JournalError(
+        'journal_foreign',
+        `The journal in ${place} and the book beside it belong to different stores.`,
+      );
+    return { book: position, epoch: position.epoch };
+  };
