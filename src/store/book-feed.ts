@@ -7,6 +7,7 @@ import { Writer } from '../core/bytes.ts';
 import type { AttemptRecord, RecordOf, StoredTask } from '../core/record.ts';
 import { writeRecord } from '../core/record-bytes.ts';
 import { fullRecord } from '../core/replay.ts';
+import { blockBytes, blocksOf } from '../journal/header.ts';
 import type { StoreSizes } from './sizes.ts';
 
 interface RecentTask extends StoredTask {
@@ -17,7 +18,11 @@ interface Entry {
   readonly order: number;
   readonly position: BookPosition;
   readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly seqs: readonly number[];
+  /** Of its batch in the journal. */
+  readonly batchBytes: number;
+  /** What ended in it, and the tasks of which an attempt did. */
+  readonly ended: readonly RecentTask[];
+  readonly attempted: readonly number[];
 }
 
 export class BookFeed {
@@ -25,7 +30,8 @@ export class BookFeed {
   readonly #sizes: StoreSizes;
   readonly #failed: (error: Error) => void;
   readonly #writer = new Writer();
-  #seqs: number[] = [];
+  #ended: RecentTask[] = [];
+  #attempted: number[] = [];
   /** Ended, and not in the book yet. */
   readonly tasks = new Map<number, RecentTask>();
   /** The same, by id. */
@@ -70,7 +76,7 @@ export class BookFeed {
       known.latest = this.#order;
     }
     writeRecord(this.#writer, record);
-    this.#seqs.push(seq);
+    this.#attempted.push(seq);
   }
 
   /** @param full the batch of the task's last full record. */
@@ -80,7 +86,7 @@ export class BookFeed {
     this.byId.set(task.spec.id, recent);
     writeRecord(this.#writer, fullRecord(task));
     if (moved.result !== undefined) writeRecord(this.#writer, moved);
-    this.#seqs.push(task.seq);
+    this.#ended.push(recent);
     this.#ends.push({ end, full });
     this.#oldestFull = Math.min(this.#oldestFull, full);
   }
@@ -89,15 +95,18 @@ export class BookFeed {
     writeRecord(this.#writer, record);
   }
 
-  /** What was given since the last call belongs to this batch. Call when it is synced, in order of the batches. */
-  cut(): (position: BookPosition) => void {
+  /**
+   * What was given since the last call belongs to a batch of so many bytes. Call the answer when that is synced, in order
+   * of the batches.
+   */
+  cut(batchBytes: number): (position: BookPosition) => void {
     const bytes = new Uint8Array(this.#writer.written);
-    const seqs = this.#seqs;
+    const [ended, attempted] = [this.#ended, this.#attempted];
     const order = this.#order++;
     this.#writer.clear();
-    this.#seqs = [];
+    [this.#ended, this.#attempted] = [[], []];
     return (position) => {
-      this.#queue.push({ order, position, bytes, seqs });
+      this.#queue.push({ order, position, bytes, batchBytes, ended, attempted });
       this.#queuedBytes += bytes.length;
       this.#running ??= this.#run();
     };
@@ -142,19 +151,17 @@ export class BookFeed {
     await this.#book.apply(bytes, position);
     this.#applied = position.sequence;
     this.#queuedBytes -= length;
-    this.#sinceCheckpoint += length + 1;
-    for (const { seqs, order } of entries)
-      for (const seq of seqs) {
-        this.#entered(seq);
-        if (this.#attempts.get(seq)?.latest === order) this.#attempts.delete(seq);
-      }
+    for (const { ended, attempted, order, batchBytes } of entries) {
+      this.#sinceCheckpoint += blocksOf(batchBytes) * blockBytes;
+      for (const task of ended) this.#entered(task);
+      for (const seq of attempted) if (this.#attempts.get(seq)?.latest === order) this.#attempts.delete(seq);
+    }
   }
 
-  #entered(seq: number): void {
-    const recent = this.tasks.get(seq);
-    if (recent === undefined) return;
-    this.tasks.delete(seq);
-    this.byId.delete(recent.spec.id);
+  #entered(task: RecentTask): void {
+    if (this.tasks.get(task.seq) !== task) return; // it lived and ended once more
+    this.tasks.delete(task.seq);
+    this.byId.delete(task.spec.id);
   }
 
   async #checkpoint(): Promise<void> {

@@ -6,14 +6,15 @@ import assert from 'node:assert/strict';
 import type { Book, BookPosition } from '../book/port.ts';
 import { Reader, Writer } from '../core/bytes.ts';
 import type { AttemptRecord, JournalRecord, RecordOf, StoredTask, StoreRecord } from '../core/record.ts';
-import { readRecord, storeLevel, writeRecord } from '../core/record-bytes.ts';
+import { readOwnRecord, storeLevel, writeRecord } from '../core/record-bytes.ts';
 import { type Durable, type DurableTask, fullRecord, newDurable, replay } from '../core/replay.ts';
 import type { Journal } from '../journal/port.ts';
 import { isEnded, type TaskState } from '../protocol/state.ts';
-import { uuidFirst } from '../protocol/uuid-time.ts';
 import { BookFeed } from './book-feed.ts';
 import { explainPart } from './journal-error.ts';
+import { listed } from './listing.ts';
 import { Living, type LivingKey } from './living.ts';
+import { newestOf } from './newest.ts';
 import {
   type Loaded,
   type LoadOptions,
@@ -25,7 +26,6 @@ import {
 } from './port.ts';
 import { type StoreSizes, storeSizes } from './sizes.ts';
 
-const noPayload = new Uint8Array(0);
 const counterKey = 'counter';
 const levelKey = 'level';
 const settingKey = (key: string): string => `setting ${key}`;
@@ -71,6 +71,7 @@ export class JournalStore implements Store {
       this.#journal.hold('store', this.#journal.first);
       await this.#replay(position?.sequence ?? 0);
       await this.#feed.flush();
+      await this.check();
       return await this.#loaded(options);
     } catch (error) {
       throw this.fail(error as Error);
@@ -104,15 +105,10 @@ export class JournalStore implements Store {
   }
 
   async list(filter: TaskFilter): Promise<readonly StoredTask[]> {
-    // Memory first: what moves into the book meanwhile is then seen twice, never not at all.
-    const memory = [...this.#durable.tasks.values(), ...this.#feed.tasks.values()].filter((task) => fits(task, filter));
-    // Copies, since what lives moves on while the book is asked.
-    const newest = memory
-      .sort((a, b) => b.seq - a.seq)
-      .slice(0, filter.limit)
-      .map(withoutPayload);
+    // Memory first, and copied: what moves into the book meanwhile is then seen twice, never not at all.
+    const memory = listed([...this.#durable.tasks.values(), ...this.#feed.tasks.values()], filter);
     const found = new Map((await this.#parts.book.list(filter)).map((task) => [task.seq, task]));
-    for (const task of newest) found.set(task.seq, task);
+    for (const task of memory) found.set(task.seq, task);
     return [...found.values()].sort((a, b) => b.seq - a.seq).slice(0, filter.limit);
   }
 
@@ -154,8 +150,8 @@ export class JournalStore implements Store {
     if (!this.#living.has(levelKey)) add({ kind: 'level', level: storeLevel });
     for (const record of records) add(record);
     if (!this.#living.has(counterKey)) add({ kind: 'counted', nextSeq: this.#durable.nextSeq });
-    this.#rewrite(writer, add);
-    const entered = this.#feed.cut();
+    count += this.#rewrite(writer, sequence);
+    const entered = this.#feed.cut(writer.length);
     const body = new Uint8Array(writer.written); // a copy: the next commit may come before this one is written
     const needed = Math.min(this.#living.oldest?.batch ?? sequence, this.#feed.needed);
     const written = this.#writing.then(async () => {
@@ -182,13 +178,21 @@ export class JournalStore implements Store {
   }
 
   /** Writes again what lives in the oldest segment, as many bytes as the batch has, while the journal is too large. */
-  #rewrite(writer: Writer, add: (record: JournalRecord) => void): void {
+  #rewrite(writer: Writer, sequence: number): number {
     const { usedBytes, oldestLast } = this.#journal.space;
-    if (usedBytes <= Math.max(this.#sizes.idleBytes, 2 * this.#aliveBytes)) return;
+    if (usedBytes <= Math.max(this.#sizes.idleBytes, 2 * this.#aliveBytes)) return 0;
     const most = 2 * Math.max(4096, Math.ceil(writer.length / 4096) * 4096);
-    for (let { oldest } = this.#living; oldest !== undefined; { oldest } = this.#living) {
-      if (oldest.batch > oldestLast || writer.length >= most) return;
-      add(this.#fullRecordOf(oldest.key));
+    for (let count = 0; ; count++) {
+      const { oldest } = this.#living;
+      if (oldest === undefined || oldest.batch > oldestLast || writer.length >= most) return count;
+      const record = this.#fullRecordOf(oldest.key);
+      const { length } = writer;
+      writeRecord(writer, record);
+      if (writer.length > this.#journal.bodyBytesMax) {
+        writer.truncate(length); // a later batch has room for it
+        return count;
+      }
+      this.#fold(record, sequence, true);
     }
   }
 
@@ -253,31 +257,20 @@ export class JournalStore implements Store {
     this.#sequence = this.#journal.synced.sequence;
     for await (const { sequence, epoch, crc, body } of this.#journal.read(this.#journal.first)) {
       const isNew = sequence > inBook;
-      for (const reader = new Reader(body); !reader.done; ) this.#fold(owned(readRecord(reader)), sequence, isNew);
+      for (const reader = new Reader(body); !reader.done; ) this.#fold(readOwnRecord(reader), sequence, isNew);
       if (!isNew) continue;
-      this.#feed.cut()({ storeId: this.#journal.storeId, epoch, sequence, crc });
+      this.#feed.cut(body.length)({ storeId: this.#journal.storeId, epoch, sequence, crc });
       await this.#feed.room();
     }
   }
 
-  async #loaded({ wallMs, idsAheadMax }: LoadOptions): Promise<Loaded> {
-    const newest = await this.#parts.book.newest(wallMs, idsAheadMax + 1);
+  async #loaded(options: LoadOptions): Promise<Loaded> {
+    const newest = await this.#parts.book.newest(options.wallMs, options.idsAheadMax + 1);
     const tasks = [...this.#durable.tasks.values()].sort((a, b) => a.seq - b.seq);
-    const ahead = uuidFirst(wallMs + 1);
-    let newestId = newest.id;
-    let newestAtMs = newest.endedAtMs;
-    const idsAhead = [...newest.idsAhead];
-    for (const { spec, atMs } of tasks) {
-      if (spec.id >= ahead) idsAhead.push(spec.id);
-      else if (newestId === undefined || spec.id > newestId) newestId = spec.id;
-      newestAtMs = Math.max(newestAtMs ?? 0, atMs);
-    }
-    // Too many to be told one by one: then the newest of them is where every look-up begins.
-    if (idsAhead.length > idsAheadMax) newestId = idsAhead.splice(0).sort().at(-1);
     const nextSeq = Math.max(this.#durable.nextSeq, newest.seq + 1);
     this.#durable.nextSeq = nextSeq;
     const settings = new Map(this.#durable.settings);
-    return { epoch: this.#journal.epoch, newestAtMs, tasks, settings, nextSeq, newestId, idsAhead };
+    return { epoch: this.#journal.epoch, tasks, settings, nextSeq, ...newestOf(newest, tasks, options) };
   }
 
   // ── reading ──
@@ -296,20 +289,4 @@ export class JournalStore implements Store {
     this.#failure ??= explainPart(error);
     return this.#failure;
   }
-}
-
-const withoutPayload = (task: StoredTask): StoredTask => ({ ...task, spec: { ...task.spec, payload: noPayload } });
-
-const fits = (task: StoredTask, { states, operation, collectorId, beforeSeq }: TaskFilter): boolean =>
-  (states.length === 0 || states.includes(task.state)) &&
-  (operation === undefined || task.spec.operation === operation) &&
-  (collectorId === undefined || task.collectorId === collectorId) &&
-  (beforeSeq === undefined || task.seq < beforeSeq);
-
-/** A record that does not keep the bytes it was read from: they are those of a whole segment. */
-function owned(record: JournalRecord): JournalRecord {
-  if (record.kind === 'moved' && record.result !== undefined)
-    return { ...record, result: new Uint8Array(record.result) };
-  if (record.kind !== 'submitted' && record.kind !== 'task') return record;
-  return { ...record, spec: { ...record.spec, payload: new Uint8Array(record.spec.payload) } };
 }

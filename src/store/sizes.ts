@@ -4,7 +4,7 @@ export interface StoreSizes {
   readonly idleBytes: number;
   /** Of one transaction of the book. */
   readonly applyBytes: number;
-  /** The book is made safe after so many. */
+  /** The book is made safe after so many of the journal, which must keep them until then. */
   readonly checkpointBytes: number;
   /** Beyond this, commits wait for the book. */
   readonly backlogBytes: number;

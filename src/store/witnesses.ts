@@ -1,4 +1,7 @@
-/** What a book says of the journal that stands beside it. */
+/**
+ * What a book says of the journal that stands beside it. A new one says that the journal must begin with its first batch:
+ * what left it before had its rows in a book.
+ */
 import type { BookPosition } from '../book/port.ts';
 import { JournalError } from '../journal/port.ts';
 import type { Witnesses } from '../journal/recovery.ts';
@@ -7,7 +10,7 @@ import type { Witnesses } from '../journal/recovery.ts';
 export const witnessesOf =
   (place: string, position: BookPosition | undefined) =>
   async (id: Uint8Array | undefined): Promise<Witnesses & { readonly epoch?: number | undefined }> => {
-    if (position === undefined) return {};
+    if (position === undefined) return id === undefined ? {} : { book: { sequence: 0, crc: 0 } };
     const storeId = id === undefined ? undefined : Buffer.from(id).toString('hex');
     if (storeId !== undefined && storeId !== position.storeId)
       throw new JournalError(

@@ -223,8 +223,11 @@ export class StoreHistory {
     else if (at < 0.68) await this.#read(store);
     else if (at < 0.72) await this.#purge(store);
     else if (at < 0.82) for (const run of this.#timers.splice(0)) run();
-    else if (at < 0.88) this.#stall(!this.#stalled);
-    else if (at < 0.9 && this.#options.fullBook) this.#isFull = !this.#isFull;
+    else if (at < 0.86) this.#stall(!this.#stalled);
+    else if (at < 0.89) {
+      await this.#letOneGo();
+      await this.#read(store);
+    } else if (at < 0.91 && this.#options.fullBook) this.#isFull = !this.#isFull;
     else if (at < 0.95) await this.#settle();
     else if (at < 0.98) await this.#stop(store);
     else this.#dead = true;
@@ -234,6 +237,13 @@ export class StoreHistory {
   #stall(stalled: boolean): void {
     this.#stalled = stalled;
     if (!stalled) for (const go of this.#waiting.splice(0)) go();
+  }
+
+  /** The book does one thing, and stalls again. */
+  async #letOneGo(): Promise<void> {
+    this.#stalled = true;
+    this.#waiting.shift()?.();
+    await turn();
   }
 
   /** Everything that is under way ends. */
@@ -396,7 +406,7 @@ function checkList(
 const smallSizes = (segmentBytes: number) => ({
   idleBytes: 2 * segmentBytes,
   applyBytes: 8 * 1024,
-  checkpointBytes: 16 * 1024,
+  checkpointBytes: 8 * 1024,
   backlogBytes: 24 * 1024,
 });
 
