@@ -4,13 +4,10 @@
  * kills and power failures at any piece of work, and starts, from a seed. After every start, what was answered is there,
  * in memory or in the book, exactly; what was not answered is there whole, commit by commit in their order, or not at all.
  */
-import { openJournal } from '../../src/journal/open.ts';
 import type { Journal } from '../../src/journal/port.ts';
 import { isEnded } from '../../src/protocol/state.ts';
-import { JournalStore } from '../../src/store/journal-store.ts';
+import type { JournalStore } from '../../src/store/journal-store.ts';
 import type { StoredDetail, StoreError, TaskFilter } from '../../src/store/port.ts';
-import { storeSizes } from '../../src/store/sizes.ts';
-import { witnessesOf } from '../../src/store/witnesses.ts';
 import { dice } from '../journal/history.ts';
 import { BookTwin } from '../twins/book.ts';
 import { DiskTwin, GoneError } from '../twins/disk.ts';
@@ -25,6 +22,7 @@ import {
   nothingExpected,
   taskText,
 } from './expected.ts';
+import { smallSizes, storeOn, turn } from './twin-store.ts';
 import { Workload } from './workload.ts';
 
 export interface StoreHistoryOptions {
@@ -149,32 +147,22 @@ export class StoreHistory {
     this.#dead = this.#stalled = this.#isFull = false;
     this.#calm = this.#counts.starts === 1;
     const { segmentBytes } = this.#options;
-    const store: JournalStore = new JournalStore({
-      book: this.#book.attach({
-        tick: (work) => this.#tick(work),
+    const { store, journal } = storeOn(this.#disk, this.#book, {
+      segmentBytes,
+      sizes: smallSizes(segmentBytes),
+      chance: this.#chance,
+      tick: (work) => this.#tick(work),
+      book: {
         wait: () => (this.#stalled ? new Promise((resolve) => this.#waiting.push(resolve)) : Promise.resolve()),
         isFull: () => this.#isFull,
-      }),
-      openJournal: async (position) => {
-        this.#journal = await openJournal({
-          disk: this.#disk.attach({ tick: (work) => this.#tick(work), chance: this.#chance }),
-          segmentBytes,
-          sync: 'batch',
-          sealMs: 100,
-          later: (_ms, run) => this.#timers.push(run),
-          wallMs: () => 0,
-          randomBytes: (count) => Uint8Array.from({ length: count }, () => Math.floor(this.#chance() * 256)),
-          failed: (error) => store.fail(error),
-          witnesses: witnessesOf('here', position),
-          cut: (sequence, bytes) => this.#say(`cut ${bytes} bytes behind ${sequence}`),
-        });
-        return this.#journal;
       },
-      sizes: { ...storeSizes, ...smallSizes(segmentBytes) },
+      later: (run) => this.#timers.push(run),
+      cut: (sequence, bytes) => this.#say(`cut ${bytes} bytes behind ${sequence}`),
     });
     const { tasks, settings, nextSeq, epoch } = await store.load({ wallMs: 2_000_000_000_000, idsAheadMax: 100 });
     this.#calm = false;
-    this.#say(`start ${this.#counts.starts}: from ${this.#journal!.first}, epoch ${epoch}`);
+    this.#journal = journal();
+    this.#say(`start ${this.#counts.starts}: from ${this.#journal.first}, epoch ${epoch}`);
     if (epoch <= this.#epoch) throw new Error(`epoch ${epoch} after ${this.#epoch}`);
     this.#epoch = epoch;
     const details = await this.#all(store);
@@ -402,12 +390,3 @@ function checkList(
       throw new Error(`task ${seq} is missing in a list of ${listed.size}`);
   }
 }
-
-const smallSizes = (segmentBytes: number) => ({
-  idleBytes: 2 * segmentBytes,
-  applyBytes: 8 * 1024,
-  checkpointBytes: 8 * 1024,
-  backlogBytes: 24 * 1024,
-});
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
