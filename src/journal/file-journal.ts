@@ -99,7 +99,7 @@ export class FileJournal implements Journal {
 
   get space(): JournalSpace {
     const usedBytes = this.#used.reduce((sum, { bytes }) => sum + bytes, 0);
-    return { usedBytes, oldestLast: this.#used.length > 1 ? this.#used[0]!.lastSequence : 0, full: this.#full };
+    return { usedBytes, oldestLast: this.#used.length > 2 ? this.#used[0]!.lastSequence : 0, full: this.#full };
   }
 
   async append(parts: readonly Uint8Array[], records: number, expectedSequence: number): Promise<Appended> {
@@ -240,8 +240,10 @@ export class FileJournal implements Journal {
   #nextFloor(): SegmentPointer | undefined {
     if (this.#floor !== undefined) return undefined;
     const needed = Math.min(this.#sequence + 1, ...this.#holds.values());
-    const lowest = this.#used.find(({ lastSequence }) => lastSequence >= needed) ?? this.#used.at(-1)!;
-    if (lowest === this.#used[0]) return undefined;
+    // Never the head, where this floor stands: its salt is to be read elsewhere, too, when the head's own is damaged.
+    const closed = this.#used.slice(0, -1);
+    const lowest = closed.find(({ lastSequence }) => lastSequence >= needed) ?? closed.at(-1);
+    if (lowest === undefined || lowest === this.#used[0]) return undefined;
     const { number: segment, salt, firstOrdinal: ordinal, chain } = lowest;
     return { segment, salt, ordinal, chain };
   }

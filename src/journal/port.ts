@@ -58,7 +58,7 @@ export interface Journal {
 export interface JournalSpace {
   /** All segments in use, in bytes, as on disk. */
   readonly usedBytes: number;
-  /** The last batch of the oldest segment, when there is a later one: what lives in it is to be written again. Else 0. */
+  /** The last batch of the oldest segment, when that could be released: what lives in it is to be written again. Else 0. */
   readonly oldestLast: number;
   /** Nothing new should be accepted: no segment can be prepared ahead. */
   readonly full: boolean;

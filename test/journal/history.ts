@@ -187,7 +187,8 @@ export class History {
     if (bytes.length === 0) return;
     // Where something is written, more often than in the zeros behind it.
     const end = this.#chance() < 0.9 ? bytes.findLastIndex((byte) => byte !== 0) + 1 : bytes.length;
-    const at = Math.floor(this.#chance() * end);
+    // The head is small, and as much depends on it as on the rest.
+    const at = Math.floor(this.#chance() * (this.#chance() < 0.2 ? 80 : end));
     this.#say(`flips a bit of byte ${at} of ${name}`);
     this.#disk.damage(name, (copy) => {
       copy[at] = copy[at]! ^ (1 << Math.floor(this.#chance() * 8));

@@ -42,6 +42,8 @@ export interface StoreHistoryResult {
   /** Batches that left the journal. */
   readonly released: number;
   readonly checkpoints: number;
+  /** Ends for want of space. */
+  readonly refused: number;
   /** The largest size of the journal, in segments. */
   readonly segments: number;
   readonly trace: readonly string[];
@@ -78,7 +80,7 @@ export class StoreHistory {
   #timers: (() => void)[] = [];
   #open = 0;
   #wrong: Error | undefined;
-  #counts = { starts: 0, commits: 0, reads: 0, purged: 0, released: 0, segments: 0 };
+  #counts = { starts: 0, commits: 0, reads: 0, purged: 0, released: 0, segments: 0, refused: 0 };
 
   constructor(seed: number, options: StoreHistoryOptions = {}) {
     this.#chance = dice(seed);
@@ -124,6 +126,7 @@ export class StoreHistory {
   }
 
   #die(): void {
+    if (this.#refused) this.#counts.refused++;
     const isPower = this.#chance() < 0.5;
     this.#say(isPower ? 'power failure' : 'kill -9');
     if (isPower) {
@@ -207,7 +210,7 @@ export class StoreHistory {
 
   async #step(store: JournalStore): Promise<void> {
     const at = this.#chance();
-    if (at < 0.55) await this.#commit(store);
+    if (at < 0.55) for (let count = this.#chance() < 0.2 ? 3 : 1; count > 0; count--) this.#commit(store);
     else if (at < 0.68) await this.#read(store);
     else if (at < 0.72) await this.#purge(store);
     else if (at < 0.82) for (const run of this.#timers.splice(0)) run();
@@ -232,6 +235,18 @@ export class StoreHistory {
     this.#stalled = true;
     this.#waiting.shift()?.();
     await turn();
+    await this.#checkPosition();
+  }
+
+  /** Where the book says that it stands, the journal has the batch that it says. */
+  async #checkPosition(): Promise<void> {
+    const { position } = this.#book.rows;
+    if (this.#dead || position === undefined || position.sequence < this.#journal!.first) return;
+    for await (const { crc } of this.#journal!.read(position.sequence)) {
+      if (crc !== position.crc)
+        throw new Error(`the book stands at ${position.sequence} with the CRC of another batch`);
+      return;
+    }
   }
 
   /** Everything that is under way ends. */
@@ -272,7 +287,7 @@ export class StoreHistory {
       });
   }
 
-  async #commit(store: JournalStore): Promise<void> {
+  #commit(store: JournalStore): void {
     const records = this.#work.commit(this.#versions.at(-1)!);
     this.#versions.push(expectedAfter(this.#versions.at(-1)!, records));
     const number = this.#versions.length - 1;
