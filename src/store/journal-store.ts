@@ -11,6 +11,7 @@ import { type Durable, type DurableTask, fullRecord, newDurable, replay } from '
 import type { Journal } from '../journal/port.ts';
 import { isEnded, type TaskState } from '../protocol/state.ts';
 import { BookFeed } from './book-feed.ts';
+import { explainedBook } from './explained-book.ts';
 import { explainPart } from './journal-error.ts';
 import { listed } from './listing.ts';
 import { Living, type LivingKey } from './living.ts';
@@ -57,7 +58,7 @@ export class JournalStore implements Store {
   #closed = false;
 
   constructor(parts: JournalStoreParts) {
-    this.#parts = parts;
+    this.#parts = { ...parts, book: explainedBook(parts.book) };
     this.#sizes = parts.sizes ?? storeSizes;
   }
 
@@ -114,10 +115,12 @@ export class JournalStore implements Store {
 
   async purge(options: PurgeOptions): Promise<number> {
     await this.#feed.flush();
+    await this.check();
     const seqs = await this.#parts.book.expired(options);
     if (seqs.length > 0) {
       await this.#append([{ kind: 'purged', seqs }]);
       await this.#feed.flush();
+      await this.check();
     }
     return seqs.length;
   }
@@ -129,9 +132,12 @@ export class JournalStore implements Store {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#feed !== undefined && this.#failure === undefined) await this.#feed.flush();
-    await this.#journal?.close();
-    await this.#parts.book.close();
+    try {
+      if (this.#feed !== undefined && this.#failure === undefined) await this.#feed.flush();
+    } finally {
+      await this.#journal?.close();
+      await this.#parts.book.close();
+    }
   }
 
   // ── writing ──

@@ -97,7 +97,10 @@ export class StoreHistory {
         if (!this.#dead && !this.#isRefusal(error)) throw this.#explained(error as Error);
         if (!this.#dead) this.#refused = true;
       }
-      if (this.#wrong !== undefined) throw this.#explained(this.#wrong);
+      if (this.#wrong !== undefined) await turn();
+      // A store that has failed is at its end: what it shows in between may be what it could not write.
+      if (this.#wrong !== undefined && !this.#refused) throw this.#explained(this.#wrong);
+      this.#wrong = undefined;
       if (this.#dead || this.#refused) this.#die();
     }
     return { ...this.#counts, checkpoints: this.#book.checkpoints, trace: this.trace };
