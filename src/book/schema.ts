@@ -22,7 +22,7 @@ const migrations = [
      PRIMARY KEY (seq, attempt)) STRICT, WITHOUT ROWID;
    CREATE TABLE position (
      one INTEGER PRIMARY KEY CHECK (one = 1), store_id TEXT NOT NULL, epoch INTEGER NOT NULL,
-     sequence INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT;`,
+     sequence INTEGER NOT NULL, crc INTEGER NOT NULL, row_crc INTEGER NOT NULL) STRICT;`,
 ];
 
 /** A CRC-32 over the columns beside a record, if there are some, and the record. */

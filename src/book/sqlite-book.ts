@@ -31,21 +31,18 @@ export class SqliteBook {
 
   open(): BookPosition | undefined {
     const row = this.#db.prepare('SELECT * FROM position').get();
-    return row === undefined
-      ? undefined
-      : {
-          storeId: String(row.store_id),
-          epoch: Number(row.epoch),
-          sequence: Number(row.sequence),
-          crc: Number(row.crc),
-        };
+    if (row === undefined) return undefined;
+    const [storeId, epoch, sequence, crc] = [row.store_id, row.epoch, row.sequence, row.crc] as [string, ...number[]];
+    if (positionChecksum(storeId, epoch!, sequence!, crc!) !== row.row_crc)
+      throw damagedBook(this.#path, 'where it stands');
+    return { storeId, epoch: epoch!, sequence: sequence!, crc: crc! };
   }
 
   apply(records: Uint8Array, { storeId, epoch, sequence, crc }: BookPosition): void {
     this.#db.exec('BEGIN IMMEDIATE');
     try {
       for (const reader = new Reader(records); !reader.done; ) this.#enter(readRecord(reader));
-      this.#insert.position.run(storeId, epoch, sequence, crc);
+      this.#insert.position.run(storeId, epoch, sequence, crc, positionChecksum(storeId, epoch, sequence, crc));
       this.#db.exec('COMMIT');
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
@@ -214,6 +211,8 @@ export class SqliteBook {
   }
 }
 
+const positionChecksum = (...values: readonly (string | number)[]): number => checksum(noBytes, values);
+
 const statements = (db: DatabaseSync) => ({
   task: db.prepare('INSERT INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'),
   body: db.prepare('INSERT OR REPLACE INTO body VALUES (?, ?, ?, ?)'),
@@ -221,5 +220,5 @@ const statements = (db: DatabaseSync) => ({
   removeTask: db.prepare('DELETE FROM task WHERE seq = ?'),
   removeBodies: db.prepare('DELETE FROM body WHERE seq = ?'),
   removeAttempts: db.prepare('DELETE FROM attempt WHERE seq = ?'),
-  position: db.prepare('INSERT OR REPLACE INTO position VALUES (1, ?, ?, ?, ?)'),
+  position: db.prepare('INSERT OR REPLACE INTO position VALUES (1, ?, ?, ?, ?, ?)'),
 });

@@ -112,6 +112,7 @@ describe('a book that cannot be trusted is refused', () => {
     ['a record', "UPDATE task SET record = x'05'"],
     ['a key beside it', "UPDATE task SET operation = 'other'"],
     ['a body', "UPDATE body SET bytes = x'00'"],
+    ['where it stands', 'UPDATE position SET epoch = 4'],
     ['an attempt', "UPDATE attempt SET record = x'00'"],
   ])('%s that is not what was written is never shown', (_, sql) => {
     const { book, path } = opened();
@@ -119,6 +120,6 @@ describe('a book that cannot be trusted is refused', () => {
     const db = new DatabaseSync(path);
     db.exec(sql);
     db.close();
-    expect(() => [book.show('a'), book.attempts(1)]).toThrow('is damaged');
+    expect(() => [book.show('a'), book.attempts(1), book.open()]).toThrow('is damaged');
   });
 });
