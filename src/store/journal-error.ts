@@ -16,9 +16,14 @@ const codes: Readonly<Record<JournalError['code'] | BookError['code'], StoreErro
   book_failed: 'store_failed',
 };
 
+const advice =
+  ' Restore a backup; or see what is damaged with deye store verify, and keep what is whole with deye store salvage.';
+
 export function explainPart(cause: Error): StoreError {
   if (cause instanceof StoreError) return cause;
-  if (cause instanceof JournalError || cause instanceof BookError)
-    return new StoreError(codes[cause.code], cause.message, { cause });
+  if (cause instanceof JournalError || cause instanceof BookError) {
+    const code = codes[cause.code];
+    return new StoreError(code, `${cause.message}${code === 'store_corrupt' ? advice : ''}`, { cause });
+  }
   return new StoreError('store_failed', `The store failed: ${cause.message}`, { cause });
 }
