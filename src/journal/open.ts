@@ -12,6 +12,7 @@ import { type Run, recoverRun, type Witnesses } from './recovery.ts';
 import { readAll, type ScannedSegment, scanSegments, segmentNumber } from './scan.ts';
 import { type Segment, SegmentFiles, startOf, type UsedSegment } from './segments.ts';
 import { cutTail } from './torn-tail.ts';
+import { removeUnborn } from './unborn.ts';
 
 interface OpenJournalOptions extends FileJournalOptions {
   readonly disk: Disk;
@@ -45,6 +46,7 @@ export async function openJournal(options: OpenJournalOptions): Promise<FileJour
     if (number !== undefined) handles.set(number, await disk.open(name, { create: false, synced: sync === 'batch' }));
   }
   const written = await readIdentity(disk);
+  if (written === undefined) await removeUnborn(disk, handles);
   const identity = written ?? (await identityOfSegments(handles));
   const opened = identity === undefined ? await create(options) : await recover(options, identity, handles);
   if (written === undefined && identity !== undefined) await writeIdentity(disk, identity);

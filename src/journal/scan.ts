@@ -36,7 +36,7 @@ export async function readAll(file: DiskFile, most = Number.POSITIVE_INFINITY): 
 const zeros = Buffer.alloc(64 * 1024);
 
 /** How many bytes there are up to the last that is not zero. */
-function contentBytes(bytes: Uint8Array): number {
+export function contentBytes(bytes: Uint8Array): number {
   let end = bytes.length;
   while (end > 0) {
     const start = Math.max(0, end - zeros.length);

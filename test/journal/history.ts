@@ -58,7 +58,6 @@ export class History {
   #synced = 0;
   #floor = 1;
   #epoch = 0;
-  #calm = true;
   /** The process is gone, whoever of its parts noticed. */
   #dead = false;
   readonly #trace: string[] = [];
@@ -125,7 +124,7 @@ export class History {
 
   #tick(work: string): void {
     if (this.#dead) throw new GoneError();
-    if (this.#calm || this.#chance() >= this.#options.deathRate) return;
+    if (this.#chance() >= this.#options.deathRate) return;
     this.#dead = true;
     this.#say(`dies at: ${work}`);
     throw new GoneError();
@@ -145,7 +144,6 @@ export class History {
 
   async #start(): Promise<Journal> {
     const { segmentBytes, capacity, sync } = this.#options;
-    this.#calm = this.#starts === 0;
     this.#starts++;
     this.#dead = false;
     const disk = this.#disk.attach({
@@ -166,7 +164,6 @@ export class History {
       witnesses: async () => ({}),
       cut: (sequence, bytes) => this.#say(`cut ${bytes} bytes behind ${sequence}`),
     });
-    this.#calm = false;
     this.#say(`start ${this.#starts}: ${journal.first}–${journal.synced.sequence}, epoch ${journal.epoch}`);
     // The start that began an epoch and did nothing else may be lost with a flipped bit, since nothing of it was answered.
     if (journal.epoch <= this.#epoch && this.#flipped === undefined)
@@ -181,6 +178,7 @@ export class History {
   /** One bit of what is on the disk. */
   #flip(): void {
     const names = this.#disk.names.filter((name) => !name.includes('torn'));
+    if (!names.includes('journal.json')) return; // it is being made, and says everything once
     const name = names[Math.floor(this.#chance() * names.length)];
     if (name === undefined) return;
     const bytes = this.#disk.bytes(name);

@@ -70,7 +70,6 @@ export class StoreHistory {
   /** Greater than every `seq` that was answered. */
   #nextSeq = 1;
   #epoch = 0;
-  #calm = true;
   #dead = false;
   /** Refused for want of space: a reason to end, and to start again. */
   #refused = false;
@@ -122,7 +121,7 @@ export class StoreHistory {
 
   #tick(work: string): void {
     if (this.#dead) throw new GoneError();
-    if (this.#calm || this.#chance() >= this.#options.deathRate) return;
+    if (this.#chance() >= this.#options.deathRate) return;
     this.#dead = true;
     this.#say(`dies at: ${work}`);
     throw new GoneError();
@@ -151,7 +150,6 @@ export class StoreHistory {
   async #start(): Promise<void> {
     this.#counts.starts++;
     this.#dead = this.#stalled = this.#isFull = false;
-    this.#calm = this.#counts.starts === 1;
     const { segmentBytes } = this.#options;
     const { store, journal } = storeOn(this.#disk, this.#book, {
       segmentBytes,
@@ -166,7 +164,6 @@ export class StoreHistory {
       cut: (sequence, bytes) => this.#say(`cut ${bytes} bytes behind ${sequence}`),
     });
     const { tasks, settings, nextSeq, epoch } = await store.load({ wallMs: 2_000_000_000_000, idsAheadMax: 100 });
-    this.#calm = false;
     this.#journal = journal();
     this.#say(`start ${this.#counts.starts}: from ${this.#journal.first}, epoch ${epoch}`);
     if (epoch <= this.#epoch) throw new Error(`epoch ${epoch} after ${this.#epoch}`);

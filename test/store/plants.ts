@@ -157,6 +157,9 @@ export const storePlants: Readonly<Record<string, StorePlant>> = {
       ],
     ],
   },
+  'a store that was killed as it was made is damaged for ever': {
+    edits: [[open, 'if (written === undefined) await removeUnborn(disk, handles);', '']],
+  },
   'a torn tail is taken for damage': {
     by: 'journal with late syncs',
     edits: [
