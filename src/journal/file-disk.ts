@@ -36,6 +36,7 @@ export function fileDisk(directory: string): Disk {
 
 /** @param syncAfter whether every write is followed by a sync, where the system has no O_DSYNC. */
 function fileOf(fd: number, syncAfter: boolean): DiskFile {
+  let isOpen = true;
   return {
     size: async () => (await fstat(fd)).size,
     async read(into, position) {
@@ -55,7 +56,11 @@ function fileOf(fd: number, syncAfter: boolean): DiskFile {
       if (syncAfter) await orFull(fdatasync(fd));
     },
     sync: () => orFull(fsync(fd)),
-    close: () => close(fd),
+    async close() {
+      if (!isOpen) return; // its number may be that of another file by now
+      isOpen = false;
+      await close(fd);
+    },
   };
 }
 

@@ -39,8 +39,18 @@ export interface Opened {
 }
 
 export async function openJournal(options: OpenJournalOptions): Promise<FileJournal> {
-  const { disk, sync } = options;
   const handles = new Map<number, DiskFile>();
+  try {
+    return await openWith(options, handles);
+  } catch (error) {
+    for (const file of handles.values()) await file.close().catch(() => {}); // the first error is the one to tell
+    throw error;
+  }
+}
+
+/** Opens the segments into `handles`. */
+async function openWith(options: OpenJournalOptions, handles: Map<number, DiskFile>): Promise<FileJournal> {
+  const { disk, sync } = options;
   for (const name of await disk.names()) {
     const number = segmentNumber(name);
     if (number !== undefined) handles.set(number, await disk.open(name, { create: false, synced: sync === 'batch' }));

@@ -2,7 +2,7 @@
  * Damage to the files of a small real store: a start refuses and says where, why and what to do, or comes up with everything
  * that was answered; nothing in between.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -192,6 +192,23 @@ describe('the book', () => {
 
 test('a store that is whole starts, from the same bytes, however it ended', async () => {
   for (const image of [grown.stopped, grown.killed]) expect(await outcome(image, grown.expected)).toBe('whole');
+});
+
+test.skipIf(process.platform !== 'linux')('a start that refuses leaves no file open', async () => {
+  const name = segmentNames()[1]!;
+  const image = withFile(grown.stopped, name, flipped(grown.stopped.get(name)!, blockBytes + 5, 3));
+  const real = new RealStore(image);
+  await expect(real.load()).rejects.toBeInstanceOf(StoreError);
+  await real.store.close();
+  const open = readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      return readlinkSync(join('/proc/self/fd', fd));
+    } catch {
+      return []; // that of the directory itself, which is closed by now
+    }
+  });
+  expect(open.filter((path) => path.startsWith(real.directory))).toEqual([]);
+  await real.remove();
 });
 
 test('a start that refuses changes nothing', async () => {
