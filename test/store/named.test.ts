@@ -8,7 +8,7 @@ import { moved, submitted } from '../conformance/records.ts';
 import { BookTwin } from '../twins/book.ts';
 import { GoneError } from '../twins/disk.ts';
 import { copiesOfTwoWays, namesOnAFullDisk, staleBatch } from './scenes.ts';
-import { fill, lateBook, nothingLeft, setting, unsavedBook } from './store-scenes.ts';
+import { earlierAttempt, fill, lateBook, nothingLeft, setting, unsavedBook } from './store-scenes.ts';
 import { StoreBench, turn } from './twin-store.ts';
 
 const payload = (length: number) => ({ payload: new Uint8Array(length).fill(7) });
@@ -136,20 +136,7 @@ describe('commits at once', () => {
 });
 
 describe('reads while rows move', () => {
-  test('a task whose earlier attempt is in the book and whose end is not is still shown', async () => {
-    const bench = await new StoreBench({ checkpointBytes: 1 }).start();
-    bench.stall();
-    await bench.store.commit([submitted(1, 'a')]);
-    const failed = { kind: 'attempt', seq: 1, attempt: 1, collectorId: 'c', startedAtMs: 1, endedAtMs: 2 } as const;
-    await bench.store.commit([{ ...failed, outcome: 'failed', error: undefined }, moved(1, 'retrying')]);
-    await bench.letGo(1); // the submit's entry, which is empty
-    await bench.letGo(1); // its checkpoint; that of the attempt is under way
-    await bench.store.commit([moved(1, 'cancelled')]);
-    await bench.letGo(1);
-    const states = bench.store.states(['a']);
-    await bench.letGo();
-    expect(await states).toEqual(new Map([['a', 'cancelled']]));
-  });
+  test('a task whose earlier attempt is in the book and whose end is not is still shown', earlierAttempt);
 
   test('a list shows tasks as they fitted it', async () => {
     const bench = await new StoreBench().start();

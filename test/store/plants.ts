@@ -12,7 +12,8 @@ export type SearchKind =
   | 'stale batch'
   | 'book that is not saved'
   | 'late book'
-  | 'nothing left';
+  | 'nothing left'
+  | 'earlier attempt';
 
 export interface StorePlant {
   /** What finds it (search.ts); histories of a store, when it is left out. */
@@ -202,6 +203,7 @@ export const storePlants: Readonly<Record<string, StorePlant>> = {
     edits: [[feed, '      for (const task of ended) this.#entered(task);\n', '']],
   },
   'an attempt takes the end of its task out of memory': {
+    by: 'earlier attempt',
     edits: [
       [
         feed,

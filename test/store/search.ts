@@ -3,7 +3,7 @@ import { History } from '../journal/history.ts';
 import { StoreHistory } from './history.ts';
 import type { SearchKind } from './plants.ts';
 import { copiesOfTwoWays, namesOnAFullDisk, staleBatch } from './scenes.ts';
-import { lateBook, nothingLeft, unsavedBook } from './store-scenes.ts';
+import { earlierAttempt, lateBook, nothingLeft, unsavedBook } from './store-scenes.ts';
 
 const kinds: Readonly<Record<SearchKind, (seed: number) => { run(): Promise<unknown> }>> = {
   store: (seed) => new StoreHistory(seed),
@@ -14,6 +14,7 @@ const kinds: Readonly<Record<SearchKind, (seed: number) => { run(): Promise<unkn
   'names on a full disk': () => ({ run: namesOnAFullDisk }),
   'book that is not saved': () => ({ run: unsavedBook }),
   'late book': () => ({ run: lateBook }),
+  'earlier attempt': () => ({ run: earlierAttempt }),
   'nothing left': () => ({ run: nothingLeft }),
   'stale batch': () => ({ run: staleBatch }),
 };

@@ -60,3 +60,19 @@ export async function nothingLeft(): Promise<void> {
   await bench.start();
   assert.equal(bench.loaded.nextSeq, 3);
 }
+
+/** An attempt is in the book, the end of its task is on its way there, and the book saves before it enters that. */
+export async function earlierAttempt(): Promise<void> {
+  const bench = await new StoreBench({ checkpointBytes: 1 }).start();
+  bench.stall();
+  await bench.store.commit([submitted(1, 'a')]);
+  const failed = { kind: 'attempt', seq: 1, attempt: 1, collectorId: 'c', startedAtMs: 1, endedAtMs: 2 } as const;
+  await bench.store.commit([{ ...failed, outcome: 'failed', error: undefined }, moved(1, 'retrying')]);
+  await bench.letGo(1); // the batch of the submit, of which the book gets nothing
+  await bench.letGo(1); // its checkpoint; the batch of the attempt is next
+  await bench.store.commit([moved(1, 'cancelled')]);
+  await bench.letGo(1);
+  const states = bench.store.states(['a']);
+  await bench.letGo();
+  assert.deepEqual(await states, new Map([['a', 'cancelled']]));
+}
