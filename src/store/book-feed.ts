@@ -120,7 +120,7 @@ export class BookFeed {
   /** Everything that was given is in the book, and safe. */
   async flush(): Promise<void> {
     while (this.#running !== undefined) await this.#running;
-    if (this.#applied > this.#safe) await this.#checkpoint();
+    if (this.#applied > this.#safe) await this.#checkpoint().catch(this.#failed);
   }
 
   async #run(): Promise<void> {

@@ -42,6 +42,8 @@ interface JournalStoreParts {
 
 export class JournalStore implements Store {
   readonly #parts: JournalStoreParts;
+  /** For what is asked of it; the feed has its own way with what goes wrong. */
+  readonly #book: Book;
   readonly #sizes: StoreSizes;
   #journal!: Journal;
   #feed!: BookFeed;
@@ -58,15 +60,16 @@ export class JournalStore implements Store {
   #closed = false;
 
   constructor(parts: JournalStoreParts) {
-    this.#parts = { ...parts, book: explainedBook(parts.book) };
+    this.#parts = parts;
+    this.#book = explainedBook(parts.book);
     this.#sizes = parts.sizes ?? storeSizes;
   }
 
   async load(options: LoadOptions): Promise<Loaded> {
     try {
       const { book, openJournal } = this.#parts;
-      await book.open();
-      const position = await book.checkpoint(); // what was just read may stand in the page cache only
+      await this.#book.open();
+      const position = await this.#book.checkpoint(); // what was just read may stand in the page cache only
       this.#journal = await openJournal(position);
       this.#feed = new BookFeed(book, this.#sizes, position?.sequence ?? 0, (error) => this.fail(error));
       this.#journal.hold('store', this.#journal.first);
@@ -90,7 +93,7 @@ export class JournalStore implements Store {
     const live = seq === undefined ? undefined : this.#durable.tasks.get(seq);
     const recent = seq === undefined ? this.#feed.byId.get(id) : undefined;
     const task = live === undefined ? recent : { ...live, result: undefined };
-    return task === undefined ? this.#parts.book.show(id) : { ...task, attempts: await this.#attempts(task) };
+    return task === undefined ? this.#book.show(id) : { ...task, attempts: await this.#attempts(task) };
   }
 
   async states(ids: readonly string[]): Promise<ReadonlyMap<string, TaskState>> {
@@ -102,13 +105,13 @@ export class JournalStore implements Store {
       else found.set(id, task.state);
     }
     if (unknown.length === 0) return found;
-    return new Map([...found, ...(await this.#parts.book.states(unknown))]);
+    return new Map([...found, ...(await this.#book.states(unknown))]);
   }
 
   async list(filter: TaskFilter): Promise<readonly StoredTask[]> {
     // Memory first, and copied: what moves into the book meanwhile is then seen twice, never not at all.
     const memory = listed([...this.#durable.tasks.values(), ...this.#feed.tasks.values()], filter);
-    const found = new Map((await this.#parts.book.list(filter)).map((task) => [task.seq, task]));
+    const found = new Map((await this.#book.list(filter)).map((task) => [task.seq, task]));
     for (const task of memory) found.set(task.seq, task);
     return [...found.values()].sort((a, b) => b.seq - a.seq).slice(0, filter.limit);
   }
@@ -116,7 +119,7 @@ export class JournalStore implements Store {
   async purge(options: PurgeOptions): Promise<number> {
     await this.#feed.flush();
     await this.check();
-    const seqs = await this.#parts.book.expired(options);
+    const seqs = await this.#book.expired(options);
     if (seqs.length > 0) {
       await this.#append([{ kind: 'purged', seqs }]);
       await this.#feed.flush();
@@ -132,12 +135,9 @@ export class JournalStore implements Store {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    try {
-      if (this.#feed !== undefined && this.#failure === undefined) await this.#feed.flush();
-    } finally {
-      await this.#journal?.close();
-      await this.#parts.book.close();
-    }
+    if (this.#feed !== undefined && this.#failure === undefined) await this.#feed.flush();
+    await this.#journal?.close();
+    await this.#book.close();
   }
 
   // ── writing ──
@@ -271,7 +271,7 @@ export class JournalStore implements Store {
   }
 
   async #loaded(options: LoadOptions): Promise<Loaded> {
-    const newest = await this.#parts.book.newest(options.wallMs, options.idsAheadMax + 1);
+    const newest = await this.#book.newest(options.wallMs, options.idsAheadMax + 1);
     const tasks = [...this.#durable.tasks.values()].sort((a, b) => a.seq - b.seq);
     const nextSeq = Math.max(this.#durable.nextSeq, newest.seq + 1);
     this.#durable.nextSeq = nextSeq;
@@ -284,7 +284,7 @@ export class JournalStore implements Store {
   /** Those that had ended when the task was as it is given. */
   async #attempts({ seq, attempt: latest, state }: StoredTask): Promise<readonly AttemptRecord[]> {
     const recent = [...(this.#feed.attemptsOf(seq) ?? [])];
-    const byNumber = new Map((await this.#parts.book.attempts(seq)).map((attempt) => [attempt.attempt, attempt]));
+    const byNumber = new Map((await this.#book.attempts(seq)).map((attempt) => [attempt.attempt, attempt]));
     for (const attempt of recent) byNumber.set(attempt.attempt, attempt);
     const ended = state === 'in_progress' ? latest - 1 : latest;
     return [...byNumber.values()].filter(({ attempt }) => attempt <= ended).sort((a, b) => a.attempt - b.attempt);
