@@ -2,7 +2,7 @@
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
-import { BookError } from './error.ts';
+import { BookError, damagedBook } from './error.ts';
 
 /** "deyb" in ASCII: marks the file as ours. */
 export const applicationId = 0x64657962;
@@ -37,6 +37,17 @@ export const checksum = (bytes: Uint8Array, keys?: readonly (string | number | n
 export function openBook(path: string): DatabaseSync {
   if (!existsSync(path)) closeSync(openSync(path, 'wx', 0o600)); // closed to others from its first instant
   const db = new DatabaseSync(path);
+  try {
+    prepareBook(path, db);
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** Makes sure that it is a book, of this version, and sets what a connection needs. */
+function prepareBook(path: string, db: DatabaseSync): void {
   db.exec('PRAGMA busy_timeout = 2000');
   const version = Number(db.prepare('PRAGMA user_version').get()!.user_version);
   const application = Number(db.prepare('PRAGMA application_id').get()!.application_id);
@@ -56,5 +67,17 @@ export function openBook(path: string): DatabaseSync {
     db.exec(
       `BEGIN IMMEDIATE; ${migrations[from]} PRAGMA user_version = ${from + 1}; PRAGMA application_id = ${applicationId}; COMMIT`,
     );
-  return db;
+  if (tablesOf(db) !== ownTables()) throw damagedBook(path, 'its tables are not those of a book');
+}
+
+/** The text of every table and index. */
+const tablesOf = (db: DatabaseSync): string =>
+  JSON.stringify(db.prepare('SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name').all());
+
+function ownTables(): string {
+  const db = new DatabaseSync(':memory:');
+  for (const migration of migrations) db.exec(migration);
+  const tables = tablesOf(db);
+  db.close();
+  return tables;
 }

@@ -99,13 +99,13 @@ describe('a book that cannot be trusted is refused', () => {
     };
     expect(refused(sql('CREATE TABLE notes (text)'))).toBe('book_foreign');
     expect(refused((path) => writeFileSync(path, 'x'.repeat(5000)))).toBe('book_damaged');
-    expect(
-      refused((path) => {
-        opened(path).book.close();
-        open.pop();
-        sql('PRAGMA user_version = 99')(path);
-      }),
-    ).toBe('book_newer');
+    const made = (change: (path: string) => void) => (path: string) => {
+      opened(path).book.close();
+      open.pop();
+      change(path);
+    };
+    expect(refused(made(sql('PRAGMA user_version = 99')))).toBe('book_newer');
+    expect(refused(made(sql('ALTER TABLE task RENAME COLUMN crc TO csc')))).toBe('book_damaged');
   });
 
   test.each([

@@ -195,20 +195,22 @@ test('a store that is whole starts, from the same bytes, however it ended', asyn
 });
 
 test.skipIf(process.platform !== 'linux')('a start that refuses leaves no file open', async () => {
-  const name = segmentNames()[1]!;
-  const image = withFile(grown.stopped, name, flipped(grown.stopped.get(name)!, blockBytes + 5, 3));
-  const real = new RealStore(image);
-  await expect(real.load()).rejects.toBeInstanceOf(StoreError);
-  await real.store.close();
-  const open = readdirSync('/proc/self/fd').flatMap((fd) => {
-    try {
-      return readlinkSync(join('/proc/self/fd', fd));
-    } catch {
-      return []; // that of the directory itself, which is closed by now
-    }
-  });
-  expect(open.filter((path) => path.startsWith(real.directory))).toEqual([]);
-  await real.remove();
+  for (const name of [segmentNames()[1]!, 'book.db']) {
+    const bytes = Buffer.from(grown.stopped.get(name)!).fill(1, blockBytes, blockBytes + 50);
+    if (name === 'book.db') bytes.fill(1, 0, 100);
+    const real = new RealStore(withFile(grown.stopped, name, bytes));
+    await expect(real.load()).rejects.toBeInstanceOf(StoreError);
+    await real.store.close();
+    const open = readdirSync('/proc/self/fd').flatMap((fd) => {
+      try {
+        return readlinkSync(join('/proc/self/fd', fd));
+      } catch {
+        return []; // that of the directory itself, which is closed by now
+      }
+    });
+    expect(open.filter((path) => path.startsWith(real.directory))).toEqual([]);
+    await real.remove();
+  }
 });
 
 test('a start that refuses changes nothing', async () => {
