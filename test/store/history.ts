@@ -218,7 +218,7 @@ export class StoreHistory {
     else if (at < 0.89) {
       await this.#letOneGo();
       await this.#read(store);
-    } else if (at < 0.91 && this.#options.fullBook) this.#isFull = !this.#isFull;
+    } else if (at < 0.91 && this.#options.fullBook && this.#purging === undefined) this.#isFull = !this.#isFull;
     else if (at < 0.95) await this.#settle();
     else if (at < 0.98) await this.#stop(store);
     else this.#dead = true;
@@ -303,7 +303,8 @@ export class StoreHistory {
 
   async #purge(store: JournalStore): Promise<void> {
     await this.#settle();
-    if (this.#purging !== undefined || this.#dead || this.#refused) return;
+    if (this.#purging !== undefined || this.#isFull || this.#dead || this.#refused) return;
+    await store.check(); // as once a second: what a full disk did not let in is tried again
     const beforeMs = this.#work.nowMs - Math.floor(this.#chance() * 20);
     const limit = this.#chance() < 0.3 ? 2 : 1000;
     const seqs = expectedPurge(this.#versions.at(-1)!, beforeMs, limit);
