@@ -137,7 +137,7 @@ export class Broker implements SessionHost, BrokerContext {
       failed: (error: Error) => this.#storeFailed(error),
     };
     this.retention = new Retention({ ...upkeep, limits, log, newestAtMs: loaded.newestAtMs, now: () => this.now() });
-    startStoreWatch(upkeep);
+    startStoreWatch({ ...upkeep, checked: () => this.#turn.lookForRoom() });
     this.#loop.every(statusEveryMs, () => {
       this.#announcements.everySecond();
       this.retention.look();

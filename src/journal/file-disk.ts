@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Disk, type DiskFile, DiskFullError } from './disk.ts';
 
-const [open, close, read, writev, fstat, fsync, fdatasync] = [
+const [open, close, read, writev, fstat, lstat, fsync, fdatasync] = [
   promisify(fs.open),
   promisify(fs.close),
   promisify(fs.read),
   promisify(fs.writev),
   promisify(fs.fstat),
+  promisify(fs.lstat),
   promisify(fs.fsync),
   promisify(fs.fdatasync),
 ];
@@ -23,10 +24,14 @@ export function fileDisk(directory: string): Disk {
   const path = (name: string): string => join(directory, name);
   return {
     names: () => promisify(fs.readdir)(directory),
+    async free() {
+      const { bavail, bsize } = await promisify(fs.statfs)(directory);
+      return bavail * bsize;
+    },
     async open(name, { create, synced }) {
       const flags = O_RDWR | O_NOFOLLOW | (create ? O_CREAT | O_EXCL : 0) | (synced ? O_DSYNC : 0);
       const fd = await orFull(open(path(name), flags, 0o600));
-      return fileOf(fd, synced && O_DSYNC === 0);
+      return fileOf(fd, synced && O_DSYNC === 0, path);
     },
     rename: (from, to) => orFull(promisify(fs.rename)(path(from), path(to))),
     remove: (name) => promisify(fs.unlink)(path(name)),
@@ -35,9 +40,13 @@ export function fileDisk(directory: string): Disk {
 }
 
 /** @param syncAfter whether every write is followed by a sync, where the system has no O_DSYNC. */
-function fileOf(fd: number, syncAfter: boolean): DiskFile {
+function fileOf(fd: number, syncAfter: boolean, path: (name: string) => string): DiskFile {
   return {
     size: async () => (await fstat(fd)).size,
+    async isAt(name) {
+      const [own, there] = await Promise.all([fstat(fd), lstat(path(name)).catch(() => undefined)]);
+      return there !== undefined && own.ino === there.ino && own.dev === there.dev;
+    },
     async read(into, position) {
       for (let at = 0; ; ) {
         const { bytesRead } = await read(fd, into, at, into.length - at, position + at);

@@ -2,6 +2,7 @@
  * What has ended on its way into the book: kept in memory, where reads find it, until its row is in the book; and which
  * batches the journal must keep until the book is safe from a crash.
  */
+import { BookError } from '../book/error.ts';
 import type { Book, BookPosition } from '../book/port.ts';
 import { Writer } from '../core/bytes.ts';
 import type { AttemptRecord, RecordOf, StoredTask } from '../core/record.ts';
@@ -40,6 +41,8 @@ export class BookFeed {
   #queue: Entry[] = [];
   #queuedBytes = 0;
   #running: Promise<void> | undefined;
+  /** The book could not take the front of the queue. */
+  #full = false;
   #sinceCheckpoint = 0;
   #applied: number;
   /** The batch up to which the book is safe. */
@@ -102,33 +105,55 @@ export class BookFeed {
     return (position) => {
       this.#queue.push({ order, position, bytes, seqs });
       this.#queuedBytes += bytes.length;
-      this.#running ??= this.#run();
+      if (!this.#full) this.#running ??= this.#run();
     };
   }
 
-  /** Resolves when commits need not wait for the book. */
+  /** Resolves when commits need not wait for the book; never waits for a disk that is full. */
   async room(): Promise<void> {
     while (this.#queuedBytes > backlogBytes && this.#running !== undefined) await this.#running;
   }
 
-  /** Everything that was given is in the book, and safe. */
-  async flush(): Promise<void> {
-    while (this.#running !== undefined) await this.#running;
-    if (this.#applied > this.#safe) await this.#checkpoint();
+  /** The disk had no room for what is to be entered. */
+  get full(): boolean {
+    return this.#full;
   }
 
-  async #run(): Promise<void> {
+  /** Nothing more should be given: what waits is as much as may wait on a full disk. */
+  get blocked(): boolean {
+    return this.#full && this.#queuedBytes > backlogBytes / 2;
+  }
+
+  /** Tries again what a full disk did not let in. */
+  retry(): void {
+    if (this.#full) this.#running ??= this.#run();
+  }
+
+  /** Everything that was given is in the book, and safe, but for what a full disk does not let in. */
+  async flush(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+    if (this.#applied <= this.#safe) return;
+    this.#running = this.#run(0);
+    await this.#running;
+  }
+
+  /** @param unsafeBytes so much of the book may stay unsafe. */
+  async #run(unsafeBytes = checkpointBytes): Promise<void> {
     try {
       while (this.#queue.length > 0) {
         let bytes = 0;
         let count = 0;
         while (count < this.#queue.length && (count === 0 || bytes < applyBytes))
           bytes += this.#queue[count++]!.bytes.length;
-        await this.#apply(this.#queue.splice(0, count), bytes);
+        await this.#apply(this.#queue.slice(0, count), bytes);
+        this.#queue.splice(0, count);
         if (this.#sinceCheckpoint > checkpointBytes) await this.#checkpoint();
       }
+      if (this.#sinceCheckpoint > unsafeBytes) await this.#checkpoint();
+      this.#full = false;
     } catch (error) {
-      this.#failed(error as Error);
+      if (error instanceof BookError && error.code === 'book_full') this.#full = true;
+      else this.#failed(error as Error);
     } finally {
       this.#running = undefined;
     }

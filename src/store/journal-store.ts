@@ -5,19 +5,20 @@
 import assert from 'node:assert/strict';
 import type { Book, BookPosition } from '../book/port.ts';
 import { Reader, Writer } from '../core/bytes.ts';
-import type { AttemptRecord, JournalRecord, RecordOf, StoredTask, StoreRecord } from '../core/record.ts';
-import { readRecord, storeLevel, writeRecord } from '../core/record-bytes.ts';
-import { type Durable, type DurableTask, fullRecord, newDurable, replay } from '../core/replay.ts';
+import type { AttemptRecord, JournalRecord, StoredTask } from '../core/record.ts';
+import { readRecord, writeRecord } from '../core/record-bytes.ts';
+import { bytesOf } from '../core/record-size.ts';
 import type { Journal } from '../journal/port.ts';
-import { isEnded, type TaskState } from '../protocol/state.ts';
+import type { TaskState } from '../protocol/state.ts';
 import { uuidFirst } from '../protocol/uuid-time.ts';
 import { BookFeed } from './book-feed.ts';
 import { explainPart } from './journal-error.ts';
-import { Living, type LivingKey } from './living.ts';
+import { LiveState } from './live-state.ts';
 import {
   type Loaded,
   type LoadOptions,
   type PurgeOptions,
+  type Room,
   type Store,
   type StoredDetail,
   StoreError,
@@ -25,15 +26,16 @@ import {
 } from './port.ts';
 
 const noPayload = new Uint8Array(0);
-const counterKey = 'counter';
-const levelKey = 'level';
-const settingKey = (key: string): string => `setting ${key}`;
-/** Bytes of a full record beside its payload, about; and the size up to which the journal is left alone. */
-const fullBytes = 300;
-const idleBytes = 256 * 1024 * 1024;
+/** What a batch may have beside the records that it was made for. */
+const ownBytes = 64 * 1024;
+const keptWriterBytes = 1024 * 1024;
 
 interface JournalStoreParts {
   readonly book: Book;
+  /** The size up to which the journal is left as it is, whatever it holds. */
+  readonly idleBytes: number;
+  /** Called first. */
+  readonly prepare: () => void;
   /** Opens the journal beside a book that stands there. */
   readonly openJournal: (position: BookPosition | undefined) => Promise<Journal>;
 }
@@ -42,11 +44,10 @@ export class JournalStore implements Store {
   readonly #parts: JournalStoreParts;
   #journal!: Journal;
   #feed!: BookFeed;
-  readonly #durable: Durable = newDurable();
-  readonly #seqOf = new Map<string, number>();
-  readonly #living = new Living();
-  readonly #writer = new Writer();
-  #payloadBytes = 0;
+  readonly #live = new LiveState();
+  /** For batches to come; each is in use from a commit's beginning to its end. */
+  readonly #writers: Writer[] = [];
+  #inFlightBytes = 0;
   /** Of the batch that was made last. */
   #sequence = 0;
   #failure: StoreError | undefined;
@@ -58,7 +59,8 @@ export class JournalStore implements Store {
 
   async load(options: LoadOptions): Promise<Loaded> {
     try {
-      const { book, openJournal } = this.#parts;
+      const { book, openJournal, prepare } = this.#parts;
+      prepare();
       const position = await book.open();
       this.#journal = await openJournal(position);
       this.#feed = new BookFeed(book, position?.sequence ?? 0, (error) => this.fail(error));
@@ -71,16 +73,32 @@ export class JournalStore implements Store {
     }
   }
 
-  async commit(records: readonly StoreRecord[]): Promise<void> {
+  async commit(records: readonly JournalRecord[]): Promise<void> {
     for (const record of records)
-      if (record.kind === 'submitted') assert(!this.#seqOf.has(record.spec.id), `task ${record.spec.id} lives already`);
+      if (record.kind === 'submitted')
+        assert(this.#live.task(record.spec.id) === undefined, `task ${record.spec.id} lives`);
     await this.#append(records);
   }
 
+  get room(): Room {
+    const { bodyBytesMax, space } = this.#journal;
+    const isFull = space.full || this.#feed.full;
+    if (this.#feed.blocked) return { bytes: 0, full: true };
+    const bytes = Math.min(bodyBytesMax, this.#journal.roomAfter(this.#inFlightBytes));
+    return { bytes: bytes - ownBytes, full: isFull };
+  }
+
+  async makeRoom(bytes: number): Promise<void> {
+    try {
+      await this.#journal.makeRoom(bytes + ownBytes);
+    } catch (error) {
+      throw this.fail(error as Error);
+    }
+  }
+
   async show(id: string): Promise<StoredDetail | undefined> {
-    const seq = this.#seqOf.get(id);
-    const live = seq === undefined ? undefined : this.#durable.tasks.get(seq);
-    const recent = seq === undefined ? this.#feed.byId.get(id) : undefined;
+    const live = this.#live.task(id);
+    const recent = this.#feed.byId.get(id);
     const task = live === undefined ? (recent ?? (await this.#parts.book.show(id))) : { ...live, result: undefined };
     return task === undefined ? undefined : { ...task, attempts: await this.#attempts(task.seq) };
   }
@@ -89,7 +107,7 @@ export class JournalStore implements Store {
     const found = new Map<string, TaskState>();
     const unknown: string[] = [];
     for (const id of ids) {
-      const task = this.#durable.tasks.get(this.#seqOf.get(id) ?? -1) ?? this.#feed.byId.get(id);
+      const task = this.#live.task(id) ?? this.#feed.byId.get(id);
       if (task === undefined) unknown.push(id);
       else found.set(id, task.state);
     }
@@ -99,7 +117,9 @@ export class JournalStore implements Store {
 
   async list(filter: TaskFilter): Promise<readonly StoredTask[]> {
     // Memory first: what moves into the book meanwhile is then seen twice, never not at all.
-    const memory = [...this.#durable.tasks.values(), ...this.#feed.tasks.values()].filter((task) => fits(task, filter));
+    const memory = [...this.#live.durable.tasks.values(), ...this.#feed.tasks.values()].filter((task) =>
+      fits(task, filter),
+    );
     const newest = memory.sort((a, b) => b.seq - a.seq).slice(0, filter.limit);
     const found = new Map((await this.#parts.book.list(filter)).map((task) => [task.seq, task]));
     for (const task of newest) found.set(task.seq, withoutPayload(task));
@@ -118,6 +138,12 @@ export class JournalStore implements Store {
 
   async check(): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
+    this.#feed.retry();
+    try {
+      await this.#journal.check();
+    } catch (error) {
+      throw this.fail(error as Error);
+    }
   }
 
   async close(): Promise<void> {
@@ -133,106 +159,56 @@ export class JournalStore implements Store {
   async #append(records: readonly JournalRecord[]): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     const sequence = ++this.#sequence;
-    const writer = this.#writer;
-    writer.clear();
+    const writer = this.#writers.pop() ?? new Writer();
     let count = 0;
     const add = (record: JournalRecord): void => {
       count++;
-      this.#fold(record, sequence, true);
+      this.#live.fold(record, sequence, this.#feed);
       writeRecord(writer, record);
     };
-    if (!this.#living.has(levelKey)) add({ kind: 'level', level: storeLevel });
+    for (const record of this.#live.missing()) add(record);
     for (const record of records) add(record);
-    if (!this.#living.has(counterKey)) add({ kind: 'counted', nextSeq: this.#durable.nextSeq });
     this.#rewrite(writer, add);
     const entered = this.#feed.cut();
-    const body = writer.written.slice();
+    const bytes = writer.length;
+    this.#inFlightBytes += bytes;
     await this.#feed.room();
-    this.#journal.hold('store', Math.min(this.#living.oldest?.batch ?? sequence, this.#feed.needed));
+    this.#journal.hold('store', Math.min(this.#live.oldest?.batch ?? sequence, this.#feed.needed));
     try {
-      const appended = await this.#journal.append([body], count, sequence);
+      const appended = await this.#journal.append([writer.written], count, sequence);
       if (appended !== 'committed')
         throw new StoreError(appended === 'full' ? 'store_full' : 'store_failed', `The journal answered ${appended}.`);
     } catch (error) {
       throw this.fail(error as Error);
     }
+    this.#inFlightBytes -= bytes;
+    writer.clear();
+    if (bytes <= keptWriterBytes) this.#writers.push(writer);
     const { epoch, storeId, synced } = this.#journal;
     entered({ storeId, epoch, sequence, crc: synced.crc });
   }
 
   /** Writes again what lives in the oldest segment, as many bytes as the batch has, while the journal is too large. */
   #rewrite(writer: Writer, add: (record: JournalRecord) => void): void {
-    const { usedBytes, oldestLast } = this.#journal.space;
-    if (usedBytes <= Math.max(idleBytes, 2 * this.#aliveBytes)) return;
-    const most = 2 * Math.max(4096, Math.ceil(writer.length / 4096) * 4096);
-    for (let { oldest } = this.#living; oldest !== undefined; { oldest } = this.#living) {
+    const { usedBytes, oldestLast, full } = this.#journal.space;
+    // On a full disk space is had by this only.
+    if (usedBytes <= Math.max(full ? 0 : this.#parts.idleBytes, 2 * this.#live.bytes)) return;
+    const { bytes: room } = this.room;
+    const most = Math.min(room, 2 * Math.max(4096, Math.ceil(writer.length / 4096) * 4096));
+    for (let { oldest } = this.#live; oldest !== undefined; { oldest } = this.#live) {
       if (oldest.batch > oldestLast || writer.length >= most) return;
-      add(this.#fullRecordOf(oldest.key));
+      const record = this.#live.fullRecord(oldest.key);
+      if (writer.length + bytesOf(record) > room) return;
+      add(record);
     }
-  }
-
-  get #aliveBytes(): number {
-    return this.#payloadBytes + this.#living.size * fullBytes;
-  }
-
-  #fullRecordOf(key: LivingKey): JournalRecord {
-    if (typeof key === 'number') return fullRecord(this.#durable.tasks.get(key)!);
-    if (key === counterKey) return { kind: 'counted', nextSeq: this.#durable.nextSeq };
-    if (key === levelKey) return { kind: 'level', level: storeLevel };
-    const name = key.slice(settingKey('').length);
-    return { kind: 'setting', namespace: 'default', key: name, value: this.#durable.settings.get(name)! };
-  }
-
-  // ── folding: what is written and what is read back go the same way ──
-
-  /** @param isNew whether it is not in the book yet. */
-  #fold(record: JournalRecord, sequence: number, isNew: boolean): void {
-    const seq = 'seq' in record ? record.seq : undefined;
-    const before = seq === undefined ? undefined : this.#durable.tasks.get(seq);
-    replay(this.#durable, record);
-    switch (record.kind) {
-      case 'submitted':
-      case 'task':
-        if (before === undefined) this.#payloadBytes += record.spec.payload.length;
-        this.#seqOf.set(record.spec.id, record.seq);
-        return this.#living.written(record.seq, sequence);
-      case 'moved':
-        if (before !== undefined && isEnded(record.state)) this.#end(before, record, sequence, isNew);
-        return;
-      case 'attempt':
-        if (isNew) this.#feed.attempt(record);
-        return;
-      case 'purged':
-        if (isNew) this.#feed.purge(record);
-        return;
-      case 'setting':
-        if (record.value === undefined) this.#living.ended(settingKey(record.key));
-        else this.#living.written(settingKey(record.key), sequence);
-        return;
-      case 'counted':
-        return this.#living.written(counterKey, sequence);
-      case 'level':
-        if (record.level > storeLevel)
-          throw new StoreError(
-            'store_newer',
-            `The journal has level ${record.level}; this deye knows up to ${storeLevel}. Start the newer deye that wrote it.`,
-          );
-        return this.#living.written(levelKey, sequence);
-    }
-  }
-
-  #end(task: DurableTask, moved: RecordOf<'moved'>, sequence: number, isNew: boolean): void {
-    this.#payloadBytes -= task.spec.payload.length;
-    this.#seqOf.delete(task.spec.id);
-    const full = this.#living.ended(task.seq);
-    if (isNew) this.#feed.end(task, moved, sequence, full ?? sequence);
   }
 
   async #replay(inBook: number): Promise<void> {
     this.#sequence = this.#journal.synced.sequence;
     for await (const { sequence, epoch, crc, body } of this.#journal.read(this.#journal.first)) {
       const isNew = sequence > inBook;
-      for (const reader = new Reader(body); !reader.done; ) this.#fold(owned(readRecord(reader)), sequence, isNew);
+      const ends = isNew ? this.#feed : undefined;
+      for (const reader = new Reader(body); !reader.done; ) this.#live.fold(owned(readRecord(reader)), sequence, ends);
       if (!isNew) continue;
       this.#feed.cut()({ storeId: this.#journal.storeId, epoch, sequence, crc });
       await this.#feed.room();
@@ -241,7 +217,7 @@ export class JournalStore implements Store {
 
   async #loaded({ wallMs, idsAheadMax }: LoadOptions): Promise<Loaded> {
     const newest = await this.#parts.book.newest(wallMs, idsAheadMax + 1);
-    const tasks = [...this.#durable.tasks.values()].sort((a, b) => a.seq - b.seq);
+    const tasks = [...this.#live.durable.tasks.values()].sort((a, b) => a.seq - b.seq);
     const ahead = uuidFirst(wallMs + 1);
     let newestId = newest.id;
     let newestAtMs = newest.endedAtMs;
@@ -253,9 +229,9 @@ export class JournalStore implements Store {
     }
     // Too many to be told one by one: then the newest of them is where every look-up begins.
     if (idsAhead.length > idsAheadMax) newestId = idsAhead.splice(0).sort().at(-1);
-    const nextSeq = Math.max(this.#durable.nextSeq, newest.seq + 1);
-    this.#durable.nextSeq = nextSeq;
-    const settings = new Map(this.#durable.settings);
+    const nextSeq = Math.max(this.#live.durable.nextSeq, newest.seq + 1);
+    this.#live.durable.nextSeq = nextSeq;
+    const settings = new Map(this.#live.durable.settings);
     return { epoch: this.#journal.epoch, newestAtMs, tasks, settings, nextSeq, newestId, idsAhead };
   }
 

@@ -3,10 +3,11 @@ import type { AttemptRecord, StoredTask, StoreRecord } from '../core/record.ts';
 import { advance, submittedTask } from '../core/replay.ts';
 import { isEnded, type TaskState } from '../protocol/state.ts';
 import { uuidTimeMs } from '../protocol/uuid-time.ts';
-import type { Loaded, LoadOptions, PurgeOptions, Store, StoredDetail, TaskFilter } from './port.ts';
+import type { Loaded, LoadOptions, PurgeOptions, Room, Store, StoredDetail, TaskFilter } from './port.ts';
 
 type Row = StoredTask & { readonly attempts: readonly AttemptRecord[]; readonly result: Uint8Array | undefined };
 
+const unbounded: Room = { bytes: Number.POSITIVE_INFINITY, full: false };
 const noPayload = new Uint8Array(0);
 
 export class MemoryStore implements Store {
@@ -40,6 +41,10 @@ export class MemoryStore implements Store {
     if (double !== undefined) throw new Error(`task ${double} is stored already`);
     for (const record of records) this.#apply(record);
   }
+
+  readonly room = unbounded;
+
+  async makeRoom(): Promise<void> {}
 
   async show(id: string): Promise<StoredDetail | undefined> {
     return this.#rows.get(this.#seqOf.get(id) ?? -1);

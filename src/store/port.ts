@@ -40,11 +40,23 @@ export interface PurgeOptions {
   readonly limit: number;
 }
 
+/** What the next commit may bring. */
+export interface Room {
+  /** Bytes of records that are taken for sure, however full the disk is. */
+  readonly bytes: number;
+  /** The disk is full: what is left is for ending what was accepted. */
+  readonly full: boolean;
+}
+
 export interface Store {
   /** Call once, before anything else. Begins a new epoch. Rejects with a StoreError when what is there cannot be trusted. */
   load(options: LoadOptions): Promise<Loaded>;
   /** Resolves when every record is durable; rejects having kept none of them. Commits take effect in order. */
   commit(records: readonly StoreRecord[]): Promise<void>;
+  /** Behind the commits that are under way. */
+  readonly room: Room;
+  /** Tries to have room for so many bytes; resolves when it was tried. */
+  makeRoom(bytes: number): Promise<void>;
   /** Reads see every commit made before them. */
   show(id: string): Promise<StoredDetail | undefined>;
   /** The states of those of the ids that are kept. */

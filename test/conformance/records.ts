@@ -53,3 +53,9 @@ export const moved = (
   result: undefined,
   ...changes,
 });
+
+/** Of a store that is never full. */
+export const endlessRoom = {
+  room: { bytes: Number.POSITIVE_INFINITY, full: false },
+  makeRoom: async (): Promise<void> => {},
+};

@@ -32,6 +32,10 @@ export class CommitLedger {
         await store.commit(records);
         for (const record of records) this.#commit(record);
       },
+      get room() {
+        return store.room;
+      },
+      makeRoom: (bytes) => store.makeRoom(bytes),
       states: async (ids) => {
         const found = await store.states(ids);
         for (const id of found.keys()) this.#known.add(id);

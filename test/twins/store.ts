@@ -2,19 +2,22 @@
  * The twin of the store: a disk that outlives processes, over the memory store. What is done takes time, one thing after
  * the other; a commit may fail, or the process may die just before or just after it took effect.
  */
+import assert from 'node:assert/strict';
 import type { StoreRecord } from '../../src/core/record.ts';
+import { bytesOf } from '../../src/core/record-size.ts';
 import type { MemoryStore } from '../../src/store/memory.ts';
 import {
   type Loaded,
   type LoadOptions,
   type PurgeOptions,
+  type Room,
   type Store,
   type StoredDetail,
   StoreError,
   type TaskFilter,
 } from '../../src/store/port.ts';
 
-export type Work = 'load' | 'commit' | 'read' | 'purge' | 'check';
+export type Work = 'load' | 'commit' | 'room' | 'read' | 'purge' | 'check';
 /** `removed`: of a commit or a check, the files are gone; what was committed is written back, and nothing is answered. */
 export type Fate = 'done' | 'fails' | 'removed' | 'dies_before' | 'dies_after';
 
@@ -22,6 +25,8 @@ export type Fate = 'done' | 'fails' | 'removed' | 'dies_before' | 'dies_after';
 export interface DiskNature {
   /** Runs `run` when such work, begun now, is finished. */
   readonly after: (work: Work, run: () => void) => void;
+  /** What the disk still takes. */
+  readonly room: () => Room;
   /** What becomes of it. Only a commit is asked whether the process dies by it. */
   readonly fate: (work: Work) => Fate;
   /** The process dies now. */
@@ -34,6 +39,7 @@ export interface DiskNature {
 
 export const kindNature: DiskNature = {
   after: (_work, run) => queueMicrotask(run),
+  room: () => ({ bytes: Number.POSITIVE_INFINITY, full: false }),
   fate: () => 'done',
   die: () => {},
   applied: () => {},
@@ -54,6 +60,8 @@ export class StoreTwin implements Store {
   #dead = false;
   #closed = false;
   #failed = false;
+  /** The most room that was shown since the last commit. */
+  #promised = 0;
 
   constructor(disk: MemoryStore, nature: DiskNature) {
     this.#disk = disk;
@@ -70,6 +78,9 @@ export class StoreTwin implements Store {
   }
 
   commit(records: readonly StoreRecord[]): Promise<void> {
+    const bytes = records.reduce((sum, record) => sum + bytesOf(record), 0);
+    assert(bytes <= this.#promised, `a commit has ${bytes} bytes, and there was room for ${this.#promised}`);
+    this.#promised = 0;
     return new Promise((resolve, reject) =>
       this.#add('commit', () => {
         // After a failed commit nothing more is written: a retry would lie.
@@ -85,6 +96,16 @@ export class StoreTwin implements Store {
         else done.then(resolve, reject);
       }),
     );
+  }
+
+  get room(): Room {
+    const room = this.#nature.room();
+    this.#promised = Math.max(this.#promised, room.bytes);
+    return room;
+  }
+
+  makeRoom(): Promise<void> {
+    return this.#do('room', async () => {});
   }
 
   show(id: string): Promise<StoredDetail | undefined> {
