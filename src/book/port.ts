@@ -16,6 +16,7 @@ export interface BookPosition {
 }
 
 export interface EndedTask extends StoredTask {
+  readonly attempts: readonly AttemptRecord[];
   readonly result: Uint8Array | undefined;
 }
 

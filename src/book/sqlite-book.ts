@@ -64,7 +64,7 @@ export class SqliteBook {
     if (row === undefined) return undefined;
     const task = this.#task(row);
     const [payload, result] = [this.#body(task.seq, 'payload'), this.#body(task.seq, 'result')];
-    return { ...task, spec: { ...task.spec, payload: payload ?? noBytes }, result };
+    return { ...task, spec: { ...task.spec, payload: payload ?? noBytes }, attempts: this.attempts(task.seq), result };
   }
 
   attempts(seq: number): AttemptRecord[] {

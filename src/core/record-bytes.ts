@@ -114,3 +114,12 @@ export function readRecord(from: Reader): JournalRecord {
   if (from.at !== end) throw new RangeError(`a ${kind} has ${from.at - end} bytes more than it says`);
   return { kind, ...fields } as JournalRecord;
 }
+
+/** The same; it does not keep the bytes that it was read from, which may be those of a whole segment. */
+export function readOwnRecord(from: Reader): JournalRecord {
+  const record = readRecord(from);
+  if (record.kind === 'moved' && record.result !== undefined)
+    return { ...record, result: new Uint8Array(record.result) };
+  if (record.kind !== 'submitted' && record.kind !== 'task') return record;
+  return { ...record, spec: { ...record.spec, payload: new Uint8Array(record.spec.payload) } };
+}

@@ -8,12 +8,8 @@ import { Writer } from '../core/bytes.ts';
 import type { AttemptRecord, RecordOf, StoredTask } from '../core/record.ts';
 import { writeRecord } from '../core/record-bytes.ts';
 import { fullRecord } from '../core/replay.ts';
-
-/** Bytes of one transaction of the book, and after how many it is made safe. */
-const applyBytes = 4 * 1024 * 1024;
-const checkpointBytes = 16 * 1024 * 1024;
-/** Beyond this, commits wait for the book. */
-const backlogBytes = 64 * 1024 * 1024;
+import { blockBytes, blocksOf } from '../journal/header.ts';
+import type { StoreSizes } from './sizes.ts';
 
 interface RecentTask extends StoredTask {
   readonly result: Uint8Array | undefined;
@@ -23,14 +19,20 @@ interface Entry {
   readonly order: number;
   readonly position: BookPosition;
   readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly seqs: readonly number[];
+  /** Of its batch in the journal. */
+  readonly batchBytes: number;
+  /** What ended in it, and the tasks of which an attempt did. */
+  readonly ended: readonly RecentTask[];
+  readonly attempted: readonly number[];
 }
 
 export class BookFeed {
   readonly #book: Book;
+  readonly #sizes: StoreSizes;
   readonly #failed: (error: Error) => void;
   readonly #writer = new Writer();
-  #seqs: number[] = [];
+  #ended: RecentTask[] = [];
+  #attempted: number[] = [];
   /** Ended, and not in the book yet. */
   readonly tasks = new Map<number, RecentTask>();
   /** The same, by id. */
@@ -51,8 +53,9 @@ export class BookFeed {
   #ends: { readonly end: number; readonly full: number }[] = [];
   #oldestFull = Number.POSITIVE_INFINITY;
 
-  constructor(book: Book, position: number, failed: (error: Error) => void) {
+  constructor(book: Book, sizes: StoreSizes, position: number, failed: (error: Error) => void) {
     this.#book = book;
+    this.#sizes = sizes;
     this.#failed = failed;
     this.#applied = this.#safe = position;
   }
@@ -76,7 +79,7 @@ export class BookFeed {
       known.latest = this.#order;
     }
     writeRecord(this.#writer, record);
-    this.#seqs.push(seq);
+    this.#attempted.push(seq);
   }
 
   /** @param full the batch of the task's last full record. */
@@ -86,7 +89,7 @@ export class BookFeed {
     this.byId.set(task.spec.id, recent);
     writeRecord(this.#writer, fullRecord(task));
     if (moved.result !== undefined) writeRecord(this.#writer, moved);
-    this.#seqs.push(task.seq);
+    this.#ended.push(recent);
     this.#ends.push({ end, full });
     this.#oldestFull = Math.min(this.#oldestFull, full);
   }
@@ -95,15 +98,18 @@ export class BookFeed {
     writeRecord(this.#writer, record);
   }
 
-  /** What was given since the last call belongs to this batch. Call when it is synced, in order of the batches. */
-  cut(): (position: BookPosition) => void {
+  /**
+   * What was given since the last call belongs to a batch of so many bytes. Call the answer when that is synced, in order
+   * of the batches.
+   */
+  cut(batchBytes: number): (position: BookPosition) => void {
     const bytes = new Uint8Array(this.#writer.written);
-    const seqs = this.#seqs;
+    const [ended, attempted] = [this.#ended, this.#attempted];
     const order = this.#order++;
     this.#writer.clear();
-    this.#seqs = [];
+    [this.#ended, this.#attempted] = [[], []];
     return (position) => {
-      this.#queue.push({ order, position, bytes, seqs });
+      this.#queue.push({ order, position, bytes, batchBytes, ended, attempted });
       this.#queuedBytes += bytes.length;
       if (!this.#full) this.#running ??= this.#run();
     };
@@ -111,7 +117,7 @@ export class BookFeed {
 
   /** Resolves when commits need not wait for the book; never waits for a disk that is full. */
   async room(): Promise<void> {
-    while (this.#queuedBytes > backlogBytes && this.#running !== undefined) await this.#running;
+    while (this.#queuedBytes > this.#sizes.backlogBytes && this.#running !== undefined) await this.#running;
   }
 
   /** The disk had no room for what is to be entered. */
@@ -121,7 +127,7 @@ export class BookFeed {
 
   /** Nothing more should be given: what waits is as much as may wait on a full disk. */
   get blocked(): boolean {
-    return this.#full && this.#queuedBytes > backlogBytes / 2;
+    return this.#full && this.#queuedBytes > this.#sizes.backlogBytes / 2;
   }
 
   /** Tries again what a full disk did not let in. */
@@ -138,16 +144,16 @@ export class BookFeed {
   }
 
   /** @param unsafeBytes so much of the book may stay unsafe. */
-  async #run(unsafeBytes = checkpointBytes): Promise<void> {
+  async #run(unsafeBytes = this.#sizes.checkpointBytes): Promise<void> {
     try {
       while (this.#queue.length > 0) {
         let bytes = 0;
         let count = 0;
-        while (count < this.#queue.length && (count === 0 || bytes < applyBytes))
+        while (count < this.#queue.length && (count === 0 || bytes < this.#sizes.applyBytes))
           bytes += this.#queue[count++]!.bytes.length;
         await this.#apply(this.#queue.slice(0, count), bytes);
         this.#queue.splice(0, count);
-        if (this.#sinceCheckpoint > checkpointBytes) await this.#checkpoint();
+        if (this.#sinceCheckpoint > this.#sizes.checkpointBytes) await this.#checkpoint();
       }
       if (this.#sinceCheckpoint > unsafeBytes) await this.#checkpoint();
       this.#full = false;
@@ -170,19 +176,17 @@ export class BookFeed {
     await this.#book.apply(bytes, position);
     this.#applied = position.sequence;
     this.#queuedBytes -= length;
-    this.#sinceCheckpoint += length + 1;
-    for (const { seqs, order } of entries)
-      for (const seq of seqs) {
-        this.#entered(seq);
-        if (this.#attempts.get(seq)?.latest === order) this.#attempts.delete(seq);
-      }
+    for (const { ended, attempted, order, batchBytes } of entries) {
+      this.#sinceCheckpoint += blocksOf(batchBytes) * blockBytes;
+      for (const task of ended) this.#entered(task);
+      for (const seq of attempted) if (this.#attempts.get(seq)?.latest === order) this.#attempts.delete(seq);
+    }
   }
 
-  #entered(seq: number): void {
-    const recent = this.tasks.get(seq);
-    if (recent === undefined) return;
-    this.tasks.delete(seq);
-    this.byId.delete(recent.spec.id);
+  #entered(task: RecentTask): void {
+    if (this.tasks.get(task.seq) !== task) return; // it lived and ended once more
+    this.tasks.delete(task.seq);
+    this.byId.delete(task.spec.id);
   }
 
   async #checkpoint(): Promise<void> {

@@ -6,13 +6,13 @@ import type { BookPosition } from '../book/port.ts';
 import { ThreadedBook } from '../book/threaded-book.ts';
 import { fileDisk } from '../journal/file-disk.ts';
 import { openJournal } from '../journal/open.ts';
-import { type Journal, JournalError } from '../journal/port.ts';
+import type { Journal } from '../journal/port.ts';
 import { JournalStore } from './journal-store.ts';
 import { StoreError } from './port.ts';
+import { witnessesOf } from './witnesses.ts';
 
 const segmentBytes = 64 * 1024 * 1024;
 const sealMs = 100;
-const idleBytes = 256 * 1024 * 1024;
 
 interface DirectoryOptions {
   /** The store's epochs are larger than this. */
@@ -25,7 +25,6 @@ export function journalStoreIn(directory: string, { epoch = 0 }: DirectoryOption
   const bookFile = join(directory, 'book.db');
   const store = new JournalStore({
     book: new ThreadedBook(bookFile),
-    idleBytes,
     prepare: () => {
       prepareDirectory(directory);
       prepareDirectory(journalDirectory);
@@ -72,14 +71,5 @@ const openBeside = (
     wallMs: () => Date.now(),
     randomBytes: (count) => new Uint8Array(randomBytes(count)),
     failed,
-    witnesses: async (id) => {
-      if (position === undefined) return { epoch };
-      const storeId = id === undefined ? undefined : Buffer.from(id).toString('hex');
-      if (storeId !== undefined && storeId !== position.storeId)
-        throw new JournalError(
-          'journal_foreign',
-          `The journal in ${directory} and the book beside it belong to different stores.`,
-        );
-      return { book: position, epoch: Math.max(epoch, position.epoch) };
-    },
+    witnesses: witnessesOf(directory, position, epoch),
   }) satisfies Promise<Journal>;

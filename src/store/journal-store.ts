@@ -6,14 +6,15 @@ import assert from 'node:assert/strict';
 import type { Book, BookPosition } from '../book/port.ts';
 import { Reader, Writer } from '../core/bytes.ts';
 import type { AttemptRecord, JournalRecord, StoredTask } from '../core/record.ts';
-import { readRecord, writeRecord } from '../core/record-bytes.ts';
+import { readOwnRecord, writeRecord } from '../core/record-bytes.ts';
 import { bytesOf } from '../core/record-size.ts';
 import type { Journal } from '../journal/port.ts';
 import type { TaskState } from '../protocol/state.ts';
-import { uuidFirst } from '../protocol/uuid-time.ts';
 import { BookFeed } from './book-feed.ts';
 import { explainPart } from './journal-error.ts';
+import { listed } from './listing.ts';
 import { LiveState } from './live-state.ts';
+import { newestOf } from './newest.ts';
 import {
   type Loaded,
   type LoadOptions,
@@ -24,24 +25,24 @@ import {
   StoreError,
   type TaskFilter,
 } from './port.ts';
+import { type StoreSizes, storeSizes } from './sizes.ts';
 
-const noPayload = new Uint8Array(0);
 /** What a batch may have beside the records that it was made for. */
 const ownBytes = 64 * 1024;
 const keptWriterBytes = 1024 * 1024;
 
 interface JournalStoreParts {
   readonly book: Book;
-  /** The size up to which the journal is left as it is, whatever it holds. */
-  readonly idleBytes: number;
   /** Called first. */
-  readonly prepare: () => void;
+  readonly prepare?: () => void;
   /** Opens the journal beside a book that stands there. */
   readonly openJournal: (position: BookPosition | undefined) => Promise<Journal>;
+  readonly sizes?: StoreSizes;
 }
 
 export class JournalStore implements Store {
   readonly #parts: JournalStoreParts;
+  readonly #sizes: StoreSizes;
   #journal!: Journal;
   #feed!: BookFeed;
   readonly #live = new LiveState();
@@ -50,23 +51,28 @@ export class JournalStore implements Store {
   #inFlightBytes = 0;
   /** Of the batch that was made last. */
   #sequence = 0;
+  /** Batches are written one after the other. */
+  #writing: Promise<void> = Promise.resolve();
   #failure: StoreError | undefined;
   #closed = false;
 
   constructor(parts: JournalStoreParts) {
     this.#parts = parts;
+    this.#sizes = parts.sizes ?? storeSizes;
   }
 
   async load(options: LoadOptions): Promise<Loaded> {
     try {
       const { book, openJournal, prepare } = this.#parts;
-      prepare();
-      const position = await book.open();
+      prepare?.();
+      await book.open();
+      const position = await book.checkpoint(); // what was just read may stand in the page cache only
       this.#journal = await openJournal(position);
-      this.#feed = new BookFeed(book, position?.sequence ?? 0, (error) => this.fail(error));
+      this.#feed = new BookFeed(book, this.#sizes, position?.sequence ?? 0, (error) => this.fail(error));
       this.#journal.hold('store', this.#journal.first);
       await this.#replay(position?.sequence ?? 0);
       await this.#feed.flush();
+      if (this.#failure !== undefined) throw this.#failure;
       return await this.#loaded(options);
     } catch (error) {
       throw this.fail(error as Error);
@@ -81,11 +87,13 @@ export class JournalStore implements Store {
   }
 
   get room(): Room {
-    const { bodyBytesMax, space } = this.#journal;
-    const isFull = space.full || this.#feed.full;
     if (this.#feed.blocked) return { bytes: 0, full: true };
-    const bytes = Math.min(bodyBytesMax, this.#journal.roomAfter(this.#inFlightBytes));
-    return { bytes: bytes - ownBytes, full: isFull };
+    return { bytes: this.#bodyRoom - ownBytes, full: this.#journal.space.full || this.#feed.full };
+  }
+
+  /** Of the next batch. */
+  get #bodyRoom(): number {
+    return Math.min(this.#journal.bodyBytesMax, this.#journal.roomAfter(this.#inFlightBytes));
   }
 
   async makeRoom(bytes: number): Promise<void> {
@@ -99,8 +107,8 @@ export class JournalStore implements Store {
   async show(id: string): Promise<StoredDetail | undefined> {
     const live = this.#live.task(id);
     const recent = this.#feed.byId.get(id);
-    const task = live === undefined ? (recent ?? (await this.#parts.book.show(id))) : { ...live, result: undefined };
-    return task === undefined ? undefined : { ...task, attempts: await this.#attempts(task.seq) };
+    const task = live === undefined ? recent : { ...live, result: undefined };
+    return task === undefined ? this.#parts.book.show(id) : { ...task, attempts: await this.#attempts(task) };
   }
 
   async states(ids: readonly string[]): Promise<ReadonlyMap<string, TaskState>> {
@@ -116,13 +124,10 @@ export class JournalStore implements Store {
   }
 
   async list(filter: TaskFilter): Promise<readonly StoredTask[]> {
-    // Memory first: what moves into the book meanwhile is then seen twice, never not at all.
-    const memory = [...this.#live.durable.tasks.values(), ...this.#feed.tasks.values()].filter((task) =>
-      fits(task, filter),
-    );
-    const newest = memory.sort((a, b) => b.seq - a.seq).slice(0, filter.limit);
+    // Memory first, and copied: what moves into the book meanwhile is then seen twice, never not at all.
+    const memory = listed([...this.#live.durable.tasks.values(), ...this.#feed.tasks.values()], filter);
     const found = new Map((await this.#parts.book.list(filter)).map((task) => [task.seq, task]));
-    for (const task of newest) found.set(task.seq, withoutPayload(task));
+    for (const task of memory) found.set(task.seq, task);
     return [...found.values()].sort((a, b) => b.seq - a.seq).slice(0, filter.limit);
   }
 
@@ -169,31 +174,42 @@ export class JournalStore implements Store {
     for (const record of this.#live.missing()) add(record);
     for (const record of records) add(record);
     this.#rewrite(writer, add);
-    const entered = this.#feed.cut();
     const bytes = writer.length;
+    const entered = this.#feed.cut(bytes);
     this.#inFlightBytes += bytes;
-    await this.#feed.room();
-    this.#journal.hold('store', Math.min(this.#live.oldest?.batch ?? sequence, this.#feed.needed));
+    const needed = Math.min(this.#live.oldest?.batch ?? sequence, this.#feed.needed);
+    const written = this.#writing.then(async () => {
+      await this.#write(writer, count, sequence);
+      // Not before: what this batch has written again must be in the journal when a floor lets go of what it replaces.
+      this.#journal.hold('store', needed);
+      const { epoch, storeId, synced } = this.#journal;
+      entered({ storeId, epoch, sequence, crc: synced.crc });
+    });
+    this.#writing = written.catch(() => {}); // thrown here:
+    await written;
+  }
+
+  async #write(writer: Writer, records: number, sequence: number): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
     try {
-      const appended = await this.#journal.append([writer.written], count, sequence);
+      await this.#feed.room();
+      const appended = await this.#journal.append([writer.written], records, sequence);
       if (appended !== 'committed')
         throw new StoreError(appended === 'full' ? 'store_full' : 'store_failed', `The journal answered ${appended}.`);
     } catch (error) {
       throw this.fail(error as Error);
     }
-    this.#inFlightBytes -= bytes;
+    this.#inFlightBytes -= writer.length;
+    if (writer.length <= keptWriterBytes) this.#writers.push(writer);
     writer.clear();
-    if (bytes <= keptWriterBytes) this.#writers.push(writer);
-    const { epoch, storeId, synced } = this.#journal;
-    entered({ storeId, epoch, sequence, crc: synced.crc });
   }
 
   /** Writes again what lives in the oldest segment, as many bytes as the batch has, while the journal is too large. */
   #rewrite(writer: Writer, add: (record: JournalRecord) => void): void {
     const { usedBytes, oldestLast, full } = this.#journal.space;
     // On a full disk space is had by this only.
-    if (usedBytes <= Math.max(full ? 0 : this.#parts.idleBytes, 2 * this.#live.bytes)) return;
-    const { bytes: room } = this.room;
+    if (usedBytes <= Math.max(full ? 0 : this.#sizes.idleBytes, 2 * this.#live.bytes)) return;
+    const room = this.#bodyRoom;
     const most = Math.min(room, 2 * Math.max(4096, Math.ceil(writer.length / 4096) * 4096));
     for (let { oldest } = this.#live; oldest !== undefined; { oldest } = this.#live) {
       if (oldest.batch > oldestLast || writer.length >= most) return;
@@ -208,40 +224,37 @@ export class JournalStore implements Store {
     for await (const { sequence, epoch, crc, body } of this.#journal.read(this.#journal.first)) {
       const isNew = sequence > inBook;
       const ends = isNew ? this.#feed : undefined;
-      for (const reader = new Reader(body); !reader.done; ) this.#live.fold(owned(readRecord(reader)), sequence, ends);
+      for (const reader = new Reader(body); !reader.done; ) this.#live.fold(readOwnRecord(reader), sequence, ends);
       if (!isNew) continue;
-      this.#feed.cut()({ storeId: this.#journal.storeId, epoch, sequence, crc });
+      this.#feed.cut(body.length)({ storeId: this.#journal.storeId, epoch, sequence, crc });
       await this.#feed.room();
     }
   }
 
-  async #loaded({ wallMs, idsAheadMax }: LoadOptions): Promise<Loaded> {
-    const newest = await this.#parts.book.newest(wallMs, idsAheadMax + 1);
-    const tasks = [...this.#live.durable.tasks.values()].sort((a, b) => a.seq - b.seq);
-    const ahead = uuidFirst(wallMs + 1);
-    let newestId = newest.id;
-    let newestAtMs = newest.endedAtMs;
-    const idsAhead = [...newest.idsAhead];
-    for (const { spec, atMs } of tasks) {
-      if (spec.id >= ahead) idsAhead.push(spec.id);
-      else if (newestId === undefined || spec.id > newestId) newestId = spec.id;
-      newestAtMs = Math.max(newestAtMs ?? 0, atMs);
-    }
-    // Too many to be told one by one: then the newest of them is where every look-up begins.
-    if (idsAhead.length > idsAheadMax) newestId = idsAhead.splice(0).sort().at(-1);
-    const nextSeq = Math.max(this.#live.durable.nextSeq, newest.seq + 1);
-    this.#live.durable.nextSeq = nextSeq;
-    const settings = new Map(this.#live.durable.settings);
-    return { epoch: this.#journal.epoch, newestAtMs, tasks, settings, nextSeq, newestId, idsAhead };
+  async #loaded(options: LoadOptions): Promise<Loaded> {
+    const { durable } = this.#live;
+    const newest = await this.#parts.book.newest(options.wallMs, options.idsAheadMax + 1);
+    const tasks = [...durable.tasks.values()].sort((a, b) => a.seq - b.seq);
+    durable.nextSeq = Math.max(durable.nextSeq, newest.seq + 1);
+    const { nextSeq, settings } = durable;
+    return {
+      epoch: this.#journal.epoch,
+      tasks,
+      settings: new Map(settings),
+      nextSeq,
+      ...newestOf(newest, tasks, options),
+    };
   }
 
   // ── reading ──
 
-  async #attempts(seq: number): Promise<readonly AttemptRecord[]> {
-    const recent = this.#feed.attemptsOf(seq) ?? [];
+  /** Those that had ended when the task was as it is given. */
+  async #attempts({ seq, attempt: latest, state }: StoredTask): Promise<readonly AttemptRecord[]> {
+    const recent = [...(this.#feed.attemptsOf(seq) ?? [])];
     const byNumber = new Map((await this.#parts.book.attempts(seq)).map((attempt) => [attempt.attempt, attempt]));
     for (const attempt of recent) byNumber.set(attempt.attempt, attempt);
-    return [...byNumber.values()].sort((a, b) => a.attempt - b.attempt);
+    const ended = state === 'in_progress' ? latest - 1 : latest;
+    return [...byNumber.values()].filter(({ attempt }) => attempt <= ended).sort((a, b) => a.attempt - b.attempt);
   }
 
   /** Something failed outside a request: every later one is refused. */
@@ -249,19 +262,4 @@ export class JournalStore implements Store {
     this.#failure ??= explainPart(error);
     return this.#failure;
   }
-}
-
-const withoutPayload = (task: StoredTask): StoredTask => ({ ...task, spec: { ...task.spec, payload: noPayload } });
-
-const fits = (task: StoredTask, { states, operation, collectorId, beforeSeq }: TaskFilter): boolean =>
-  (states.length === 0 || states.includes(task.state)) &&
-  (operation === undefined || task.spec.operation === operation) &&
-  (collectorId === undefined || task.collectorId === collectorId) &&
-  (beforeSeq === undefined || task.seq < beforeSeq);
-
-/** A record that does not keep the bytes it was read from: they are those of a whole segment. */
-function owned(record: JournalRecord): JournalRecord {
-  if (record.kind === 'moved' && record.result !== undefined) return { ...record, result: record.result.slice() };
-  if (record.kind !== 'submitted' && record.kind !== 'task') return record;
-  return { ...record, spec: { ...record.spec, payload: new Uint8Array(record.spec.payload) } };
 }

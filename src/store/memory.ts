@@ -3,12 +3,12 @@ import type { AttemptRecord, StoredTask, StoreRecord } from '../core/record.ts';
 import { advance, submittedTask } from '../core/replay.ts';
 import { isEnded, type TaskState } from '../protocol/state.ts';
 import { uuidTimeMs } from '../protocol/uuid-time.ts';
+import { listed } from './listing.ts';
 import type { Loaded, LoadOptions, PurgeOptions, Room, Store, StoredDetail, TaskFilter } from './port.ts';
 
 type Row = StoredTask & { readonly attempts: readonly AttemptRecord[]; readonly result: Uint8Array | undefined };
 
 const unbounded: Room = { bytes: Number.POSITIVE_INFINITY, full: false };
-const noPayload = new Uint8Array(0);
 
 export class MemoryStore implements Store {
   readonly #rows = new Map<number, Row>();
@@ -60,17 +60,7 @@ export class MemoryStore implements Store {
   }
 
   async list(filter: TaskFilter): Promise<readonly StoredTask[]> {
-    return [...this.#rows.values()]
-      .filter(
-        (row) =>
-          (filter.states.length === 0 || filter.states.includes(row.state)) &&
-          (filter.operation === undefined || row.spec.operation === filter.operation) &&
-          (filter.collectorId === undefined || row.collectorId === filter.collectorId) &&
-          (filter.beforeSeq === undefined || row.seq < filter.beforeSeq),
-      )
-      .sort((a, b) => b.seq - a.seq)
-      .slice(0, filter.limit)
-      .map((row) => ({ ...row, spec: { ...row.spec, payload: noPayload } }));
+    return listed(this.#rows.values(), filter);
   }
 
   async purge({ beforeMs, deadLettersBeforeMs, limit }: PurgeOptions): Promise<number> {

@@ -20,7 +20,7 @@ const chunkBytes = 4 * 1024 * 1024;
 const idsAtOnce = 1000;
 const markName = 'migrated.json';
 
-export interface Migrated {
+interface Migrated {
   /** Undefined when only the last step of an earlier start was left. */
   readonly tasks: number | undefined;
   /** Where the old file is now. */

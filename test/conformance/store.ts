@@ -23,7 +23,7 @@ export function storeConformance(name: string, open: () => { store: Store; reope
       return {
         store,
         reopen: async () => {
-          await store.close();
+          await opened.at(-1)!.close();
           const again = await reopen();
           opened.push(again);
           return again;

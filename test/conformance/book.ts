@@ -1,0 +1,200 @@
+/** What every book must do. Each engine runs this suite. */
+import { afterEach, describe, expect, test } from 'vitest';
+import type { Book, BookPosition, EndedFilter } from '../../src/book/port.ts';
+import { Writer } from '../../src/core/bytes.ts';
+import type { JournalRecord, RecordOf } from '../../src/core/record.ts';
+import { writeRecord } from '../../src/core/record-bytes.ts';
+import { fullRecord, submittedTask } from '../../src/core/replay.ts';
+import { uuidv7 } from '../../src/protocol/uuid.ts';
+import { moved, specOf } from './records.ts';
+
+/** One book, and what is left of it when its process or its machine dies now. */
+export interface BookBench {
+  open(): Book;
+  kill(): Promise<void>;
+  /** Of what was not synced, everything is lost. */
+  cutPower(): Promise<void>;
+}
+
+export const positionAt = (sequence: number): BookPosition => ({
+  storeId: 'ab',
+  epoch: 3,
+  sequence,
+  crc: sequence * 7,
+});
+
+export function bytesOf(...records: readonly JournalRecord[]): Uint8Array<ArrayBuffer> {
+  const writer = new Writer();
+  for (const record of records) writeRecord(writer, record);
+  return new Uint8Array(writer.written);
+}
+
+export const endedTask = (seq: number, id: string, changes: Partial<RecordOf<'task'>> = {}): RecordOf<'task'> => ({
+  ...fullRecord(submittedTask({ seq, spec: specOf(id), submittedAtMs: 10 })),
+  ...{ state: 'completed', attempt: 1, token: '1.1', atMs: 100 + seq, collectorId: 'A' },
+  ...changes,
+});
+
+export const failedAttempt = (seq: number, number: number, collectorId = 'A'): JournalRecord => ({
+  ...{ kind: 'attempt', seq, attempt: number, collectorId, startedAtMs: 1, endedAtMs: 2, outcome: 'failed' },
+  error: { code: 'broken', message: 'it broke' },
+});
+
+const all: EndedFilter = {
+  ...{ states: [], operation: undefined, collectorId: undefined, beforeSeq: undefined, limit: 100 },
+};
+const idsOf = async (book: Book, filter: Partial<EndedFilter> = {}) =>
+  (await book.list({ ...all, ...filter })).map(({ spec }) => spec.id);
+
+export function bookConformance(name: string, make: () => BookBench): void {
+  describe(`${name} book`, () => {
+    const opened: Book[] = [];
+    const openedBy = async (bench: BookBench): Promise<Book> => {
+      const book = bench.open();
+      opened.push(book);
+      await book.open();
+      return book;
+    };
+    const fresh = async () => {
+      const bench = make();
+      return { bench, book: await openedBy(bench) };
+    };
+    const again = async (bench: BookBench): Promise<Book> => {
+      for (const book of opened.splice(0)) await book.close();
+      return openedBy(bench);
+    };
+    afterEach(async () => {
+      for (const book of opened.splice(0)) await book.close();
+    });
+
+    test('a new one stands nowhere', async () => {
+      const { book } = await fresh();
+      expect(await book.open()).toBeUndefined();
+      expect(await book.checkpoint()).toBeUndefined();
+    });
+
+    test('what ended is there with its bodies and attempts, and where it stands', async () => {
+      const { bench, book } = await fresh();
+      const task = endedTask(1, 'a');
+      const result = moved(1, 'completed', { result: Uint8Array.of(5) });
+      await book.apply(bytesOf(failedAttempt(1, 1), failedAttempt(1, 2, 'B'), task, result), positionAt(4));
+      for (const reopen of [false, true]) {
+        const one = reopen ? await again(bench) : book;
+        expect(await one.open()).toEqual(positionAt(4));
+        const { kind: _, ...fields } = task;
+        const shown = (await one.show('a'))!;
+        expect({ ...shown, spec: { ...shown.spec, payload: Buffer.from(shown.spec.payload) } }).toEqual({
+          ...fields,
+          spec: { ...fields.spec, payload: Buffer.from(fields.spec.payload) },
+          result: shown.result,
+          attempts: await one.attempts(1),
+        });
+        expect([...shown.result!]).toEqual([5]);
+        expect((await one.attempts(1)).map(({ attempt: number, collectorId }) => [number, collectorId])).toEqual([
+          [1, 'A'],
+          [2, 'B'],
+        ]);
+        expect([...(await one.states(['a', 'none']))]).toEqual([['a', 'completed']]);
+        expect(await one.show('none')).toBeUndefined();
+        expect(await one.attempts(2)).toEqual([]);
+      }
+    });
+
+    test('the same batch again changes nothing', async () => {
+      const { book } = await fresh();
+      const result = moved(1, 'completed', { result: Uint8Array.of(5) });
+      for (const _ of [1, 2]) await book.apply(bytesOf(failedAttempt(1, 1), endedTask(1, 'a'), result), positionAt(1));
+      expect(await idsOf(book)).toEqual(['a']);
+      expect(await book.attempts(1)).toHaveLength(1);
+      expect([...(await book.show('a'))!.result!]).toEqual([5]);
+    });
+
+    test('a task that lives again is out of it, and keeps its attempts', async () => {
+      const { book } = await fresh();
+      await book.apply(bytesOf(failedAttempt(1, 1), endedTask(1, 'a', { state: 'dead_letter' })), positionAt(1));
+      await book.apply(bytesOf(endedTask(1, 'a', { state: 'pending' })), positionAt(2));
+      expect(await book.show('a')).toBeUndefined();
+      expect(await book.attempts(1)).toHaveLength(1);
+      await book.apply(bytesOf(failedAttempt(1, 2), endedTask(1, 'a')), positionAt(3));
+      expect(await book.attempts(1)).toHaveLength(2);
+    });
+
+    test('lists the newest first, by state, operation, collector and page, without bodies', async () => {
+      const { book } = await fresh();
+      await book.apply(
+        bytesOf(
+          endedTask(1, 'a', { spec: specOf('a', { operation: 'hash' }) }),
+          endedTask(2, 'b', { state: 'cancelled', collectorId: undefined }),
+          endedTask(3, 'c', { collectorId: 'B' }),
+        ),
+        positionAt(1),
+      );
+      expect(await idsOf(book)).toEqual(['c', 'b', 'a']);
+      expect(await idsOf(book, { limit: 2 })).toEqual(['c', 'b']);
+      expect(await idsOf(book, { beforeSeq: 2 })).toEqual(['a']);
+      expect(await idsOf(book, { states: ['completed', 'expired' as 'completed'] })).toEqual(['c', 'a']);
+      expect(await idsOf(book, { operation: 'hash' })).toEqual(['a']);
+      expect(await idsOf(book, { collectorId: 'B', states: ['completed'] })).toEqual(['c']);
+      expect((await book.list(all)).every(({ spec }) => spec.payload.length === 0)).toBe(true);
+    });
+
+    test('what expired is named, the oldest of a state first, and a purge takes all of it', async () => {
+      const { book } = await fresh();
+      const dead = { state: 'dead_letter' } as const;
+      const three = [endedTask(1, 'a', { atMs: 30 }), endedTask(2, 'b', { atMs: 20 })];
+      await book.apply(bytesOf(...three, endedTask(3, 'c', { ...dead, atMs: 5 })), positionAt(1));
+      const result = moved(2, 'completed', { result: Uint8Array.of(1) });
+      await book.apply(bytesOf(failedAttempt(2, 1), result), positionAt(2));
+      expect(await book.expired({ beforeMs: 31, deadLettersBeforeMs: 5, limit: 10 })).toEqual([2, 1]);
+      expect(await book.expired({ beforeMs: 31, deadLettersBeforeMs: 6, limit: 1 })).toEqual([2]);
+      expect(await book.expired({ beforeMs: 0, deadLettersBeforeMs: 6, limit: 10 })).toEqual([3]);
+      await book.apply(bytesOf({ kind: 'purged', seqs: [2, 3] }), positionAt(3));
+      expect(await idsOf(book)).toEqual(['a']);
+      expect(await book.attempts(2)).toEqual([]);
+      expect(await book.show('b')).toBeUndefined();
+    });
+
+    test('tells the newest of it, and what is ahead of the clock', async () => {
+      const { book } = await fresh();
+      const nowMs = 1_800_000_000_000;
+      expect(await book.newest(nowMs, 2)).toEqual({ id: undefined, idsAhead: [], endedAtMs: undefined, seq: 0 });
+      const [past, ...ahead] = [-5000, 1000, 3000, 2000].map((byMs) => uuidv7(nowMs + byMs));
+      const ended = [past!, ...ahead].map((id, at) => endedTask(at + 1, id, { atMs: 500 - at }));
+      await book.apply(bytesOf(...ended), positionAt(1));
+      const [first, second] = ahead.toSorted().reverse();
+      expect(await book.newest(nowMs, 2)).toEqual({ id: past, idsAhead: [first, second], endedAtMs: 500, seq: 4 });
+    });
+
+    test('is entered whole or not at all', async () => {
+      const { book } = await fresh();
+      await book.apply(bytesOf(endedTask(1, 'a')), positionAt(1));
+      // Another task with the same id, and a record that is nothing for the book.
+      await expect(book.apply(bytesOf(endedTask(2, 'b'), endedTask(3, 'a')), positionAt(2))).rejects.toThrow();
+      const setting = { kind: 'setting', namespace: 'default', key: 'k', value: 'v' } as const;
+      await expect(book.apply(bytesOf(endedTask(2, 'b'), setting), positionAt(2))).rejects.toThrow(
+        'a setting is nothing for the book',
+      );
+      expect([await book.open(), await idsOf(book)]).toEqual([positionAt(1), ['a']]);
+    });
+
+    test('a kill takes nothing that was applied', async () => {
+      const { bench, book } = await fresh();
+      await book.apply(bytesOf(endedTask(1, 'a')), positionAt(1));
+      await bench.kill();
+      const killed = await again(bench);
+      expect([await killed.open(), await idsOf(killed)]).toEqual([positionAt(1), ['a']]);
+    });
+
+    test('a power failure takes transactions from its end at most; a checkpoint is safe from that', async () => {
+      const { bench, book } = await fresh();
+      await book.apply(bytesOf(endedTask(1, 'a')), positionAt(1));
+      expect(await book.checkpoint()).toEqual(positionAt(1));
+      await book.apply(bytesOf(endedTask(2, 'b')), positionAt(2));
+      await bench.cutPower();
+      const cut = await again(bench);
+      expect([await cut.open(), await idsOf(cut)]).toEqual([positionAt(1), ['a']]);
+      await cut.apply(bytesOf(endedTask(2, 'b')), positionAt(2));
+      expect(await idsOf(cut)).toEqual(['b', 'a']);
+    });
+  });
+}
