@@ -4,7 +4,7 @@
  * and every version that was ever written stays readable. An unknown kind or version is never skipped: it may change
  * what all others mean. A body is the last that a record holds, so that where the record ends says where the body is.
  */
-import type { Reader, Writer } from './bytes.ts';
+import { Reader, type Writer } from './bytes.ts';
 import { body, type Codec, list, number, oneOf, optional, sparse, struct, text, textMap } from './codec.ts';
 import type { AttemptRecord, JournalRecord, RecordOf, TaskProgress } from './record.ts';
 import type { TaskError, TaskSpec } from './task.ts';
@@ -113,4 +113,16 @@ export function readRecord(from: Reader): JournalRecord {
   const fields = (codec as Codec<object>).read(from);
   if (from.at !== end) throw new RangeError(`a ${kind} has ${from.at - end} bytes more than it says`);
   return { kind, ...fields } as JournalRecord;
+}
+
+/** The bytes of each record, without a look at what they mean. Throws a RangeError when they do not end with one. */
+export function* recordsIn(bytes: Uint8Array): Generator<{ readonly at: number; readonly bytes: Uint8Array }> {
+  for (let at = 0; at < bytes.length; ) {
+    const reader = new Reader(bytes, at + 2);
+    const length = reader.length32();
+    if (length > reader.left) throw new RangeError('the bytes end too early');
+    const end = reader.at + length;
+    yield { at, bytes: bytes.subarray(at, end) };
+    at = end;
+  }
 }

@@ -5,11 +5,11 @@
  */
 import type { Disk, DiskFile } from './disk.ts';
 import { FileJournal, type FileJournalOptions } from './file-journal.ts';
-import { blockBytes, readSegmentHead, saltBytes } from './header.ts';
-import { type Identity, identityName, readIdentity, writeIdentity } from './identity.ts';
+import { saltBytes } from './header.ts';
+import { type Identity, identityOfSegments, readIdentity, writeIdentity } from './identity.ts';
 import { JournalError } from './port.ts';
 import { type Run, recoverRun, type Witnesses } from './recovery.ts';
-import { readAll, type ScannedSegment, scanSegments, segmentNumber } from './scan.ts';
+import { type ScannedSegment, scanSegments, segmentNumber } from './scan.ts';
 import { type Segment, SegmentFiles, startOf, type UsedSegment } from './segments.ts';
 import { cutTail } from './torn-tail.ts';
 
@@ -60,22 +60,9 @@ const filesOf = (
   newSalt: (segment: number) => Uint8Array = () => randomBytes(saltBytes),
 ) => new SegmentFiles({ disk, storeId, segmentBytes, synced: sync === 'batch', newSalt }, top);
 
-async function identityOfSegments(handles: ReadonlyMap<number, DiskFile>): Promise<Identity | undefined> {
-  if (handles.size === 0) return undefined;
-  for (const [number, file] of handles) {
-    const head = readSegmentHead(await readAll(file, blockBytes));
-    if (head !== undefined)
-      return { storeId: head.storeId, firstSalt: number === 1 ? head.salt : new Uint8Array(saltBytes) };
-  }
-  throw new JournalError(
-    'journal_damaged',
-    `${identityName} and the heads of all segments are damaged, so nothing says whose journal this is.`,
-  );
-}
-
 async function create(options: OpenJournalOptions): Promise<Opened> {
   const { disk, segmentBytes, randomBytes, witnesses } = options;
-  const { book } = await witnesses(undefined);
+  const { book, epoch = 0 } = await witnesses(undefined);
   if (book !== undefined)
     throw new JournalError(
       'journal_damaged',
@@ -87,7 +74,8 @@ async function create(options: OpenJournalOptions): Promise<Opened> {
   if (first === undefined) throw new JournalError('journal_unavailable', 'There is no space for a new journal.');
   await writeIdentity(disk, { storeId, firstSalt });
   const used = [startOf(first, 1, 1, 0)];
-  return { storeId, segmentBytes, files, used, epoch: 1, block: 1, ordinal: 0, sequence: 0, crc: 0, recordsCrc: 0 };
+  const blank = { block: 1, ordinal: 0, sequence: 0, crc: 0, recordsCrc: 0 };
+  return { storeId, segmentBytes, files, used, epoch: epoch + 1, ...blank };
 }
 
 async function recover(

@@ -51,6 +51,19 @@ const all: EndedFilter = {
 const ids = (book: SqliteBook, filter: Partial<EndedFilter> = {}) =>
   book.list({ ...all, ...filter }).map(({ spec }) => spec.id);
 
+test('nothing more is safe while another program reads the book, and it goes on', () => {
+  const { book, path } = opened();
+  book.apply(bytesOf(ended(1, 'a')), at(1));
+  expect(book.checkpoint()).toEqual(at(1));
+  const other = new DatabaseSync(path);
+  other.exec('BEGIN');
+  other.prepare('SELECT * FROM task').all();
+  book.apply(bytesOf(ended(2, 'b')), at(2));
+  expect(book.checkpoint()).toBeUndefined();
+  other.close();
+  expect(book.checkpoint()).toEqual(at(2));
+});
+
 describe('the book', () => {
   test('a new one stands nowhere, and a file that others cannot read', () => {
     const { book, path } = opened();

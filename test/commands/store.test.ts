@@ -1,0 +1,59 @@
+/** The commands that work on the files of a store. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { connect } from '../../src/index.ts';
+import { World } from '../process/daemon.ts';
+import { brokerOn } from '../store/broker.ts';
+import { damage, filled, Scratch } from '../store/fixture.ts';
+
+const scratch = new Scratch();
+let sound: string;
+beforeAll(async () => {
+  sound = scratch.path('sound');
+  mkdirSync(sound, { mode: 0o700 });
+  await (await filled(sound)).close();
+});
+afterAll(() => scratch[Symbol.dispose]());
+
+describe('deye store verify', () => {
+  test('says that a store is whole, for people and for programs', async () => {
+    await using world = new World();
+    const people = await world.run(['store', 'verify', sound]);
+    expect([people.code, people.stderr]).toEqual([0, '']);
+    expect(people.stdout).toMatch(/tasks +20 live, 20 ended\nverdict +whole/);
+    const { code, stdout } = await world.run(['store', 'verify', '--json'], { env: { DEYE_STATE_DIR: sound } });
+    expect([code, JSON.parse(stdout)]).toEqual([
+      0,
+      expect.objectContaining({ is_whole: true, directory: sound, findings: [] }),
+    ]);
+  });
+
+  test('names the place of a damage, and what to do; exits with 1', async () => {
+    await using world = new World();
+    const directory = scratch.copy(sound);
+    damage(join(directory, 'journal', '000000000002.journal'), 4096 + 40, Uint8Array.of(0xaa, 0xbb));
+    const { code, stdout } = await world.run(['store', 'verify', directory]);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/verdict +damaged: 2 findings/);
+    expect(stdout).toMatch(/damage batch_damaged \(segment 2, byte 4096, batch \d+\)\n.*\n.*deye store salvage/);
+  });
+
+  test('a directory without a store', async () => {
+    await using world = new World();
+    const { code, stderr } = await world.run(['store', 'verify', scratch.root]);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/There is no store in .* \[store_unavailable\]/)]);
+  });
+
+  test('looks at a store that a broker writes to, and leaves it alone', async () => {
+    await using world = new World();
+    const directory = scratch.path();
+    await using broker = await brokerOn(directory);
+    const client = await connect({ socket: broker.socket!, name: 'test' });
+    await client.submit({ operation: 'later' });
+    const found = await world.run(['store', 'verify', directory, '--json']);
+    expect(JSON.parse(found.stdout)).toMatchObject({ is_moving: true, is_whole: true, live_tasks: 1 });
+    await client.submit({ operation: 'later' });
+    await client.close();
+  });
+});
