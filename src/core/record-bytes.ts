@@ -5,7 +5,7 @@
  * what all others mean. A body is the last that a record holds, so that where the record ends says where the body is.
  */
 import { Reader, type Writer } from './bytes.ts';
-import { body, type Codec, list, number, oneOf, optional, sparse, struct, text, textMap } from './codec.ts';
+import { body, type Codec, type Form, list, number, oneOf, optional, sparse, struct, text, textMap } from './codec.ts';
 import type { AttemptRecord, JournalRecord, RecordOf, TaskProgress } from './record.ts';
 import type { TaskError, TaskSpec } from './task.ts';
 
@@ -85,6 +85,18 @@ const kinds: { readonly [K in Kind]: { readonly number: number; readonly version
 };
 
 const kindOfNumber = new Map(Object.entries(kinds).map(([kind, { number: key }]) => [key, kind as Kind]));
+
+/** Every kind in every version that was ever written, by its number. */
+export const recordForms: readonly {
+  readonly kind: string;
+  readonly number: number;
+  readonly version: number;
+  readonly fields: NonNullable<Form['fields']>;
+}[] = Object.entries(kinds)
+  .flatMap(([kind, { number: key, versions }]) =>
+    versions.map(({ form }, at) => ({ kind, number: key, version: at + 1, fields: form.fields ?? [] })),
+  )
+  .sort((a, b) => a.number - b.number || a.version - b.version);
 
 /** Raised when a kind or a version is added: a store that has a higher one was written by a newer deye. */
 export const storeLevel = 1;
