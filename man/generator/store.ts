@@ -17,9 +17,10 @@ export function storePage(version: string): string {
     ...records,
     ...folding,
     ...recovery,
+    ...backups,
     ...byHand,
     heading('see also'),
-    paragraph('deye-store-verify(1), deye-tasks(7), deye-design(7)'),
+    paragraph('deye-store-verify(1), deye-store-backup(1), deye-store-restore(1), deye-tasks(7), deye-design(7)'),
   );
 }
 
@@ -166,6 +167,17 @@ const recovery = [
     'Refused: one of them is of another copy of the store.',
   ),
   term('a write-ahead file of SQLite that is damaged or gone', 'It costs a longer replay, and no task.'),
+];
+
+const backups = [
+  heading('a backup'),
+  paragraph(
+    'A directory that holds book.db, journal/ up to one batch, and manifest.json, which is written last: without it the directory is no backup. The book is copied first, and the batch is the last that is synced after that, so the book is never ahead. A restore checks each file against the manifest, and begins a new epoch before the state directory is there.',
+  ),
+  term(
+    'manifest.json',
+    'format (1), version of deye, store_id, epoch, sequence and crc of the last batch, made_at_ms, files (name, bytes, and crc, its CRC-32), and manifest_crc: the CRC-32 of all of this as JSON without spaces, without itself',
+  ),
 ];
 
 const byHand = [

@@ -2,8 +2,8 @@
  * A book that is only read, whole or damaged: every row is looked at, and what is wrong with one holds up no other.
  * Statements are short, so that a broker that writes the same book is never held up either.
  */
-import { existsSync, statSync } from 'node:fs';
-import { DatabaseSync } from 'node:sqlite';
+import { closeSync, existsSync, openSync, statSync } from 'node:fs';
+import { backup, DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import type { RecordOf } from '../core/record.ts';
 import { type BookError, explainBook } from './error.ts';
@@ -25,6 +25,8 @@ interface BookEntry {
 }
 
 const slice = 500;
+/** In one step: a backup in several begins again each time a broker writes. */
+const allPages = 2 ** 31 - 1;
 const noBytes = new Uint8Array(0);
 const scans = ['task', 'body', 'attempt'].flatMap((table) => [`${table} ASC`, `${table} DESC`]);
 
@@ -103,6 +105,16 @@ export class BookReader implements Disposable {
       damage,
       id: typeof row?.id === 'string' ? row.id : undefined,
     };
+  }
+
+  /** Copies the book as it is at one moment, by SQLite's own backup, into a file that only we may read. */
+  async copyTo(path: string): Promise<void> {
+    closeSync(openSync(path, 'wx', 0o600));
+    try {
+      await backup(this.#db, path, { rate: allPages });
+    } catch (error) {
+      throw explainBook(this.#path, error);
+    }
   }
 
   [Symbol.dispose](): void {

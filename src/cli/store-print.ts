@@ -1,8 +1,11 @@
 /** What the commands of the store found, for people. */
 import type { Finding } from '../store/finding.ts';
+import type { Restored } from '../store/restore.ts';
 import type { Verified } from '../store/verify.ts';
 import { paint } from '../text/paint.ts';
 import { bytes, counted } from '../text/quantity.ts';
+import { shellQuoted } from './hint.ts';
+import type { BackedUp } from './store-work.ts';
 import { pairs } from './table.ts';
 
 export function verifiedText(found: Verified): string {
@@ -32,3 +35,21 @@ function findingText({ severity, code, message, advice, segment, byte, sequence 
   const where = place.length === 0 ? '' : ` (${place.join(', ')})`;
   return `\n${paint(severity === 'damage' ? 'red' : 'yellow', severity)} ${code}${where}\n  ${message}\n  ${advice}`;
 }
+
+export const backedUpText = ({ directory, files, sequence, epoch, store_id }: BackedUp): string =>
+  `The store is copied.\n${pairs([
+    ['backup', directory],
+    ['of store', store_id],
+    ['up to', `batch ${sequence} of epoch ${epoch}`],
+    ['holds', `${counted(files.length, 'file')}, ${bytes(files.reduce((sum, file) => sum + file.bytes, 0))}`],
+    ['restore with', `deye store restore ${shellQuoted(directory)} --state-dir NEW_DIR`],
+  ])}`;
+
+export const restoredText = ({ directory, store_id, epoch, sequence, made_at_ms }: Restored): string =>
+  `The store is restored.\n${pairs([
+    ['state directory', directory],
+    ['store', store_id],
+    ['stands at', `batch ${sequence}; it goes on in epoch ${epoch}`],
+    ['made', new Date(made_at_ms).toISOString()],
+    ['start with', `deye broker start --state-dir ${shellQuoted(directory)}`],
+  ])}`;

@@ -13,7 +13,7 @@ const segmentBytesDefault = 64 * 1024 * 1024;
 const sealMs = 100;
 
 /** Opens nothing yet: `load` does. */
-export function journalStoreIn(directory: string, segmentBytes = segmentBytesDefault): JournalStore {
+export function journalStoreIn(directory: string, segmentBytes?: number): JournalStore {
   const journalDirectory = journalIn(directory);
   mkdirSync(journalDirectory, { recursive: true, mode: 0o700 });
   const store = new JournalStore({
@@ -29,13 +29,13 @@ type Witness = Parameters<typeof openJournal>[0]['witnesses'];
 /** @param failed is told when the disk fails outside an append. */
 export const openJournalIn = (
   directory: string,
-  segmentBytes: number,
+  segmentBytes: number | undefined,
   failed: (error: Error) => void,
   witnesses: Witness,
 ): Promise<Journal> =>
   openJournal({
     disk: fileDisk(directory),
-    segmentBytes,
+    segmentBytes: segmentBytes ?? segmentBytesDefault,
     sync: 'batch',
     sealMs,
     later: (ms, run) => void setTimeout(run, ms).unref(),

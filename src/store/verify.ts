@@ -6,7 +6,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import type { BookReader } from '../book/book-reader.ts';
 import { blockBytes } from '../journal/header.ts';
-import { JournalError, type Position } from '../journal/port.ts';
+import { JournalError } from '../journal/port.ts';
 import { findRun, type Run, recoverRun } from '../journal/recovery.ts';
 import { type ScannedSegment, segmentName } from '../journal/scan.ts';
 import type { PlacedBatch } from '../journal/survey.ts';
@@ -15,6 +15,7 @@ import { Fold } from './fold.ts';
 import { journalIn } from './layout.ts';
 import { openParts, type Parts } from './parts.ts';
 import type { Progress } from './progress.ts';
+import { refuseDamaged } from './refuse-damaged.ts';
 
 const looksMax = 3;
 /** More of them help nobody; the rest is counted. */
@@ -67,7 +68,7 @@ async function lookOnce(directory: string, isMoving: boolean, progress: Progress
   const { survey, position } = parts;
   const { run, isMissing, from, synced } = findRun(survey.segments);
   findInFiles(directory, parts, add);
-  findInRun(parts, run, isMoving, add);
+  findInRun(directory, parts, run, isMoving, add);
   for (const finding of findBroken(survey.segments, from.segment, run)) {
     const isTail = finding.ordinal > synced && !isMissing;
     if (!isMoving || !isTail) add(isTail ? tornTail(finding) : broken(finding));
@@ -122,18 +123,13 @@ function findInFiles(directory: string, { survey, bookError }: Parts, add: Add):
 }
 
 /** What a start would refuse. */
-function findInRun({ survey, position, bookError }: Parts, run: Run, isMoving: boolean, add: Add): void {
-  const storeId = Buffer.from(survey.storeId).toString('hex');
+function findInRun(directory: string, parts: Parts, run: Run, isMoving: boolean, add: Add): void {
+  const { survey, position, bookError } = parts;
   try {
-    if (position !== undefined && position.storeId !== storeId)
-      throw new JournalError(
-        'journal_foreign',
-        `The journal is of store ${storeId} and the book beside it of store ${position.storeId}.`,
-      );
-    const known: Position | undefined = bookError === undefined ? (position ?? { sequence: 0, crc: 0 }) : undefined;
     // What a broker has written to the book since the journal was looked at is no damage.
-    const isAhead = isMoving && known !== undefined && known.sequence > run.sequence;
-    recoverRun(survey.segments, isAhead || known === undefined ? {} : { book: known });
+    const isAhead = isMoving && position !== undefined && position.sequence > run.sequence;
+    if (isAhead || bookError !== undefined) recoverRun(survey.segments, {});
+    else refuseDamaged(directory, parts);
   } catch (error) {
     if (!(error instanceof JournalError)) throw error;
     const advice =

@@ -57,3 +57,34 @@ describe('deye store verify', () => {
     await client.close();
   });
 });
+
+describe('deye store backup and restore', () => {
+  test('one makes what the other needs, and both say how to go on', async () => {
+    await using world = new World();
+    const [to, restored] = [scratch.path(), scratch.path()];
+    const made = await world.run(['store', 'backup', to, '--state-dir', sound]);
+    expect([made.code, made.stderr]).toEqual([0, '']);
+    expect(made.stdout).toContain(`restore with  deye store restore ${to} --state-dir NEW_DIR`);
+    const done = await world.run(['store', 'restore', to, '--state-dir', restored, '--json']);
+    expect([done.code, JSON.parse(done.stdout)]).toEqual([
+      0,
+      expect.objectContaining({ directory: restored, epoch: 2 }),
+    ]);
+    const again = await world.run(['store', 'restore', to, '--state-dir', restored]);
+    expect([again.code, again.stderr]).toEqual([2, expect.stringMatching(/is not empty.* \[directory_not_empty\]/)]);
+    const none = await world.run(['store', 'restore', sound, '--state-dir', scratch.path()]);
+    expect([none.code, none.stderr]).toEqual([1, expect.stringMatching(/no manifest.json.* \[backup_damaged\]/)]);
+  });
+
+  test('a store whose broker runs is not copied', async () => {
+    await using world = new World();
+    const directory = scratch.path();
+    await using broker = await brokerOn(directory);
+    expect(broker.socket).toBeDefined();
+    const { code, stderr } = await world.run(['store', 'backup', scratch.path(), '--state-dir', directory]);
+    expect([code, stderr]).toEqual([
+      75,
+      expect.stringMatching(/A broker runs on .*deye broker stop.* \[store_in_use\]/),
+    ]);
+  });
+});

@@ -3,13 +3,15 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, stat
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { SqliteBook } from '../../src/book/sqlite-book.ts';
 import { Writer } from '../../src/core/bytes.ts';
 import type { StoreRecord } from '../../src/core/record.ts';
 import { writeRecord } from '../../src/core/record-bytes.ts';
 import { blockBytes } from '../../src/journal/header.ts';
+import type { Journal } from '../../src/journal/port.ts';
 import { encodeValue } from '../../src/protocol/msgpack.ts';
 import { journalStoreIn, openJournalIn } from '../../src/store/journal-directory.ts';
-import { journalIn } from '../../src/store/layout.ts';
+import { bookIn, journalIn } from '../../src/store/layout.ts';
 import type { Store, StoredDetail } from '../../src/store/port.ts';
 import { loadAt, moved, submitted } from '../conformance/records.ts';
 
@@ -86,6 +88,53 @@ export async function releasedInPart(directory: string): Promise<void> {
     expect(await journal.append([writer.written], 1, sequence)).toBe('committed');
   expect(journal.first).toBeGreaterThan(20);
   await journal.close();
+}
+
+interface Writing extends AsyncDisposable {
+  readonly journal: Journal;
+  /** The last batch that was answered. */
+  readonly acknowledged: number;
+  stop(): Promise<void>;
+}
+
+/** A journal that grows and is released, and a book behind it, as a broker has them, until it is stopped. */
+export async function writing(directory: string): Promise<Writing> {
+  mkdirSync(journalIn(directory), { recursive: true, mode: 0o700 });
+  const { promise: failed, reject } = Promise.withResolvers<never>();
+  const journal = await openJournalIn(journalIn(directory), segmentBytes, reject, async () => ({}));
+  const book = new SqliteBook(bookIn(directory));
+  const writer = new Writer();
+  writeRecord(writer, { kind: 'setting', namespace: 'default', key: 'strategy', value: 'x'.repeat(5000) });
+  let [acknowledged, stopped, isStopping] = [0, false, false];
+  const run = async (): Promise<void> => {
+    for (let sequence = 1; !isStopping; sequence++) {
+      expect(await journal.append([writer.written], 1, sequence)).toBe('committed');
+      acknowledged = sequence;
+      if (sequence % 7 !== 0) continue;
+      const { storeId, epoch, synced } = journal;
+      book.apply(new Uint8Array(0), { storeId, epoch, ...synced });
+      const safe = book.checkpoint();
+      if (safe !== undefined) journal.hold('store', safe.sequence + 1);
+    }
+  };
+  journal.hold('store', 1);
+  const running = Promise.race([run(), failed]);
+  const stop = async (): Promise<void> => {
+    if (stopped) return;
+    stopped = true;
+    isStopping = true;
+    await running;
+    await journal.close();
+    book.close();
+  };
+  return {
+    journal,
+    get acknowledged() {
+      return acknowledged;
+    },
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
 }
 
 /** What a store answers about every task, and its settings. */
