@@ -20,7 +20,9 @@ export function storePage(version: string): string {
     ...backups,
     ...byHand,
     heading('see also'),
-    paragraph('deye-store-verify(1), deye-store-backup(1), deye-store-restore(1), deye-tasks(7), deye-design(7)'),
+    paragraph(
+      'deye-store-verify(1), deye-store-salvage(1), deye-store-backup(1), deye-store-restore(1), deye-tasks(7), deye-design(7)',
+    ),
   );
 }
 
@@ -153,7 +155,7 @@ const recovery = [
   ),
   term(
     'a break at a batch that one of them knows to be synced',
-    'Damage: the start is refused, the place is named, and nothing is changed. deye store verify lists all of it; restore a backup.',
+    'Damage: the start is refused, the place is named, and nothing is changed. deye store verify lists all of it. Restore a backup, or take what is whole with deye store salvage.',
   ),
   term('a segment that the last batch points to is not there', 'Damage, in the same way.'),
   term('a head, or journal.json, that is not whole', 'Read around, and made again.'),

@@ -1,8 +1,10 @@
 /** What the commands of the store found, for people. */
 import type { Finding } from '../store/finding.ts';
 import type { Restored } from '../store/restore.ts';
+import type { Salvaged } from '../store/salvage.ts';
 import type { Verified } from '../store/verify.ts';
 import { paint } from '../text/paint.ts';
+import { plain } from '../text/plain.ts';
 import { bytes, counted } from '../text/quantity.ts';
 import { shellQuoted } from './hint.ts';
 import type { BackedUp } from './store-work.ts';
@@ -53,3 +55,41 @@ export const restoredText = ({ directory, store_id, epoch, sequence, made_at_ms 
     ['made', new Date(made_at_ms).toISOString()],
     ['start with', `deye broker start --state-dir ${shellQuoted(directory)}`],
   ])}`;
+
+/** Names beyond these are for programs: --json has all of them. */
+const namesShown = 20;
+
+export function salvagedText({ lost, may_run_again, ...found }: Salvaged): string {
+  const missing = [
+    ...lost.book.map((what) => `the book: ${what}`),
+    ...lost.batches.map(({ first, last }) => `batches ${first === 0 ? 'up to' : `${first} to`} ${last}`),
+    ...lost.records.map(({ sequence, byte, why }) => `a record of batch ${sequence}, at byte ${byte}: ${why}`),
+    ...lost.tasks.map(
+      ({ seq, id, state, what }) => `task ${id ?? `number ${seq}`}${state === undefined ? '' : ` (${state})`}: ${what}`,
+    ),
+  ];
+  const again = may_run_again.map((id) => `task ${id}`);
+  return [
+    found.is_written
+      ? 'What is whole is in a new store.'
+      : 'Nothing was written, since something acknowledged is missing.',
+    pairs([
+      ['new store', found.is_written ? found.directory : undefined],
+      ['holds', `${found.live_tasks} live and ${found.ended_tasks} ended tasks, ${counted(found.settings, 'setting')}`],
+      ['epoch', String(found.epoch)],
+      ['missing', missing.length === 0 ? 'nothing' : String(missing.length)],
+      ['may run again', again.length === 0 ? undefined : `${again.length}: they may have ended in what is missing`],
+    ]),
+    ...listed('missing', missing),
+    ...listed('may run again', again),
+    found.is_written
+      ? `Start with: deye broker start --state-dir ${shellQuoted(found.directory)}`
+      : 'Restore a backup, or take what is whole with: --accept-gap',
+  ].join('\n');
+}
+
+function listed(what: string, names: readonly string[]): string[] {
+  const more = names.length - namesShown;
+  const shown = names.slice(0, namesShown).map((name) => `  ${plain(name, 300)}`);
+  return names.length === 0 ? [] : [`${what}:`, ...shown, ...(more > 0 ? [`  and ${more} more; see --json`] : [])];
+}

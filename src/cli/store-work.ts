@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { backupAtRest } from '../store/backup.ts';
 import type { Manifest } from '../store/manifest.ts';
 import { type Restored, restoreBackup } from '../store/restore.ts';
+import { type Salvaged, salvageStore } from '../store/salvage.ts';
 import { type Verified, verifyStore } from '../store/verify.ts';
 import { progressBar } from './progress.ts';
 import { findStateDirectory, lookAt, lookAtRest } from './state-directory.ts';
@@ -30,4 +31,11 @@ export async function backup(given: string | undefined, to: string, version: str
 export async function restore(from: string, to: string): Promise<Restored> {
   using bar = progressBar();
   return await restoreBackup(resolve(from), resolve(to), bar.progress);
+}
+
+export async function salvage(from: string, to: string, acceptGap: boolean): Promise<Salvaged> {
+  const directory = resolve(from);
+  using _look = lookAtRest(directory);
+  using bar = progressBar();
+  return await salvageStore(directory, resolve(to), { acceptGap, progress: bar.progress });
 }

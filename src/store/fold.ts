@@ -4,13 +4,14 @@
  */
 import { Reader } from '../core/bytes.ts';
 import type { JournalRecord, RecordOf, StoredTask } from '../core/record.ts';
-import { readRecord, recordsIn, storeLevel } from '../core/record-bytes.ts';
+import { readRecord, recordsIn, storeLevel, UnknownRecordError } from '../core/record-bytes.ts';
 import { newDurable, replay } from '../core/replay.ts';
 import { isEnded } from '../protocol/state.ts';
 
 interface FoldEvents {
   /** `byte`: of the body, where the record begins. */
-  readonly damaged: (sequence: number, byte: number, why: string) => void;
+  readonly damaged: (sequence: number, byte: number, why: Error) => void;
+  readonly submitted?: (seq: number) => void;
   readonly attempt?: (record: RecordOf<'attempt'>) => void;
   readonly ended?: (task: StoredTask, moved: RecordOf<'moved'>) => void;
   readonly purged?: (record: RecordOf<'purged'>) => void;
@@ -38,30 +39,29 @@ export class Fold {
         byte = at;
         count++;
         try {
-          this.#record(readRecord(new Reader(bytes)), sequence);
+          this.#record(owned(readRecord(new Reader(bytes))), sequence);
         } catch (error) {
-          this.#events.damaged(sequence, at, (error as Error).message);
+          this.#events.damaged(sequence, at, error as Error);
         }
         byte += bytes.length;
       }
     } catch (error) {
-      this.#events.damaged(sequence, byte, (error as Error).message);
+      this.#events.damaged(sequence, byte, error as Error);
     }
     return count;
   }
 
   #record(record: JournalRecord, sequence: number): void {
     if (record.kind === 'level' && record.level > storeLevel)
-      throw new Error(`level ${record.level} is of a newer deye; this one knows up to ${storeLevel}`);
+      throw new UnknownRecordError(`level ${record.level} is of a newer deye; this one knows up to ${storeLevel}`);
     const before = 'seq' in record ? this.durable.tasks.get(record.seq) : undefined;
     replay(this.durable, record);
     switch (record.kind) {
       case 'submitted':
+        this.#events.submitted?.(record.seq);
+        return this.#made(record.seq, sequence);
       case 'task':
-        this.#ended.delete(record.seq);
-        this.orphans.delete(record.seq);
-        this.latest.set(record.seq, sequence);
-        return;
+        return this.#made(record.seq, sequence);
       case 'moved':
         return before === undefined ? this.#orphan(record) : this.#moved(before, record, sequence);
       case 'attempt':
@@ -70,6 +70,12 @@ export class Fold {
         for (const seq of record.seqs) this.orphans.delete(seq);
         return this.#events.purged?.(record);
     }
+  }
+
+  #made(seq: number, sequence: number): void {
+    this.#ended.delete(seq);
+    this.orphans.delete(seq);
+    this.latest.set(seq, sequence);
   }
 
   #moved(task: StoredTask, moved: RecordOf<'moved'>, sequence: number): void {
@@ -84,3 +90,9 @@ export class Fold {
     if (!this.#ended.has(moved.seq)) this.orphans.set(moved.seq, moved);
   }
 }
+
+/** A payload that is kept must not keep the bytes it was read from: they are those of a whole segment. */
+const owned = (record: JournalRecord): JournalRecord =>
+  record.kind === 'submitted' || record.kind === 'task'
+    ? { ...record, spec: { ...record.spec, payload: new Uint8Array(record.spec.payload) } }
+    : record;

@@ -17,9 +17,17 @@ export interface Parts extends AsyncDisposable {
   readonly survey: Survey;
 }
 
-/** @param isMoving whether a broker writes to them meanwhile. Rejects with a StoreError or a JournalError. */
-export async function openParts(directory: string, isMoving: boolean, progress: Progress = () => {}): Promise<Parts> {
-  const { book, bookError, position } = openBookIn(directory, isMoving);
+/**
+ * @param isMoving whether a broker writes to them meanwhile.
+ * @param bookDirectory where the book is, if it was copied. Rejects with a StoreError or a JournalError.
+ */
+export async function openParts(
+  directory: string,
+  isMoving: boolean,
+  progress: Progress = () => {},
+  bookDirectory = directory,
+): Promise<Parts> {
+  const { book, bookError, position } = openBookIn(bookDirectory, isMoving);
   try {
     const survey = existsSync(journalIn(directory))
       ? await surveyJournal(fileDisk(journalIn(directory), { readOnly: true }), (done, all) =>

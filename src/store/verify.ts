@@ -194,7 +194,7 @@ async function foldWhole({ survey }: Parts, whole: readonly PlacedBatch[], add: 
       add({
         ...{ severity: 'damage', code: 'record_damaged', segment: place!.segment, sequence, advice: adviseSalvage },
         byte: place!.batch.block * blockBytes + byte,
-        message: `A record of batch ${sequence} is not whole, at byte ${byte} of its body: ${why}.`,
+        message: `A record of batch ${sequence} is not whole, at byte ${byte} of its body: ${why.message}.`,
       }),
   });
   let records = 0;

@@ -1,5 +1,5 @@
 /** The commands that work on the files of a store. */
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../../src/index.ts';
@@ -86,5 +86,23 @@ describe('deye store backup and restore', () => {
       75,
       expect.stringMatching(/A broker runs on .*deye broker stop.* \[store_in_use\]/),
     ]);
+  });
+});
+
+describe('deye store salvage', () => {
+  test('names what is missing and writes nothing, until that is accepted', async () => {
+    await using world = new World();
+    const [directory, to] = [scratch.copy(sound), scratch.path()];
+    damage(join(directory, 'journal', '000000000002.journal'), 4096 + 40, Uint8Array.of(0xaa, 0xbb));
+    const refused = await world.run(['store', 'salvage', directory, to]);
+    expect([refused.code, refused.stderr]).toEqual([1, '']);
+    expect(refused.stdout).toMatch(/Nothing was written[\s\S]*missing:\n {2}batches \d+ to \d+[\s\S]*--accept-gap/);
+    expect(existsSync(to)).toBe(false);
+    const done = await world.run(['store', 'salvage', directory, to, '--accept-gap', '--json']);
+    expect([done.code, JSON.parse(done.stdout)]).toEqual([
+      0,
+      expect.objectContaining({ is_written: true, directory: to }),
+    ]);
+    expect((await world.run(['store', 'verify', to])).code).toBe(0);
   });
 });
