@@ -35,7 +35,7 @@ const mayImport: Record<string, readonly string[]> = {
   collector: ['client', 'protocol'],
   collectors: ['collector'],
   tui: ['client', 'protocol', 'text'],
-  cli: ['broker', 'client', 'configuration', 'supervisor', 'transport', 'protocol', 'tui', 'text'],
+  cli: ['broker', 'client', 'configuration', 'store', 'supervisor', 'transport', 'protocol', 'tui', 'text'],
   commands: ['cli', 'collectors', 'configuration', 'protocol', 'text'],
   main: ['cli'],
   src: ['broker', 'client', 'collector', 'configuration', 'protocol', 'transport'],

@@ -10,14 +10,18 @@ export class BookError extends Error {
   override readonly name = 'BookError';
   readonly code: 'book_damaged' | 'book_foreign' | 'book_newer' | 'book_full' | 'book_failed';
 
-  constructor(code: BookError['code'], message: string, options?: ErrorOptions) {
+  /** What of it is damaged, where a part has a name. */
+  readonly what: string | undefined;
+
+  constructor(code: BookError['code'], message: string, options?: ErrorOptions & { readonly what?: string }) {
     super(message, options);
     this.code = code;
+    this.what = options?.what;
   }
 }
 
 export const damagedBook = (path: string, what: string, cause?: unknown): BookError =>
-  new BookError('book_damaged', `The book ${path} is damaged (${what}). It was not changed.`, { cause });
+  new BookError('book_damaged', `The book ${path} is damaged (${what}). It was not changed.`, { cause, what });
 
 const fullBook = (path: string, cause: unknown): BookError =>
   new BookError('book_full', `The book ${path} cannot grow: the disk is full, or its size is limited.`, { cause });

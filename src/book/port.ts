@@ -61,7 +61,10 @@ export interface Book {
    *   - `purged`: the rows go away, with all that belongs to them.
    */
   apply(records: Uint8Array<ArrayBuffer>, position: BookPosition): Promise<void>;
-  /** Saves what was applied beyond what a crash can take; answers the position that is safe from now on. */
+  /**
+   * Saves what was applied beyond what a crash can take; answers the position that is safe from now on, or undefined when
+   * nothing more is, because another program reads the book at this moment.
+   */
   checkpoint(): Promise<BookPosition | undefined>;
   show(id: string): Promise<EndedTask | undefined>;
   /** Of a task that has ended, or lives. */

@@ -1,16 +1,16 @@
 /** The book on SQLite, synchronous; a thread of its own runs it, so that nothing here holds up the loop. */
-import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import { Reader, Writer } from '../core/bytes.ts';
 import type { AttemptRecord, RecordOf, StoredTask } from '../core/record.ts';
 import { readRecord, writeRecord } from '../core/record-bytes.ts';
 import { endedStates, isEnded, type TaskState } from '../protocol/state.ts';
 import { uuidFirst } from '../protocol/uuid-time.ts';
-import { type BookError, damagedBook, explainBook } from './error.ts';
+import { type BookError, explainBook } from './error.ts';
 import type { BookPosition, EndedFilter, EndedTask, Expiry, Newest } from './port.ts';
-import { checksum, openBook } from './schema.ts';
+import { attemptOf, bodyOf, type Row, taskOf } from './row.ts';
+import { checksum, openBook, positionIn } from './schema.ts';
 
 const noBytes = new Uint8Array(0);
-type Row = Record<string, SQLOutputValue>;
 
 export class SqliteBook {
   readonly #path: string;
@@ -30,15 +30,7 @@ export class SqliteBook {
   }
 
   open(): BookPosition | undefined {
-    const row = this.#db.prepare('SELECT * FROM position').get();
-    return row === undefined
-      ? undefined
-      : {
-          storeId: String(row.store_id),
-          epoch: Number(row.epoch),
-          sequence: Number(row.sequence),
-          crc: Number(row.crc),
-        };
+    return positionIn(this.#db);
   }
 
   apply(records: Uint8Array, { storeId, epoch, sequence, crc }: BookPosition): void {
@@ -55,8 +47,7 @@ export class SqliteBook {
 
   checkpoint(): BookPosition | undefined {
     const { busy } = this.#db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()!;
-    if (busy !== 0) throw explainBook(this.#path, new Error('another program reads the book'));
-    return this.open();
+    return busy === 0 ? this.open() : undefined; // another program reads the book
   }
 
   show(id: string): EndedTask | undefined {
@@ -72,7 +63,7 @@ export class SqliteBook {
       .prepare('SELECT * FROM attempt WHERE seq = ? ORDER BY attempt')
       .all(seq)
       .map((row) => {
-        const { kind: _, seq: __, ...attempt } = this.#record(row, 'attempt', `an attempt of task ${seq}`);
+        const { kind: _, seq: __, ...attempt } = attemptOf(this.#path, row);
         return attempt;
       });
   }
@@ -185,32 +176,13 @@ export class SqliteBook {
   }
 
   #task(row: Row): StoredTask {
-    const { seq, namespace, id, operation, collector, state, ended_ms } = row;
-    const { kind: _, ...task } = this.#record(row, 'task', `task ${id}`, [
-      ...[seq, namespace, id, operation, collector, state, ended_ms],
-    ] as (string | number | null)[]);
+    const { kind: _, ...task } = taskOf(this.#path, row);
     return task;
   }
 
   #body(seq: number, kind: string): Uint8Array | undefined {
     const row = this.#db.prepare('SELECT * FROM body WHERE seq = ? AND kind = ?').get(seq, kind);
-    if (row === undefined) return undefined;
-    const bytes = row.bytes as Uint8Array;
-    if (checksum(bytes) !== row.crc) throw damagedBook(this.#path, `the ${kind} of task ${seq}`);
-    return bytes;
-  }
-
-  #record<Kind extends 'task' | 'attempt'>(
-    row: Row,
-    kind: Kind,
-    what: string,
-    keys?: readonly (string | number | null)[],
-  ): RecordOf<Kind> {
-    const bytes = row.record as Uint8Array;
-    if (checksum(bytes, keys) !== row.crc) throw damagedBook(this.#path, what);
-    const record = readRecord(new Reader(bytes));
-    if (record.kind !== kind) throw damagedBook(this.#path, what);
-    return record as RecordOf<Kind>;
+    return row === undefined ? undefined : bodyOf(this.#path, row);
   }
 }
 

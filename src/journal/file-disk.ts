@@ -20,7 +20,8 @@ const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW = 0, O_DSYNC = 0 } = fs.co
 const partsMax = 1024;
 const fullCodes: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
-export function fileDisk(directory: string): Disk {
+/** With `readOnly` nothing that is done through it changes a file. */
+export function fileDisk(directory: string, { readOnly = false } = {}): Disk {
   const path = (name: string): string => join(directory, name);
   return {
     names: () => promisify(fs.readdir)(directory),
@@ -29,7 +30,8 @@ export function fileDisk(directory: string): Disk {
       return bavail * bsize;
     },
     async open(name, { create, synced }) {
-      const flags = O_RDWR | O_NOFOLLOW | (create ? O_CREAT | O_EXCL : 0) | (synced ? O_DSYNC : 0);
+      const flags =
+        (readOnly ? O_RDONLY : O_RDWR) | O_NOFOLLOW | (create ? O_CREAT | O_EXCL : 0) | (synced ? O_DSYNC : 0);
       const fd = await orFull(open(path(name), flags, 0o600));
       return fileOf(fd, synced && O_DSYNC === 0, path);
     },

@@ -5,11 +5,11 @@
  */
 import type { Disk, DiskFile } from './disk.ts';
 import { FileJournal, type FileJournalOptions } from './file-journal.ts';
-import { blockBytes, readSegmentHead, saltBytes } from './header.ts';
-import { type Identity, identityName, readIdentity, writeIdentity } from './identity.ts';
+import { saltBytes } from './header.ts';
+import { type Identity, identityOfSegments, readIdentity, writeIdentity } from './identity.ts';
 import { JournalError } from './port.ts';
 import { type Run, recoverRun, type Witnesses } from './recovery.ts';
-import { readAll, type ScannedSegment, scanSegments, segmentNumber } from './scan.ts';
+import { type ScannedSegment, scanSegments, segmentNumber } from './scan.ts';
 import { type Segment, SegmentFiles, smallestSegment, startOf, type UsedSegment } from './segments.ts';
 import { cutTail } from './torn-tail.ts';
 
@@ -59,19 +59,6 @@ const filesOf = (
   top: number,
   newSalt: (segment: number) => Uint8Array = () => randomBytes(saltBytes),
 ) => new SegmentFiles({ disk, storeId, synced: sync === 'batch', newSalt }, top);
-
-async function identityOfSegments(handles: ReadonlyMap<number, DiskFile>): Promise<Identity | undefined> {
-  if (handles.size === 0) return undefined;
-  for (const [number, file] of handles) {
-    const head = readSegmentHead(await readAll(file, blockBytes));
-    if (head !== undefined)
-      return { storeId: head.storeId, firstSalt: number === 1 ? head.salt : new Uint8Array(saltBytes) };
-  }
-  throw new JournalError(
-    'journal_damaged',
-    `${identityName} and the heads of all segments are damaged, so nothing says whose journal this is.`,
-  );
-}
 
 async function create(options: OpenJournalOptions): Promise<Opened> {
   const { disk, segmentBytes, randomBytes, witnesses } = options;

@@ -1,28 +1,28 @@
-/** The journal and the book of one state directory. */
+/** The journal and the book in one directory, the store's own. */
 import { randomBytes } from 'node:crypto';
 import { lstatSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import type { BookPosition } from '../book/port.ts';
 import { ThreadedBook } from '../book/threaded-book.ts';
 import { fileDisk } from '../journal/file-disk.ts';
 import { openJournal } from '../journal/open.ts';
 import type { Journal } from '../journal/port.ts';
 import { JournalStore } from './journal-store.ts';
+import { bookIn, journalIn } from './layout.ts';
 import { StoreError } from './port.ts';
 import { witnessesOf } from './witnesses.ts';
 
-const segmentBytes = 64 * 1024 * 1024;
+const segmentBytesDefault = 64 * 1024 * 1024;
 const sealMs = 100;
 
 interface DirectoryOptions {
   /** The store's epochs are larger than this. */
   readonly epoch?: number;
+  /** Of the largest segment. */
+  readonly segmentBytes?: number | undefined;
 }
 
 /** Opens nothing yet: `load` does. */
-export function journalStoreIn(directory: string, { epoch = 0 }: DirectoryOptions = {}): JournalStore {
-  const journalDirectory = join(directory, 'journal');
-  const bookFile = join(directory, 'book.db');
+export function journalStoreIn(directory: string, { epoch = 0, segmentBytes }: DirectoryOptions = {}): JournalStore {
+  const [journalDirectory, bookFile] = [journalIn(directory), bookIn(directory)];
   const store = new JournalStore({
     book: new ThreadedBook(bookFile),
     prepare: () => {
@@ -30,7 +30,13 @@ export function journalStoreIn(directory: string, { epoch = 0 }: DirectoryOption
       prepareDirectory(journalDirectory);
       for (const file of [bookFile, `${bookFile}-wal`, `${bookFile}-shm`]) refuseLink(file, 'file');
     },
-    openJournal: (position) => openBeside(journalDirectory, position, epoch, (error) => store.fail(error)),
+    openJournal: (position) =>
+      openJournalIn(
+        journalDirectory,
+        segmentBytes,
+        (error) => store.fail(error),
+        witnessesOf(journalDirectory, position, epoch),
+      ),
   });
   return store;
 }
@@ -56,20 +62,21 @@ function refuseLink(path: string, kind: 'file' | 'directory'): void {
   );
 }
 
-const openBeside = (
+/** @param failed is told when the disk fails outside an append. */
+export const openJournalIn = (
   directory: string,
-  position: BookPosition | undefined,
-  epoch: number,
+  segmentBytes: number | undefined,
   failed: (error: Error) => void,
-) =>
+  witnesses: Parameters<typeof openJournal>[0]['witnesses'],
+): Promise<Journal> =>
   openJournal({
     disk: fileDisk(directory),
-    segmentBytes,
+    segmentBytes: segmentBytes ?? segmentBytesDefault,
     sync: 'batch',
     sealMs,
     later: (ms, run) => void setTimeout(run, ms).unref(),
     wallMs: () => Date.now(),
     randomBytes: (count) => new Uint8Array(randomBytes(count)),
     failed,
-    witnesses: witnessesOf(directory, position, epoch),
-  }) satisfies Promise<Journal>;
+    witnesses,
+  });

@@ -65,8 +65,10 @@ export class JournalStore implements Store {
     try {
       const { book, openJournal, prepare } = this.#parts;
       prepare?.();
-      await book.open();
+      const read = await book.open();
       const position = await book.checkpoint(); // what was just read may stand in the page cache only
+      if (read !== undefined && position === undefined)
+        throw new StoreError('store_unavailable', 'Another program reads the book. Close it, and start again.');
       this.#journal = await openJournal(position);
       this.#feed = new BookFeed(book, this.#sizes, position?.sequence ?? 0, (error) => this.fail(error));
       this.#journal.hold('store', this.#journal.first);

@@ -81,7 +81,10 @@ export class StoreError extends Error {
     | 'store_unsafe'
     | 'store_removed'
     | 'store_full'
-    | 'store_failed';
+    | 'store_failed'
+    | 'directory_not_empty'
+    | 'backup_damaged'
+    | 'backup_newer';
 
   constructor(code: StoreError['code'], message: string, options?: ErrorOptions) {
     super(message, options);

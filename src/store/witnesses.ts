@@ -18,7 +18,8 @@ export const witnessesOf =
     if (storeId !== undefined && storeId !== position.storeId)
       throw new JournalError(
         'journal_foreign',
-        `The journal in ${place} and the book beside it belong to different stores.`,
+        `The journal in ${place} and the book beside it belong to different stores. ` +
+          'Put back the book that belongs to it, or restore a backup of both.',
       );
     return { book: position, epoch: Math.max(epoch, position.epoch) };
   };
