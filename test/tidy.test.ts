@@ -73,7 +73,7 @@ describe('imports point one way', () => {
   });
 
   test('the store and the book know of the core what records are, and nothing that runs tasks', () => {
-    const ofRecords = ['bytes', 'record-bytes', 'record-size', 'replay'].map((name) => `src/core/${name}.ts`);
+    const ofRecords = ['body', 'bytes', 'record-bytes', 'record-size', 'replay'].map((name) => `src/core/${name}.ts`);
     for (const [file, { imports }] of src)
       if (['store', 'book'].includes(roomOf(file)))
         for (const { specifier, file: target, typeOnly } of imports)

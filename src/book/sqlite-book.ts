@@ -1,5 +1,6 @@
 /** The book on SQLite, synchronous; a thread of its own runs it, so that nothing here holds up the loop. */
 import type { DatabaseSync } from 'node:sqlite';
+import { present } from '../core/body.ts';
 import { Reader, Writer } from '../core/bytes.ts';
 import type { AttemptRecord, RecordOf, StoredTask } from '../core/record.ts';
 import { readRecord, writeRecord } from '../core/record-bytes.ts';
@@ -156,7 +157,7 @@ export class SqliteBook {
     const bytes = this.#bytesOf({ ...record, spec: { ...spec, payload: noBytes } });
     const keys = [seq, spec.namespace, spec.id, spec.operation, collectorId ?? null, state, atMs] as const;
     this.#insert.task.run(...keys, bytes, checksum(bytes, keys));
-    this.#enterBody(seq, 'payload', spec.payload);
+    this.#enterBody(seq, 'payload', present(spec.payload));
   }
 
   #enterBody(seq: number, kind: string, bytes: Uint8Array): void {

@@ -33,6 +33,7 @@ const effects: { readonly [K in Input['kind']]: Effect } = {
   register: 'changes',
   deregister: 'changes',
   session_closed: 'happened',
+  body_damaged: 'happened',
   stop: 'shows',
   tick: 'happened',
   heartbeat: 'shows',

@@ -6,6 +6,7 @@
  * An input that needs facts from the store waits for them here, and with it the later inputs of its session. One
  * look-up serves all inputs of a pass; what a session sends while one is under way is served by the next.
  */
+import { isAbsent } from '../core/body.ts';
 import type { Input, Output } from '../core/input.ts';
 import { type Facts, prefetch, recall } from '../core/prefetch.ts';
 import type { StoreRecord } from '../core/record.ts';
@@ -20,7 +21,7 @@ import { dispose, type Ready, Stepper } from './stepper.ts';
 export interface TurnOptions {
   /** Where the core's state is; nothing else may keep a reference to the state itself. */
   readonly core: Core;
-  readonly store: Pick<Store, 'commit' | 'states' | 'room' | 'makeRoom'>;
+  readonly store: Pick<Store, 'commit' | 'states' | 'payload' | 'room' | 'makeRoom'>;
   readonly now: () => Now;
   /** Schedules `run` for the end of this loop pass. */
   readonly wake: () => void;
@@ -63,6 +64,8 @@ export class Turn {
   #inbox: Ready[] = [];
   #records: StoreRecord[] = [];
   #outputs: Output[] = [];
+  /** Payloads that outputs wait for. */
+  readonly #bodies: Promise<void>[] = [];
   #state: 'ready' | 'committing' | 'folding' | 'broken' = 'ready';
   readonly #waiting = new Map<number, Waiting>();
   /** Those of the waiting whose look-up begins in the next `run`. */
@@ -124,6 +127,7 @@ export class Turn {
     for (const output of out) {
       if (output.kind === 'record') this.#records.push(output.record);
       else this.#outputs.push(output);
+      if (output.kind === 'assign' && isAbsent(output.payload)) this.#bodies.push(this.#readBody(output));
     }
     this.#proceed();
   }
@@ -156,6 +160,11 @@ export class Turn {
     }
   }
 
+  /** While the commit is under way; both are waited for. */
+  async #readBody(output: Extract<Output, { kind: 'assign' }>): Promise<void> {
+    output.payload = (await this.#options.store.payload(output.spec.id)) ?? output.payload;
+  }
+
   /** The barrier. */
   #proceed(): void {
     if (this.#state !== 'ready') return;
@@ -163,11 +172,13 @@ export class Turn {
     const records = this.#records;
     this.#outputs = [];
     this.#records = [];
+    const bodies = this.#bodies.splice(0);
     this.#stepper.taken();
     if (records.length === 0) return this.#deliver(outputs);
     this.#state = 'committing';
     const startedMs = this.#options.now().monotonicMs;
-    const done = this.#options.store.commit(records);
+    const committed = this.#options.store.commit(records);
+    const done = bodies.length === 0 ? committed : Promise.all([committed, ...bodies]);
     for (const lookUp of this.#afterCommit.splice(0)) lookUp();
     done.then(
       () => {

@@ -141,7 +141,16 @@ function assign(state: CoreState, task: Task, collector: Collector, strategy: st
   if (isInProgress(task)) armAttempt(state, task);
   state.decisions.set(strategy, (state.decisions.get(strategy) ?? 0) + 1);
   out.push(
-    { kind: 'assign', session: collector.session, topic: assignmentTopic(collector), spec, attempt, token, leaseMs },
+    {
+      kind: 'assign',
+      session: collector.session,
+      topic: assignmentTopic(collector),
+      spec,
+      payload: spec.payload,
+      attempt,
+      token,
+      leaseMs,
+    },
     { kind: 'task_moved', spec, state: 'in_progress', attempt, collectorId: collector.id, strategy },
   );
 }

@@ -4,12 +4,15 @@
  * and every version that was ever written stays readable. An unknown kind or version is never skipped: it may change
  * what all others mean. A body is the last that a record holds, so that where the record ends says where the body is.
  */
+import { type Body, present } from './body.ts';
 import { Reader, type Writer } from './bytes.ts';
 import { body, type Codec, type Form, list, number, oneOf, optional, sparse, struct, text, textMap } from './codec.ts';
 import type { AttemptRecord, JournalRecord, RecordOf, TaskProgress } from './record.ts';
 import type { TaskError, TaskSpec } from './task.ts';
 
 const error = struct<TaskError>({ code: text, message: text });
+
+const payload: Codec<Body> = { ...body, write: (to, value) => body.write(to, present(value)) };
 
 const spec = struct<TaskSpec>({
   namespace: text,
@@ -33,7 +36,7 @@ const spec = struct<TaskSpec>({
     stage: text,
     tags: textMap,
   }),
-  payload: body,
+  payload,
 });
 
 const progress = {
@@ -125,15 +128,6 @@ export function readRecord(from: Reader): JournalRecord {
   const fields = (codec as Codec<object>).read(from);
   if (from.at !== end) throw new RangeError(`a ${kind} has ${from.at - end} bytes more than it says`);
   return { kind, ...fields } as JournalRecord;
-}
-
-/** The same; it does not keep the bytes that it was read from, which may be those of a whole segment. */
-export function readOwnRecord(from: Reader): JournalRecord {
-  const record = readRecord(from);
-  if (record.kind === 'moved' && record.result !== undefined)
-    return { ...record, result: new Uint8Array(record.result) };
-  if (record.kind !== 'submitted' && record.kind !== 'task') return record;
-  return { ...record, spec: { ...record.spec, payload: new Uint8Array(record.spec.payload) } };
 }
 
 /** The bytes of each record, without a look at what they mean. Throws a RangeError when they do not end with one. */

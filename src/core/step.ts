@@ -1,6 +1,7 @@
 /** The entry point of the core: `step` applies one input at one moment and pushes what follows from it. */
 import type { Now } from '../time/now.ts';
 import { attemptDue, backoffOver, complete, failed } from './attempt.ts';
+import { bodyDamaged } from './body-damaged.ts';
 import { dispatch } from './dispatch.ts';
 import { type Input, type Output, reply } from './input.ts';
 import { isInProgress } from './lease.ts';
@@ -37,6 +38,7 @@ const handlers: { readonly [K in Input['kind']]: Handler<K> } = {
   cancel_wait: (state, { to }, _now, out) => cancelWait(state, to, out),
   bytes_read: (state, { session, bytes }) => bytesRead(state, session, bytes),
   unread: (state, { session, bytes }) => setUnread(state, session, bytes),
+  body_damaged: bodyDamaged,
   session_closed: (state, { session }, now, out) => sessionClosed(state, session, now, out),
   stop: (state) => {
     state.stopping = true;

@@ -4,13 +4,12 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Disk, type DiskFile, DiskFullError } from './disk.ts';
 
-const [open, close, read, writev, fstat, lstat, fsync, fdatasync] = [
+const [open, close, read, writev, fstat, fsync, fdatasync] = [
   promisify(fs.open),
   promisify(fs.close),
   promisify(fs.read),
   promisify(fs.writev),
   promisify(fs.fstat),
-  promisify(fs.lstat),
   promisify(fs.fsync),
   promisify(fs.fdatasync),
 ];
@@ -43,11 +42,16 @@ export function fileDisk(directory: string, { readOnly = false } = {}): Disk {
 
 /** @param syncAfter whether every write is followed by a sync, where the system has no O_DSYNC. */
 function fileOf(fd: number, syncAfter: boolean, path: (name: string) => string): DiskFile {
+  const own = fs.fstatSync(fd);
   return {
     size: async () => (await fstat(fd)).size,
-    async isAt(name) {
-      const [own, there] = await Promise.all([fstat(fd), lstat(path(name)).catch(() => undefined)]);
-      return there !== undefined && own.ino === there.ino && own.dev === there.dev;
+    isAt(name) {
+      try {
+        const there = fs.lstatSync(path(name));
+        return there.ino === own.ino && there.dev === own.dev;
+      } catch {
+        return false; // it, or what it lay in, is gone
+      }
     },
     async read(into, position) {
       for (let at = 0; ; ) {

@@ -11,9 +11,8 @@ import {
   type Position,
   type StoredBatch,
 } from './port.ts';
-import { readFrom } from './read.ts';
-import { segmentName } from './scan.ts';
-import { type SegmentFiles, startOf, type UsedSegment } from './segments.ts';
+import { readAt, readFrom } from './read.ts';
+import { removal, type Segment, type SegmentFiles, startOf, type UsedSegment } from './segments.ts';
 
 const bodyBytesMax = 32 * 1024 * 1024;
 const padding = new Uint8Array(blockBytes);
@@ -113,13 +112,8 @@ export class FileJournal implements Journal {
   }
 
   async check(): Promise<void> {
-    const files = [...this.#used, ...this.#files.spares];
-    for (const { number, file } of files) {
-      const name = segmentName(number);
-      const isOurs = (await file.isAt(name)) || !this.#isOpen(number);
-      if (!isOurs)
-        throw new JournalError('journal_removed', `Segment ${name} was removed or replaced while it was open.`);
-    }
+    if (this.#closed) return;
+    this.#refuseGone([...this.#used, ...this.#files.spares]);
     if (this.#ahead.full) await this.#orFail(this.#ahead.keep());
   }
 
@@ -130,6 +124,7 @@ export class FileJournal implements Journal {
       if (this.#closed || expectedSequence !== this.#sequence + 1) return 'refused';
       if (!(await this.#room(blocksOf(bodyBytes)))) return 'full';
       await this.#put('records', parts, records, this.#nextFloor());
+      this.#refuseGone([this.#head]);
       this.#arm();
       return 'committed';
     });
@@ -144,6 +139,10 @@ export class FileJournal implements Journal {
     return readFrom(this.#used, this.#id, from, this.#synced.sequence);
   }
 
+  readAt(sequence: number, offset: number, length: number): Promise<Uint8Array> {
+    return readAt(this.#used, sequence, offset, length);
+  }
+
   async close(): Promise<void> {
     await this.#exclusively(async () => {
       if (this.#closed) return;
@@ -154,9 +153,9 @@ export class FileJournal implements Journal {
     }, true);
   }
 
-  /** Whether the segment is still one of ours: it may have been released, or renamed to be used again. */
-  #isOpen(number: number): boolean {
-    return !this.#closed && [...this.#used, ...this.#files.spares].some((one) => one.number === number);
+  #refuseGone(segments: readonly Segment[]): void {
+    this.#failure ??= removal(segments);
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   /** Runs `work` after what is under way. What the disk throws ends the journal. */
@@ -231,6 +230,7 @@ export class FileJournal implements Journal {
     const blocks = blocksOf(bodyBytes);
     const tail = padding.subarray(0, blocks * blockBytes - headerBytes - bodyBytes);
     await head.file.write([this.#header, ...parts, tail], head.block * blockBytes);
+    if (kind === 'records') head.blocks.push(head.block);
     head.block += blocks;
     [this.#ordinal, this.#sequence, this.#crc] = [ordinal, sequence, crc];
     if (kind === 'records') this.#recordsCrc = crc;

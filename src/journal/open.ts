@@ -119,6 +119,7 @@ function usedSegments(
     }
     used.at(-1)!.lastSequence = batch.sequence;
     used.at(-1)!.block = batch.block + batch.blocks;
+    if (batch.kind === 'records') used.at(-1)!.blocks.push(batch.block);
   }
   if (used.at(-1)?.number !== run.segment)
     used.push(startOf(fileOf(run.segment), run.ordinal + 1, run.sequence + 1, run.crc));

@@ -56,6 +56,11 @@ export interface Journal {
   /** Rejects when the files are no longer those that the next start will find. */
   check(): Promise<void>;
   /**
+   * Some bytes of the body of a batch that is kept. What stands there is not checked: whoever asks knows its checksum.
+   * Rejects when the batch is not kept any more.
+   */
+  readAt(sequence: number, offset: number, length: number): Promise<Uint8Array>;
+  /**
    * A named reader: nothing from `sequence` on is released while it stands there. `undefined` takes the name away.
    * What nobody holds may be released, oldest first, after a floor that says so is synced.
    */

@@ -4,6 +4,7 @@
  */
 import { type Disk, type DiskFile, DiskFullError } from './disk.ts';
 import { blockBytes, segmentHead } from './header.ts';
+import { JournalError } from './port.ts';
 import { segmentName } from './scan.ts';
 
 /** Zeros are written in slices, so that an append never waits long behind them. */
@@ -33,6 +34,8 @@ export interface UsedSegment extends Segment {
   lastSequence: number;
   /** Behind its last batch. */
   block: number;
+  /** Where its batches of records begin, in order. */
+  readonly blocks: number[];
   /** Written to since its last sync. */
   dirty: boolean;
 }
@@ -45,6 +48,7 @@ export const startOf = (segment: Segment, firstOrdinal: number, firstSequence: n
   chain,
   lastSequence: firstSequence - 1,
   block: 1,
+  blocks: [],
   dirty: false,
 });
 
@@ -155,4 +159,12 @@ export class SegmentFiles {
     await this.#preparing?.catch(() => {});
     for (const { file } of [...this.spares, ...this.#free]) await file.close();
   }
+}
+
+/** Why nothing may be answered any more: the file of one of them is not where the next start looks for it. */
+export function removal(segments: readonly Segment[]): JournalError | undefined {
+  const gone = segments.find(({ number, file }) => !file.isAt(segmentName(number)));
+  if (gone === undefined) return undefined;
+  const name = segmentName(gone.number);
+  return new JournalError('journal_removed', `Segment ${name} was removed or replaced while it was open.`);
 }

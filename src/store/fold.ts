@@ -2,6 +2,7 @@
  * The journal folded without a broker: what lives at its end, and what ended on the way. A record that is not whole is
  * told and left out, so that one of them hides no other.
  */
+import { present } from '../core/body.ts';
 import { Reader } from '../core/bytes.ts';
 import type { JournalRecord, RecordOf, StoredTask } from '../core/record.ts';
 import { readRecord, recordsIn, storeLevel, UnknownRecordError } from '../core/record-bytes.ts';
@@ -94,5 +95,5 @@ export class Fold {
 /** A payload that is kept must not keep the bytes it was read from: they are those of a whole segment. */
 const owned = (record: JournalRecord): JournalRecord =>
   record.kind === 'submitted' || record.kind === 'task'
-    ? { ...record, spec: { ...record.spec, payload: new Uint8Array(record.spec.payload) } }
+    ? { ...record, spec: { ...record.spec, payload: new Uint8Array(present(record.spec.payload)) } }
     : record;

@@ -4,17 +4,19 @@
  */
 import assert from 'node:assert/strict';
 import type { Book, BookPosition } from '../book/port.ts';
+import { present } from '../core/body.ts';
 import { Reader, Writer } from '../core/bytes.ts';
-import type { AttemptRecord, JournalRecord, StoredTask } from '../core/record.ts';
-import { readOwnRecord, writeRecord } from '../core/record-bytes.ts';
-import { bytesOf } from '../core/record-size.ts';
+import type { JournalRecord, StoredTask } from '../core/record.ts';
+import { readRecord, writeRecord } from '../core/record-bytes.ts';
+import { fullRecord } from '../core/replay.ts';
+import { blockBytes, blocksOf } from '../journal/header.ts';
 import type { Journal } from '../journal/port.ts';
-import type { TaskState } from '../protocol/state.ts';
+import { isEnded, type TaskState } from '../protocol/state.ts';
 import { BookFeed } from './book-feed.ts';
 import { explainPart } from './journal-error.ts';
-import { listed } from './listing.ts';
 import { LiveState } from './live-state.ts';
 import { newestOf } from './newest.ts';
+import { lostPayload, Payloads, type Place, type ReadBody, readBody } from './payloads.ts';
 import {
   type Loaded,
   type LoadOptions,
@@ -25,6 +27,8 @@ import {
   StoreError,
   type TaskFilter,
 } from './port.ts';
+import { Reads } from './reads.ts';
+import { Rewriting } from './rewriting.ts';
 import { type StoreSizes, storeSizes } from './sizes.ts';
 
 /** What a batch may have beside the records that it was made for. */
@@ -45,7 +49,14 @@ export class JournalStore implements Store {
   readonly #sizes: StoreSizes;
   #journal!: Journal;
   #feed!: BookFeed;
-  readonly #live = new LiveState();
+  #live = new LiveState(new Payloads(Number.POSITIVE_INFINITY));
+  #payloads!: Payloads;
+  #rewriting!: Rewriting;
+  #reads!: Reads;
+  #bodyReads = 0;
+  /** Places whose bytes are not what was written. */
+  readonly #damaged = new Set<Place>();
+  #bodyDamaged: (id: string) => void = () => {};
   /** For batches to come; each is in use from a commit's beginning to its end. */
   readonly #writers: Writer[] = [];
   #inFlightBytes = 0;
@@ -65,12 +76,25 @@ export class JournalStore implements Store {
     try {
       const { book, openJournal, prepare } = this.#parts;
       prepare?.();
-      const read = await book.open();
+      const stood = await book.open();
       const position = await book.checkpoint(); // what was just read may stand in the page cache only
-      if (read !== undefined && position === undefined)
+      if (stood !== undefined && position === undefined)
         throw new StoreError('store_unavailable', 'Another program reads the book. Close it, and start again.');
+      const { payloadsBytesMax = Number.POSITIVE_INFINITY, bodyDamaged = () => {} } = options;
+      this.#payloads = new Payloads(payloadsBytesMax);
+      this.#live = new LiveState(this.#payloads);
+      const read: ReadBody = (id, place) => this.#read(id, place);
+      this.#rewriting = new Rewriting(this.#live, this.#payloads, read);
+      this.#bodyDamaged = bodyDamaged;
       this.#journal = await openJournal(position);
-      this.#feed = new BookFeed(book, this.#sizes, position?.sequence ?? 0, (error) => this.fail(error));
+      this.#feed = new BookFeed({
+        book,
+        sizes: this.#sizes,
+        position: position?.sequence ?? 0,
+        read,
+        failed: (error) => this.fail(error),
+      });
+      this.#reads = new Reads({ book, live: this.#live, payloads: this.#payloads, feed: this.#feed, read });
       this.#journal.hold('store', this.#journal.first);
       await this.#replay(position?.sequence ?? 0);
       await this.#feed.flush();
@@ -107,30 +131,41 @@ export class JournalStore implements Store {
   }
 
   async show(id: string): Promise<StoredDetail | undefined> {
-    const live = this.#live.task(id);
-    const recent = this.#feed.byId.get(id);
-    const task = live === undefined ? recent : { ...live, result: undefined };
-    return task === undefined ? this.#parts.book.show(id) : { ...task, attempts: await this.#attempts(task) };
+    return this.#reads.show(id);
+  }
+
+  async payload(id: string): Promise<Uint8Array | undefined> {
+    const task = this.#live.task(id);
+    if (task === undefined) return undefined;
+    const place = this.#payloads.place(task.seq);
+    return place === undefined ? present(task.spec.payload) : this.#read(id, place);
+  }
+
+  async #read(id: string, place: Place): Promise<Uint8Array | undefined> {
+    const hold = `body ${++this.#bodyReads}`;
+    this.#journal.hold(hold, place.batch);
+    const bytes = await readBody(this.#journal, place).finally(() => this.#journal.hold(hold, undefined));
+    if (bytes !== undefined) return bytes;
+    this.#damaged.add(place);
+    this.#bodyDamaged(id);
+    return undefined;
+  }
+
+  /** The end of a task whose payload cannot be read carries all that its row needs, so that nothing holds what is damaged. */
+  #withoutDamage(record: JournalRecord): readonly JournalRecord[] {
+    if (record.kind !== 'moved' || this.#damaged.size === 0 || !isEnded(record.state)) return [record];
+    const place = this.#payloads.place(record.seq);
+    if (place === undefined || !this.#damaged.delete(place)) return [record];
+    const task = this.#live.durable.tasks.get(record.seq)!;
+    return [{ ...fullRecord(task), spec: { ...task.spec, payload: lostPayload } }, record];
   }
 
   async states(ids: readonly string[]): Promise<ReadonlyMap<string, TaskState>> {
-    const found = new Map<string, TaskState>();
-    const unknown: string[] = [];
-    for (const id of ids) {
-      const task = this.#live.task(id) ?? this.#feed.byId.get(id);
-      if (task === undefined) unknown.push(id);
-      else found.set(id, task.state);
-    }
-    if (unknown.length === 0) return found;
-    return new Map([...found, ...(await this.#parts.book.states(unknown))]);
+    return this.#reads.states(ids);
   }
 
   async list(filter: TaskFilter): Promise<readonly StoredTask[]> {
-    // Memory first, and copied: what moves into the book meanwhile is then seen twice, never not at all.
-    const memory = listed([...this.#live.durable.tasks.values(), ...this.#feed.tasks.values()], filter);
-    const found = new Map((await this.#parts.book.list(filter)).map((task) => [task.seq, task]));
-    for (const task of memory) found.set(task.seq, task);
-    return [...found.values()].sort((a, b) => b.seq - a.seq).slice(0, filter.limit);
+    return this.#reads.list(filter);
   }
 
   async purge(options: PurgeOptions): Promise<number> {
@@ -170,14 +205,15 @@ export class JournalStore implements Store {
     let count = 0;
     const add = (record: JournalRecord): void => {
       count++;
-      this.#live.fold(record, sequence, this.#feed);
       writeRecord(writer, record);
+      this.#live.fold(record, { batch: sequence, end: writer.length }, this.#feed);
     };
     for (const record of this.#live.missing()) add(record);
-    for (const record of records) add(record);
-    this.#rewrite(writer, add);
+    for (const record of records) for (const one of this.#withoutDamage(record)) add(one);
+    count += this.#rewrite(writer, sequence);
     const bytes = writer.length;
     const entered = this.#feed.cut(bytes);
+    const settle = this.#live.cut();
     this.#inFlightBytes += bytes;
     const needed = Math.min(this.#live.oldest?.batch ?? sequence, this.#feed.needed);
     const written = this.#writing.then(async () => {
@@ -186,6 +222,7 @@ export class JournalStore implements Store {
       this.#journal.hold('store', needed);
       const { epoch, storeId, synced } = this.#journal;
       entered({ storeId, epoch, sequence, crc: synced.crc });
+      settle();
     });
     this.#writing = written.catch(() => {}); // thrown here:
     await written;
@@ -206,19 +243,13 @@ export class JournalStore implements Store {
     writer.clear();
   }
 
-  /** Writes again what lives in the oldest segment, as many bytes as the batch has, while the journal is too large. */
-  #rewrite(writer: Writer, add: (record: JournalRecord) => void): void {
+  /** As many bytes again as the batch has, while the journal is too large; on a full disk space is had by this only. */
+  #rewrite(writer: Writer, sequence: number): number {
     const { usedBytes, oldestLast, full } = this.#journal.space;
-    // On a full disk space is had by this only.
-    if (usedBytes <= Math.max(full ? 0 : this.#sizes.idleBytes, 2 * this.#live.bytes)) return;
+    if (usedBytes <= Math.max(full ? 0 : this.#sizes.idleBytes, 2 * this.#live.bytes)) return 0;
     const room = this.#bodyRoom;
-    const most = Math.min(room, 2 * Math.max(4096, Math.ceil(writer.length / 4096) * 4096));
-    for (let { oldest } = this.#live; oldest !== undefined; { oldest } = this.#live) {
-      if (oldest.batch > oldestLast || writer.length >= most) return;
-      const record = this.#live.fullRecord(oldest.key);
-      if (writer.length + bytesOf(record) > room) return;
-      add(record);
-    }
+    const most = Math.min(room, 2 * blocksOf(writer.length) * blockBytes);
+    return this.#rewriting.write(writer, sequence, { upTo: oldestLast, most, room });
   }
 
   async #replay(inBook: number): Promise<void> {
@@ -226,7 +257,10 @@ export class JournalStore implements Store {
     for await (const { sequence, epoch, crc, body } of this.#journal.read(this.#journal.first)) {
       const isNew = sequence > inBook;
       const ends = isNew ? this.#feed : undefined;
-      for (const reader = new Reader(body); !reader.done; ) this.#live.fold(readOwnRecord(reader), sequence, ends);
+      for (const reader = new Reader(body); !reader.done; ) {
+        const record = readRecord(reader);
+        this.#live.foldRead(record, { batch: sequence, end: reader.at }, ends);
+      }
       if (!isNew) continue;
       this.#feed.cut(body.length)({ storeId: this.#journal.storeId, epoch, sequence, crc });
       await this.#feed.room();
@@ -246,17 +280,6 @@ export class JournalStore implements Store {
       nextSeq,
       ...newestOf(newest, tasks, options),
     };
-  }
-
-  // ── reading ──
-
-  /** Those that had ended when the task was as it is given. */
-  async #attempts({ seq, attempt: latest, state }: StoredTask): Promise<readonly AttemptRecord[]> {
-    const recent = [...(this.#feed.attemptsOf(seq) ?? [])];
-    const byNumber = new Map((await this.#parts.book.attempts(seq)).map((attempt) => [attempt.attempt, attempt]));
-    for (const attempt of recent) byNumber.set(attempt.attempt, attempt);
-    const ended = state === 'in_progress' ? latest - 1 : latest;
-    return [...byNumber.values()].filter(({ attempt }) => attempt <= ended).sort((a, b) => a.attempt - b.attempt);
   }
 
   /** Something failed outside a request: every later one is refused. */

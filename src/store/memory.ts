@@ -1,4 +1,5 @@
 /** The in-memory twin of the store: for the embedded broker that need not remember, for tests and for the simulator. */
+import { present } from '../core/body.ts';
 import type { AttemptRecord, StoredTask, StoreRecord } from '../core/record.ts';
 import { advance, submittedTask } from '../core/replay.ts';
 import { isEnded, type TaskState } from '../protocol/state.ts';
@@ -40,6 +41,11 @@ export class MemoryStore implements Store {
     const double = ids.find((id, at) => this.#seqOf.has(id) || ids.indexOf(id) !== at);
     if (double !== undefined) throw new Error(`task ${double} is stored already`);
     for (const record of records) this.#apply(record);
+  }
+
+  async payload(id: string): Promise<Uint8Array | undefined> {
+    const row = this.#rows.get(this.#seqOf.get(id) ?? -1);
+    return row === undefined ? undefined : present(row.spec.payload);
   }
 
   readonly room = unbounded;

@@ -10,6 +10,10 @@ export interface LoadOptions {
   readonly wallMs: number;
   /** How many ids from ahead of the clock are told one by one. */
   readonly idsAheadMax: number;
+  /** Bytes of payloads of living tasks that are kept in memory. Default: all. */
+  readonly payloadsBytesMax?: number;
+  /** The payload of this task cannot be read any more. */
+  readonly bodyDamaged?: (id: string) => void;
 }
 
 export interface Loaded extends StoredState {
@@ -59,6 +63,8 @@ export interface Store {
   makeRoom(bytes: number): Promise<void>;
   /** Reads see every commit made before them. */
   show(id: string): Promise<StoredDetail | undefined>;
+  /** Of a task that lives. Undefined when it cannot be read back as it was written, which `bodyDamaged` was told. */
+  payload(id: string): Promise<Uint8Array | undefined>;
   /** The states of those of the ids that are kept. */
   states(ids: readonly string[]): Promise<ReadonlyMap<string, TaskState>>;
   /** Newest first. Payloads are left out (empty). */

@@ -54,8 +54,9 @@ export const moved = (
   ...changes,
 });
 
-/** Of a store that is never full. */
+/** Of a store that is never full, and never asked for a payload. */
 export const endlessRoom = {
+  payload: async () => undefined,
   room: { bytes: Number.POSITIVE_INFINITY, full: false },
   makeRoom: async (): Promise<void> => {},
 };

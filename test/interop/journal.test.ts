@@ -24,7 +24,7 @@ const lacksPython = (): boolean => {
 /** As the script prints it: names of the page, bodies in hex. */
 const printed = ({ spec, result, attempts: _, ...task }: StoredDetail): Record<string, unknown> => {
   const { payload, correlation, ...rest } = spec;
-  const fields = { ...rest, ...correlation, payload: Buffer.from(payload).toString('hex') };
+  const fields = { ...rest, ...correlation, payload: Buffer.from(payload as Uint8Array).toString('hex') };
   return {
     ...task,
     ...(result === undefined ? {} : { result: Buffer.from(result).toString('hex') }),

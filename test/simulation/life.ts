@@ -278,6 +278,7 @@ class Life {
       limits: limitsOf(this.#dice),
       durable: this.#durable,
       ledger: new Ledger(this.#durable),
+      damaged: new Set(),
       get isCalm() {
         return life.#isCalm;
       },

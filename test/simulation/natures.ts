@@ -25,6 +25,12 @@ export type DiskState = 'sound' | 'short' | 'full' | 'removed';
 
 const endless: Room = { bytes: Number.POSITIVE_INFINITY, full: false };
 
+/** A payload that cannot be read back once cannot be read ever again. */
+function damagedIn({ dice, damaged, isCalm }: LifeWorld, id: string): boolean {
+  if (!isCalm && dice.chance(0.01)) damaged.add(id);
+  return damaged.has(id);
+}
+
 function roomOf(world: LifeWorld, state: () => DiskState): () => Room {
   const { dice, timeline } = world;
   let room = endless;
@@ -47,6 +53,8 @@ export function diskNature(world: LifeWorld, state: () => DiskState, die: () => 
       const isStalled = !world.isCalm && dice.chance(0.01);
       timeline.after(dice.spanMs(slowMs) + (isStalled ? dice.pick(6000) : 0), run);
     },
+    leavesMemory: () => dice.chance(0.3),
+    damages: (id) => damagedIn(world, id),
     room: roomOf(world, state),
     fate: (work) => fateOf(world, work, state()),
     die,

@@ -20,6 +20,7 @@ export const over = (store: Store, changes: Partial<Store>): Store => ({
     return store.room;
   },
   makeRoom: (bytes) => store.makeRoom(bytes),
+  payload: (id) => store.payload(id),
   show: (id) => store.show(id),
   states: (ids) => store.states(ids),
   list: (filter) => store.list(filter),

@@ -133,7 +133,11 @@ describe('commits at once', () => {
     await Promise.all(bodies.map((record) => bench.store.commit([record])));
     bench.cutPower();
     await bench.start();
-    expect([...bench.loaded.tasks].map(({ spec }) => [...new Set(spec.payload)])).toEqual([[1], [2], [3]]);
+    expect([...bench.loaded.tasks].map(({ spec }) => [...new Set(spec.payload as Uint8Array)])).toEqual([
+      [1],
+      [2],
+      [3],
+    ]);
   });
 
   test('a purge beside a commit takes nothing from it', async () => {

@@ -1,6 +1,7 @@
 /** Writes deye.db as older versions of deye wrote it. */
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
+import { present } from '../../src/core/body.ts';
 import type { RecordOf, StoreRecord } from '../../src/core/record.ts';
 import { type DurableTask, newDurable, replay, submittedTask } from '../../src/core/replay.ts';
 import { encodeValue } from '../../src/protocol/msgpack.ts';
@@ -41,7 +42,7 @@ export function writeOldFile(path: string, records: readonly StoreRecord[], epoc
     const excluded = at.excluded.length === 0 ? null : JSON.stringify(at.excluded);
     const times = [at.atMs, at.collectorId ?? null, at.readyAtMs ?? null, at.delayMs ?? null] as const;
     insert('task', ...kept, at.state, at.attempt, at.token, ...times, blob(at.error), excluded);
-    insert('payload', seq, payload);
+    insert('payload', seq, present(payload));
   }
   for (const [key, value] of durable.settings) insert('setting', 'default', key, value);
   insert('counter', 'epoch', epoch);
@@ -69,10 +70,10 @@ export function writeVersion2(path: string, specs: readonly RecordOf<'submitted'
       operation,
       priority,
       spec,
-      crc32(payload, crc32(spec, crc32(id))),
+      crc32(present(payload), crc32(spec, crc32(id))),
       ['pending', 'completed'][at]!,
     );
-    db.prepare('INSERT INTO payload VALUES (?, ?)').run(at + 1, payload);
+    db.prepare('INSERT INTO payload VALUES (?, ?)').run(at + 1, present(payload));
   }
   db.prepare('INSERT INTO result VALUES (2, ?, ?)').run(Uint8Array.of(1), crc32(Uint8Array.of(1)));
   db.exec(`INSERT INTO attempt VALUES (2, 1, 'c', 5, 6, 'completed', NULL);

@@ -36,6 +36,7 @@ export class CommitLedger {
         return store.room;
       },
       makeRoom: (bytes) => store.makeRoom(bytes),
+      payload: (id) => store.payload(id),
       states: async (ids) => {
         const found = await store.states(ids);
         for (const id of found.keys()) this.#known.add(id);

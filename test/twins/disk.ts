@@ -94,7 +94,7 @@ export class DiskTwin {
     };
     return {
       size: async () => file.cache.length,
-      isAt: async (name) => this.#names.get(name) === file,
+      isAt: (name) => this.#names.get(name) === file,
       read: async (into, position) => {
         tick('read');
         const bytes = file.cache.subarray(position, position + into.length);
