@@ -76,5 +76,9 @@ export interface Book {
   /** The `seq` of tasks that may be deleted, at most `limit`; deleting them is a `purged` record. */
   expired(expiry: Expiry): Promise<readonly number[]>;
   newest(wallMs: number, idsAheadMax: number): Promise<Newest>;
+  /** Rejects with `book_removed` or `book_replaced` when its files are not those that it opened. */
+  check(): Promise<void>;
+  /** Writes all that is in it into a new file; it need not be where it was opened any more. */
+  copyTo(path: string): Promise<void>;
   close(): Promise<void>;
 }

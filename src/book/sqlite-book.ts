@@ -7,6 +7,7 @@ import { readRecord, writeRecord } from '../core/record-bytes.ts';
 import { endedStates, isEnded, type TaskState } from '../protocol/state.ts';
 import { uuidFirst } from '../protocol/uuid-time.ts';
 import { type BookError, explainBook } from './error.ts';
+import { OpenFiles } from './open-files.ts';
 import type { BookPosition, EndedFilter, EndedTask, Expiry, Newest } from './port.ts';
 import { attemptOf, bodyOf, type Row, taskOf } from './row.ts';
 import { checksum, openBook, positionIn } from './schema.ts';
@@ -16,6 +17,7 @@ const noBytes = new Uint8Array(0);
 export class SqliteBook {
   readonly #path: string;
   readonly #db: DatabaseSync;
+  readonly #files: OpenFiles;
   readonly #writer = new Writer();
   readonly #insert: ReturnType<typeof statements>;
 
@@ -25,6 +27,7 @@ export class SqliteBook {
     try {
       this.#db = openBook(path);
       this.#insert = statements(this.#db);
+      this.#files = new OpenFiles([path, `${path}-wal`]);
     } catch (error) {
       throw explainBook(path, error);
     }
@@ -117,6 +120,14 @@ export class SqliteBook {
       endedAtMs: endedAtMs < 0 ? undefined : endedAtMs,
       seq: Number(this.#db.prepare('SELECT max(seq) AS seq FROM task').get()!.seq ?? 0),
     };
+  }
+
+  check(): void {
+    this.#files.check();
+  }
+
+  copyTo(path: string): void {
+    this.#db.prepare('VACUUM INTO ?').run(path);
   }
 
   close(): void {
