@@ -81,6 +81,11 @@ export class BookReader implements Disposable {
     return { seqs: [...found].sort((a, b) => a - b), damage: [...damage.values()] };
   }
 
+  /** The `seq` of every row of a task, in order, page by page. */
+  *ended(): Generator<number> {
+    if (!this.isEmpty) yield* this.#scan('task ASC');
+  }
+
   entry(seq: number): BookEntry {
     const damage: BookError[] = [];
     const attempt = <T>(read: () => T): T | undefined => {

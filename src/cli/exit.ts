@@ -30,7 +30,7 @@ const operationalExits: Readonly<Record<string, number>> = {
   store_unsafe: exitCodes.notAllowed,
   connection_lost: exitCodes.tryLater,
   store_in_use: exitCodes.tryLater,
-  directory_not_empty: exitCodes.usage,
+  target_exists: exitCodes.usage,
   configuration_invalid: exitCodes.usage,
   bad_address: exitCodes.usage,
   usage: exitCodes.usage,

@@ -7,6 +7,8 @@ import { type Salvaged, salvageStore } from '../store/salvage.ts';
 import { type Verified, verifyStore } from '../store/verify.ts';
 import { progressBar } from './progress.ts';
 import { findStateDirectory, lookAt, lookAtRest } from './state-directory.ts';
+import { type Exported, exportStore } from './store-export.ts';
+import { type Imported, importStore } from './store-import.ts';
 
 /** Of the directory, or of that of the broker. */
 export async function verify(given: string | undefined): Promise<Verified> {
@@ -38,4 +40,22 @@ export async function salvage(from: string, to: string, acceptGap: boolean): Pro
   using _look = lookAtRest(directory);
   using bar = progressBar();
   return await salvageStore(directory, resolve(to), { acceptGap, progress: bar.progress });
+}
+
+export async function exportTo(
+  given: string | undefined,
+  file: string | undefined,
+  version: string,
+): Promise<Exported> {
+  const directory = await findStateDirectory(given);
+  using _look = lookAtRest(directory);
+  using bar = progressBar();
+  const options = { version, wallMs: Date.now(), progress: bar.progress };
+  return await exportStore(directory, file === undefined ? undefined : resolve(file), options);
+}
+
+/** `file`: a path, or `-` for standard input. */
+export async function importFrom(file: string, to: string): Promise<Imported> {
+  using bar = progressBar();
+  return await importStore(file === '-' ? undefined : resolve(file), resolve(to), bar.progress);
 }

@@ -43,15 +43,12 @@ function refuseFilled(path: string): void {
   try {
     names = readdirSync(path);
   } catch (cause) {
-    throw new StoreError('directory_not_empty', `${path} is no directory. Name one that is missing or empty.`, {
+    throw new StoreError('target_exists', `${path} is no directory. Name one that is missing or empty.`, {
       cause,
     });
   }
   if (names.length > 0)
-    throw new StoreError(
-      'directory_not_empty',
-      `The directory ${path} is not empty. Name one that is missing or empty.`,
-    );
+    throw new StoreError('target_exists', `The directory ${path} is not empty. Name one that is missing or empty.`);
 }
 
 function makeDraft(target: string): string {

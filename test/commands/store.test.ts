@@ -71,7 +71,7 @@ describe('deye store backup and restore', () => {
       expect.objectContaining({ directory: restored, epoch: 2 }),
     ]);
     const again = await world.run(['store', 'restore', to, '--state-dir', restored]);
-    expect([again.code, again.stderr]).toEqual([2, expect.stringMatching(/is not empty.* \[directory_not_empty\]/)]);
+    expect([again.code, again.stderr]).toEqual([2, expect.stringMatching(/is not empty.* \[target_exists\]/)]);
     const none = await world.run(['store', 'restore', sound, '--state-dir', scratch.path()]);
     expect([none.code, none.stderr]).toEqual([1, expect.stringMatching(/no manifest.json.* \[backup_damaged\]/)]);
   });
@@ -104,5 +104,41 @@ describe('deye store salvage', () => {
       expect.objectContaining({ is_written: true, directory: to }),
     ]);
     expect((await world.run(['store', 'verify', to])).code).toBe(0);
+  });
+});
+
+describe('deye store export and import', () => {
+  test('through a pipe, lines of JSON; nothing but them on standard output', async () => {
+    await using world = new World();
+    const [to, piped] = [scratch.path(), scratch.path()];
+    const exported = await world.run(['store', 'export', '--state-dir', sound]);
+    expect([exported.code, exported.stderr]).toEqual([0, '']);
+    const lines = exported.stdout.trimEnd().split('\n');
+    expect(lines).toHaveLength(1 + 1 + 40 + 1);
+    for (const line of lines) JSON.parse(line);
+    const imported = await world.run(['store', 'import', '-', '--state-dir', piped], { input: exported.stdout });
+    expect([imported.code, imported.stdout]).toEqual([
+      0,
+      expect.stringMatching(/40 tasks and 1 setting are in a new store/),
+    ]);
+    expect((await world.run(['store', 'verify', piped])).code).toBe(0);
+    const cut = await world.run(['store', 'import', '-', '--state-dir', to], { input: exported.stdout.slice(0, 9000) });
+    expect([cut.code, cut.stderr]).toEqual([
+      1,
+      expect.stringMatching(/standard input cannot be imported: it is cut off.* \[export_damaged\]/),
+    ]);
+    expect(existsSync(to)).toBe(false);
+  });
+
+  test('to a file, and from it', async () => {
+    await using world = new World();
+    const [file, to] = [scratch.path(), scratch.path()];
+    const exported = await world.run(['store', 'export', file, '--json'], { env: { DEYE_STATE_DIR: sound } });
+    expect([exported.code, JSON.parse(exported.stdout)]).toEqual([
+      0,
+      expect.objectContaining({ file, tasks: 40, settings: 1 }),
+    ]);
+    expect((await world.run(['store', 'import', file, '--state-dir', to])).code).toBe(0);
+    expect((await world.run(['store', 'export', file, '--state-dir', sound])).code).toBe(2);
   });
 });

@@ -234,10 +234,10 @@ describe('what is no whole backup is refused, and nothing is left of the try', (
     mkdirSync(to);
     await restoreBackup(backup, to); // empty
     await expect(restoreBackup(backup, to)).rejects.toMatchObject({
-      code: 'directory_not_empty',
+      code: 'target_exists',
       message: expect.stringContaining(to),
     });
-    await expect(backupAtRest(sound, to, options)).rejects.toMatchObject({ code: 'directory_not_empty' });
+    await expect(backupAtRest(sound, to, options)).rejects.toMatchObject({ code: 'target_exists' });
     await expect(backupAtRest(sound, join(sound, 'book.db', 'below'), options)).rejects.toMatchObject({
       code: 'store_unavailable',
       message: expect.stringContaining('Name another place'),
