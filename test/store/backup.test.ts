@@ -19,11 +19,12 @@ import { backupAtRest, backupRunning } from '../../src/store/backup.ts';
 import { fileChecksum } from '../../src/store/copy-file.ts';
 import { journalIn } from '../../src/store/layout.ts';
 import { type Manifest, readManifest, writeManifest } from '../../src/store/manifest.ts';
+import { buildDirectory } from '../../src/store/new-directory.ts';
 import { restoreBackup } from '../../src/store/restore.ts';
 import { verifyStore } from '../../src/store/verify.ts';
 import { until } from '../until.ts';
 import { brokerOn } from './broker.ts';
-import { contentOf, damage, filesOf, filled, Scratch, writing } from './fixture.ts';
+import { contentOf, damage, filesOf, filled, Scratch, writing, written } from './fixture.ts';
 
 const scratch = new Scratch();
 const options = { version: '1.2.3', wallMs: 5000 };
@@ -106,6 +107,20 @@ test('nothing is released under a backup, and everything may be after it', async
   expect(holds).toEqual([journal.first, undefined]);
   const after = writer.journal.first;
   await until(() => writer.journal.first > after, 'it releases again');
+});
+
+test('up to whatever batch, also the last of a segment', async () => {
+  const directory = scratch.path();
+  const batches = await written(directory, 30);
+  for (const { sequence, crc } of batches) {
+    const to = scratch.path();
+    const journal = { storeId: 'ab', epoch: 1, first: 1, synced: { sequence, crc }, hold: () => {} };
+    const { files } = await backupRunning(directory, journal, to, options);
+    await using survey = await surveyJournal(fileDisk(journalIn(to), { readOnly: true }));
+    const copied = survey!.segments.flatMap(({ batches: own }) => own);
+    expect(copied.findLast(({ kind }) => kind === 'records')).toMatchObject({ sequence, crc });
+    expect(files).toHaveLength(survey!.segments.length + 1);
+  }
 });
 
 describe('the drill', () => {
@@ -224,6 +239,9 @@ describe('what is no whole backup is refused, and nothing is left of the try', (
     const other = scratch.copy(backup);
     await rewritten(other, { store_id: 'ab'.repeat(16) });
     await refusedAs(other, { code, message: expect.stringContaining('not the one that the manifest is of') });
+    const ahead = scratch.copy(backup);
+    await rewritten(ahead, { epoch: 70 });
+    expect((await restoreBackup(ahead, scratch.path())).epoch).toBe(71);
     const outside = scratch.copy(backup);
     await rewritten(outside, { files: [{ name: '../x', bytes: 0, crc: 0 }] });
     await refusedAs(outside, { code, message: expect.stringContaining('no file of a store') });
@@ -243,6 +261,16 @@ describe('what is no whole backup is refused, and nothing is left of the try', (
       message: expect.stringContaining('Name another place'),
     });
   });
+});
+
+test('what comes into the directory meanwhile is not overwritten', async () => {
+  const to = scratch.path();
+  const built = buildDirectory(to, async () => {
+    mkdirSync(to);
+    writeFileSync(join(to, 'mine'), '');
+  });
+  await expect(built).rejects.toMatchObject({ code: 'target_exists' });
+  expect(readdirSync(to)).toEqual(['mine']);
 });
 
 test('a damaged store is not backed up', async () => {

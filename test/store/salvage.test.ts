@@ -129,6 +129,17 @@ test('whatever batch is missing: each task is had back or named, and none is inv
   expect(named).toBeGreaterThan(2);
 });
 
+test('what the journal writes for itself may be damaged without a loss', async () => {
+  const directory = scratch.copy(sound);
+  await using survey = await surveyJournal(fileDisk(journalIn(directory), { readOnly: true }));
+  const close = survey!.segments.find(({ number }) => number === 2)!.batches.at(-1)!;
+  expect(close.kind).toBe('close');
+  spoil(directory, 2, close.block);
+  const result = await salvaged(directory);
+  expect(result.lost.is_nothing).toBe(true);
+  expect((await contentOf(result.to))[0]).toEqual(content);
+});
+
 test('a segment that is gone', async () => {
   const directory = scratch.copy(sound);
   const gone = await batchesOf(directory, 2);
@@ -149,7 +160,10 @@ test('the end of the journal is gone: the book knows how far it went', async () 
   const last = (await batchesOf(directory, 3)).at(-1)!.sequence;
   expect(result.lost.batches[0]!.first).toBe(last + 1);
   const [tasks] = await contentOf(result.to);
-  // What ended later has its row.
+  // What ended later has its row, and is not run again.
+  for (const { spec, state } of content.filter(({ state }) => state === 'completed'))
+    expect(tasks.find((task) => task.spec.id === spec.id)).toMatchObject({ state });
+  expect(result.live_tasks + result.ended_tasks).toBe(tasks.length);
   expect(idsOf(tasks)).toEqual(expect.arrayContaining(idsOf(content.filter(({ state }) => state === 'completed'))));
   expect(result.may_run_again).toEqual(idsOf(tasks.filter(({ state }) => state === 'pending' || state === 'retrying')));
 });
