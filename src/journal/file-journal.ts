@@ -83,7 +83,10 @@ export class FileJournal implements Journal {
   async begin(): Promise<void> {
     await this.#exclusively(async () => {
       if (!(await this.#room(1)))
-        throw new JournalError('journal_unavailable', 'There is no space for the journal to begin a new epoch.');
+        throw new JournalError(
+          'journal_unavailable',
+          'There is no space for the journal to begin a new epoch. Make room, and start again.',
+        );
       await this.#put('seal', [], 0, undefined);
       await this.#syncAll();
     });

@@ -1,5 +1,6 @@
 /** A new store in a directory of its own, made of what another one held: first rows of the book, then what lives. */
 import { mkdirSync } from 'node:fs';
+import type { BookPosition } from '../book/port.ts';
 import { SqliteBook } from '../book/sqlite-book.ts';
 import { Writer } from '../core/bytes.ts';
 import type { JournalRecord, RecordOf, StoredTask } from '../core/record.ts';
@@ -16,6 +17,15 @@ import { StoreError } from './port.ts';
 /** Bytes of one transaction of the book, and of one batch. */
 const applyBytes = 4 * 1024 * 1024;
 const checkpointBytes = 64 * 1024 * 1024;
+
+async function bookBeside(directory: string, journal: Journal): Promise<SqliteBook> {
+  try {
+    return new SqliteBook(bookIn(directory));
+  } catch (error) {
+    await journal.close();
+    throw error;
+  }
+}
 
 /** Two tasks that were entered have the same id. */
 export class SameIdError extends Error {
@@ -44,7 +54,7 @@ export class NewStore implements AsyncDisposable {
     const { promise: failed, reject } = Promise.withResolvers<never>();
     failed.catch(() => {}); // it is raced with each append
     const journal = await openJournalIn(journalIn(directory), undefined, reject, async () => ({ epoch }));
-    const store = new NewStore(journal, new SqliteBook(bookIn(directory)), failed);
+    const store = new NewStore(journal, await bookBeside(directory, journal), failed);
     await store.add({ kind: 'level', level: storeLevel });
     return store;
   }
@@ -87,7 +97,7 @@ export class NewStore implements AsyncDisposable {
     await this.#append();
     const { synced } = this.#journal;
     this.#apply(synced.sequence, synced.crc);
-    if (this.#book.checkpoint() === undefined)
+    if (this.#saved() === undefined)
       throw new StoreError('store_failed', 'The new book cannot be saved: another program reads it. Try again.');
   }
 
@@ -110,6 +120,14 @@ export class NewStore implements AsyncDisposable {
     this.#count = 0;
   }
 
+  #saved(): BookPosition | undefined {
+    try {
+      return this.#book.checkpoint();
+    } catch (error) {
+      throw explainPart(this.#book.explain(error));
+    }
+  }
+
   #apply(sequence: number, crc: number): void {
     const { storeId, epoch } = this.#journal;
     this.#sinceCheckpoint += this.#rows.length;
@@ -124,7 +142,7 @@ export class NewStore implements AsyncDisposable {
     this.#rows.clear();
     if (this.#sinceCheckpoint < checkpointBytes) return;
     this.#sinceCheckpoint = 0;
-    this.#book.checkpoint();
+    this.#saved();
   }
 }
 

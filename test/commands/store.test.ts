@@ -1,9 +1,9 @@
 /** The commands that work on the files of a store. */
-import { existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../../src/index.ts';
-import { World } from '../process/daemon.ts';
+import { ended, World } from '../process/daemon.ts';
 import { brokerOn } from '../store/broker.ts';
 import { damage, filled, Scratch } from '../store/fixture.ts';
 
@@ -141,4 +141,47 @@ describe('deye store export and import', () => {
     expect((await world.run(['store', 'import', file, '--state-dir', to])).code).toBe(0);
     expect((await world.run(['store', 'export', file, '--state-dir', sound])).code).toBe(2);
   });
+});
+
+describe('on a disk that takes no large files', () => {
+  const limited = async (
+    world: World,
+    ...args: string[]
+  ): Promise<{ readonly code: number | null; readonly text: string }> => {
+    const child = world.shell('ulimit -f 60; exec "$0" "$@"', ...args);
+    let text = '';
+    child.stderr!.on('data', (chunk) => (text += chunk));
+    await ended(child);
+    return { code: child.exitCode, text };
+  };
+
+  test('each command says so, and leaves nothing behind', async () => {
+    await using world = new World();
+    const [backup, file, to] = [scratch.path(), scratch.path(), scratch.path()];
+    expect((await world.run(['store', 'backup', backup, '--state-dir', sound])).code).toBe(0);
+    expect((await world.run(['store', 'export', file, '--state-dir', sound])).code).toBe(0);
+    const before = readdirSync(scratch.root);
+    const full = /(cannot be (made|written|copied)|no space).*(room|another)/;
+    for (const args of [
+      ['backup', to, '--state-dir', sound],
+      ['restore', backup, '--state-dir', to],
+      ['export', to, '--state-dir', sound],
+      ['import', file, '--state-dir', to],
+      ['salvage', sound, to],
+    ]) {
+      const { code, text } = await limited(world, 'store', ...args);
+      expect([args[0], code, text]).toEqual([args[0], 1, expect.stringMatching(full)]);
+      expect(readdirSync(scratch.root)).toEqual(before);
+    }
+  });
+});
+
+// To root every directory is writable.
+test.skipIf(process.getuid?.() === 0)('a directory that cannot be written is verified, and copied', async () => {
+  await using world = new World();
+  const [directory, to] = [scratch.copy(sound), scratch.path()];
+  for (const path of [join(directory, 'journal'), directory]) chmodSync(path, 0o500);
+  expect((await world.run(['store', 'verify', directory])).code).toBe(0);
+  expect((await world.run(['store', 'backup', to, '--state-dir', directory])).code).toBe(0);
+  for (const path of [directory, join(directory, 'journal')]) chmodSync(path, 0o700);
 });
