@@ -6,7 +6,7 @@ import { Fold } from './fold.ts';
 import { openParts, type Parts } from './parts.ts';
 import { StoreError } from './port.ts';
 import type { Progress } from './progress.ts';
-import { refuseDamaged } from './refuse-damaged.ts';
+import { soundRun } from './refuse-damaged.ts';
 
 export interface WholeTask {
   readonly task: StoredTask;
@@ -34,7 +34,7 @@ interface Recent {
 export async function readContents(directory: string, progress?: Progress): Promise<Contents> {
   const parts = await openParts(directory, false, progress);
   try {
-    const { batches, epoch } = refuseDamaged(directory, parts);
+    const { batches, epoch } = soundRun(directory, parts);
     const inBook = parts.position?.sequence ?? 0;
     const recent: Recent = { ended: new Map(), attempts: new Map() };
     let isRecent = false;

@@ -16,6 +16,7 @@ import { connect, defineCollector } from '../../src/index.ts';
 import { fileDisk } from '../../src/journal/file-disk.ts';
 import { surveyJournal } from '../../src/journal/survey.ts';
 import { backupAtRest, backupRunning } from '../../src/store/backup.ts';
+import { readContents } from '../../src/store/contents.ts';
 import { fileChecksum } from '../../src/store/copy-file.ts';
 import { journalIn } from '../../src/store/layout.ts';
 import { type Manifest, readManifest, writeManifest } from '../../src/store/manifest.ts';
@@ -276,5 +277,16 @@ test('what comes into the directory meanwhile is not overwritten', async () => {
 test('a damaged store is not backed up', async () => {
   const directory = scratch.copy(sound);
   damage(join(directory, 'journal', '000000000002.journal'), 4096 + 40, Uint8Array.of(0xaa, 0xbb));
-  await expect(backupAtRest(directory, scratch.path(), options)).rejects.toMatchObject({ code: 'journal_damaged' });
+  await expect(backupAtRest(directory, scratch.path(), options)).rejects.toMatchObject({
+    code: 'store_corrupt',
+    message: expect.stringMatching(/deye store verify.*deye store salvage/),
+  });
+});
+
+test('nor exported, nor started on', async () => {
+  const directory = scratch.copy(sound);
+  rmSync(join(directory, 'journal', '000000000002.journal'));
+  const error = { code: 'store_corrupt', message: expect.stringMatching(/segment 2 is missing.*deye store salvage/) };
+  await expect(readContents(directory)).rejects.toMatchObject(error);
+  await expect(contentOf(directory)).rejects.toMatchObject(error);
 });
