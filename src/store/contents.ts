@@ -95,7 +95,7 @@ function* merged(sorted: readonly number[], book: BookReader | undefined): Gener
   let at = 0;
   for (const seq of book?.ended() ?? []) {
     while (at < sorted.length && sorted[at]! < seq) yield sorted[at++]!;
-    if (sorted[at] === seq) at++;
+    if (sorted[at] === seq) at++; // it lives again, and its row is still there
     yield seq;
   }
   while (at < sorted.length) yield sorted[at++]!;

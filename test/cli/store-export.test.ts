@@ -1,5 +1,14 @@
 /** What is exported is imported again exactly; what is not whole is refused, and leaves nothing behind. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
@@ -47,6 +56,15 @@ test.each(['sound', 'open'])(
     expect(await contentOf(to)).toEqual(await contentOf(scratch.copy(sound)));
   },
 );
+
+test('of a store whose book is behind, or not there, the journal has the rest', async () => {
+  const directory = scratch.copy(sound);
+  rmSync(join(directory, 'book.db'));
+  const [file, to] = [scratch.path(), scratch.path()];
+  await exportStore(directory, file, options);
+  await importStore(file, to, () => {});
+  expect(await contentOf(to)).toEqual(await contentOf(scratch.copy(sound)));
+});
 
 test('a line is JSON that other programs read: bodies as values, integers of 64 bits in all their digits', () => {
   expect(JSON.parse(lines[0]!)).toMatchObject({

@@ -81,3 +81,10 @@ test('the beginning, and the end', () => {
     { after: 0, last: 6, before: undefined },
   ]);
 });
+
+test('of a batch that was written twice the later epoch counts', () => {
+  const one = segment(records, (ordinal) => ordinal - 1);
+  const old = { ...one.batches[3]!, epoch: 0, crc: 77 };
+  const found = wholeBatches([one, { number: 2, batches: [old] }], undefined);
+  expect([ordinals(found), found.gaps]).toEqual([[1, 2, 3, 4, 5, 6], []]);
+});

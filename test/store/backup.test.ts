@@ -124,6 +124,20 @@ test('up to whatever batch, also the last of a segment', async () => {
   }
 });
 
+test('a copy that is not up to what was synced is no backup', async () => {
+  const directory = scratch.path();
+  const { sequence, crc } = (await written(directory, 5)).at(-1)!;
+  for (const [synced, code] of [
+    [{ sequence: sequence + 1, crc }, 'journal_damaged'],
+    [{ sequence, crc: crc ^ 1 }, 'backup_damaged'],
+  ] as const) {
+    const to = scratch.path();
+    const journal = { storeId: 'ab', epoch: 1, first: 1, synced, hold: () => {} };
+    await expect(backupRunning(directory, journal, to, options)).rejects.toMatchObject({ code });
+    expect(existsSync(to)).toBe(false);
+  }
+});
+
 describe('the drill', () => {
   test('a broker on the restored store runs what waited, and shows what had ended', async () => {
     const [original, to, restored] = [scratch.path(), scratch.path(), scratch.path()];
