@@ -3,10 +3,10 @@
  * Statements are short, so that a broker that writes the same book is never held up either.
  */
 import { closeSync, existsSync, openSync, statSync } from 'node:fs';
-import { backup, DatabaseSync } from 'node:sqlite';
+import { backup, DatabaseSync, type StatementSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import type { RecordOf } from '../core/record.ts';
-import { type BookError, explainBook } from './error.ts';
+import { BookError, explainBook } from './error.ts';
 import type { BookPosition } from './port.ts';
 import { attemptOf, bodyOf, type Row, taskOf } from './row.ts';
 import { positionIn, versionOf } from './schema.ts';
@@ -33,6 +33,7 @@ const scans = ['task', 'body', 'attempt'].flatMap((table) => [`${table} ASC`, `$
 export class BookReader implements Disposable {
   readonly #path: string;
   readonly #db: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
 
   /** @param isMoving whether a broker writes the book. Throws a BookError. */
   constructor(path: string, isMoving: boolean) {
@@ -81,6 +82,11 @@ export class BookReader implements Disposable {
     return { seqs: [...found].sort((a, b) => a - b), damage: [...damage.values()] };
   }
 
+  /** The `seq` of every row of a task, in order, page by page. */
+  *ended(): Generator<number> {
+    if (!this.isEmpty) yield* this.#scan('task ASC');
+  }
+
   entry(seq: number): BookEntry {
     const damage: BookError[] = [];
     const attempt = <T>(read: () => T): T | undefined => {
@@ -91,8 +97,7 @@ export class BookReader implements Disposable {
         return undefined;
       }
     };
-    const rows = (table: string): Row[] =>
-      attempt(() => this.#db.prepare(`SELECT * FROM ${table} WHERE seq = ?`).all(seq)) ?? [];
+    const rows = (table: string): Row[] => attempt(() => this.#rowsOf(table).all(seq)) ?? [];
     const [row] = rows('task');
     const bodies = new Map(rows('body').map((one) => [one.kind, attempt(() => bodyOf(this.#path, one))]));
     const attempts = rows('attempt').flatMap((one) => attempt(() => attemptOf(this.#path, one)) ?? []);
@@ -112,13 +117,25 @@ export class BookReader implements Disposable {
     closeSync(openSync(path, 'wx', 0o600));
     try {
       await backup(this.#db, path, { rate: allPages });
-    } catch (error) {
-      throw explainBook(this.#path, error);
+    } catch (cause) {
+      const { code, message } = explainBook(this.#path, cause);
+      throw new BookError(code, `The book cannot be copied to ${path}. ${message} See that there is room for it.`, {
+        cause,
+      });
     }
   }
 
   [Symbol.dispose](): void {
     this.#db.close();
+  }
+
+  #rowsOf(table: string): StatementSync {
+    let statement = this.#statements.get(table);
+    if (statement === undefined) {
+      statement = this.#db.prepare(`SELECT * FROM ${table} WHERE seq = ?`);
+      this.#statements.set(table, statement);
+    }
+    return statement;
   }
 
   *#scan(scan: string): Generator<number> {

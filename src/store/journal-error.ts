@@ -20,9 +20,16 @@ const codes: Readonly<Record<JournalError['code'] | BookError['code'], StoreErro
   book_failed: 'store_failed',
 };
 
+const adviseDamaged =
+  ' All of the damage is listed by: deye store verify. Restore a backup, or take what is whole with: deye store salvage';
+const advice: Readonly<Partial<Record<JournalError['code'] | BookError['code'], string>>> = {
+  journal_damaged: adviseDamaged,
+  book_damaged: adviseDamaged,
+};
+
 export function explainPart(cause: Error): StoreError {
   if (cause instanceof StoreError) return cause;
   if (cause instanceof JournalError || cause instanceof BookError)
-    return new StoreError(codes[cause.code], cause.message, { cause });
+    return new StoreError(codes[cause.code], `${cause.message}${advice[cause.code] ?? ''}`, { cause });
   return new StoreError('store_failed', `The store failed: ${cause.message}`, { cause });
 }

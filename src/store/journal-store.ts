@@ -258,21 +258,17 @@ export class JournalStore implements Store {
   }
 
   #content(): Content {
-    const { durable } = this.#live;
+    const [live, book] = [this.#live, this.#parts.book];
     const read = (id: string) => this.payload(id);
-    async function* tasks() {
-      for (const task of durable.tasks.values()) {
-        const payload = (await read(task.spec.id)) ?? lostPayload;
-        yield { ...task, spec: { ...task.spec, payload } };
+    async function* living(): AsyncGenerator<JournalRecord> {
+      for (const key of live.upTo(Number.POSITIVE_INFINITY)) {
+        const record = live.fullRecord(key);
+        if (record.kind !== 'task') yield record;
+        else yield { ...record, spec: { ...record.spec, payload: (await read(record.spec.id)) ?? lostPayload } };
       }
     }
-    return {
-      epoch: this.#journal.epoch,
-      tasks: tasks(),
-      settings: durable.settings,
-      nextSeq: durable.nextSeq,
-      copyBook: (path) => this.#parts.book.copyTo(path),
-    };
+    const { nextSeq } = live.durable;
+    return { epoch: this.#journal.epoch, living: living(), nextSeq, copyBook: (path) => book.copyTo(path) };
   }
 
   /** Something failed outside a request: every later one is refused. */

@@ -31,10 +31,23 @@ export async function buildDirectory<T>(path: string, build: (draft: string) => 
     renameSync(draft, target);
     syncDirectory(dirname(target));
     return built;
+  } catch (error) {
+    throw explained(error as NodeJS.ErrnoException, target);
   } finally {
     process.off('exit', remove);
     remove();
   }
+}
+
+/** What the system refused, as an error that says what to do. */
+function explained(error: NodeJS.ErrnoException, target: string): Error {
+  if (error.syscall === undefined) return error;
+  const isFull = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(error.code ?? '');
+  return new StoreError(
+    isFull ? 'store_full' : 'store_unavailable',
+    `${target} cannot be made: ${error.message}. ${isFull ? 'Make room, or name another place.' : 'Name another place.'} Nothing is left of the try.`,
+    { cause: error },
+  );
 }
 
 function refuseFilled(path: string): void {
@@ -43,15 +56,12 @@ function refuseFilled(path: string): void {
   try {
     names = readdirSync(path);
   } catch (cause) {
-    throw new StoreError('directory_not_empty', `${path} is no directory. Name one that is missing or empty.`, {
+    throw new StoreError('target_exists', `${path} is no directory. Name one that is missing or empty.`, {
       cause,
     });
   }
   if (names.length > 0)
-    throw new StoreError(
-      'directory_not_empty',
-      `The directory ${path} is not empty. Name one that is missing or empty.`,
-    );
+    throw new StoreError('target_exists', `The directory ${path} is not empty. Name one that is missing or empty.`);
 }
 
 function makeDraft(target: string): string {
