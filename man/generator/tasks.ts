@@ -49,6 +49,6 @@ export function tasksPage(version: string): string {
       `A submit, a completion, a failure, a cancel and a change of routing are answered after they are on disk (SQLite, WAL, synchronous=FULL). After a restart of the broker tasks in progress wait ${key('reclaimGraceMs')} (${reclaimGraceMs.value} ms) for their collectors to reclaim them, and are pending again otherwise, their attempts counted. When a commit fails the broker stops, and acknowledges nothing that came after. Submitting an id again adds nothing and says duplicate.`,
     ),
     heading('see also'),
-    paragraph('deye-task-submit(1), deye-routing-show(1), deye-protocol(7), deye-design(7)'),
+    paragraph('deye-task-submit(1), deye-routing-show(1), deye-store(7), deye-protocol(7), deye-design(7)'),
   );
 }

@@ -61,7 +61,10 @@ export interface Book {
    *   - `purged`: the rows go away, with all that belongs to them.
    */
   apply(records: Uint8Array<ArrayBuffer>, position: BookPosition): Promise<void>;
-  /** Saves what was applied beyond what a crash can take; answers the position that is safe from now on. */
+  /**
+   * Saves what was applied beyond what a crash can take; answers the position that is safe from now on, or undefined when
+   * nothing more is, because another program reads the book at this moment.
+   */
   checkpoint(): Promise<BookPosition | undefined>;
   show(id: string): Promise<EndedTask | undefined>;
   /** Of a task that has ended, or lives. */
@@ -73,5 +76,9 @@ export interface Book {
   /** The `seq` of tasks that may be deleted, at most `limit`; deleting them is a `purged` record. */
   expired(expiry: Expiry): Promise<readonly number[]>;
   newest(wallMs: number, idsAheadMax: number): Promise<Newest>;
+  /** Rejects with `book_removed` or `book_replaced` when its files are not those that it opened. */
+  check(): Promise<void>;
+  /** Writes all that is in it into a new file; it need not be where it was opened any more. */
+  copyTo(path: string): Promise<void>;
   close(): Promise<void>;
 }

@@ -3,6 +3,7 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
 import { BookError, damagedBook } from './error.ts';
+import type { BookPosition } from './port.ts';
 
 /** "deyb" in ASCII: marks the file as ours. */
 export const applicationId = 0x64657962;
@@ -25,9 +26,39 @@ const migrations = [
      sequence INTEGER NOT NULL, crc INTEGER NOT NULL, row_crc INTEGER NOT NULL) STRICT;`,
 ];
 
+const noBytes = new Uint8Array(0);
+
 /** A CRC-32 over the columns beside a record, if there are some, and the record. */
 export const checksum = (bytes: Uint8Array, keys?: readonly (string | number | null)[]): number =>
   crc32(bytes, keys === undefined ? 0 : crc32(JSON.stringify(keys)));
+
+/** Whether the file is a book that this deye knows; 0 is a new one. Throws a BookError. */
+export function versionOf(db: DatabaseSync, path: string): number {
+  const version = Number(db.prepare('PRAGMA user_version').get()!.user_version);
+  const application = Number(db.prepare('PRAGMA application_id').get()!.application_id);
+  const tables = Number(db.prepare('SELECT count(*) AS n FROM sqlite_schema').get()!.n);
+  if (application !== applicationId && (application !== 0 || tables > 0))
+    throw new BookError('book_foreign', `${path} is an SQLite file of another program. Move it away.`);
+  if (version > migrations.length)
+    throw new BookError(
+      'book_newer',
+      `The book ${path} has version ${version}; this deye knows up to ${migrations.length}. Start the newer deye that wrote it.`,
+    );
+  return version;
+}
+
+/** Where the book stands; undefined when it is new. Throws a BookError. */
+export function positionIn(db: DatabaseSync, path: string): BookPosition | undefined {
+  const row = db.prepare('SELECT * FROM position').get();
+  if (row === undefined) return undefined;
+  const [storeId, epoch, sequence, crc] = [row.store_id, row.epoch, row.sequence, row.crc] as [string, ...number[]];
+  const position = { storeId, epoch: epoch!, sequence: sequence!, crc: crc! };
+  if (positionChecksum(position) !== row.row_crc) throw damagedBook(path, 'where it stands');
+  return position;
+}
+
+export const positionChecksum = ({ storeId, epoch, sequence, crc }: BookPosition): number =>
+  checksum(noBytes, [storeId, epoch, sequence, crc]);
 
 /**
  * Opens or creates the book at `path`. Nobody waits for it to be synced, since the journal keeps what it may lose: with
@@ -49,16 +80,7 @@ export function openBook(path: string): DatabaseSync {
 /** Makes sure that it is a book, of this version, and sets what a connection needs. */
 function prepareBook(path: string, db: DatabaseSync): void {
   db.exec('PRAGMA busy_timeout = 2000');
-  const version = Number(db.prepare('PRAGMA user_version').get()!.user_version);
-  const application = Number(db.prepare('PRAGMA application_id').get()!.application_id);
-  const tables = Number(db.prepare('SELECT count(*) AS n FROM sqlite_schema').get()!.n);
-  if (application !== applicationId && (application !== 0 || tables > 0))
-    throw new BookError('book_foreign', `${path} is an SQLite file of another program. Move it away.`);
-  if (version > migrations.length)
-    throw new BookError(
-      'book_newer',
-      `The book ${path} has version ${version}; this deye knows up to ${migrations.length}. Start the newer deye that wrote it.`,
-    );
+  const version = versionOf(db, path);
   if (version === 0) db.exec('PRAGMA auto_vacuum = INCREMENTAL');
   db.exec(
     'PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 0',

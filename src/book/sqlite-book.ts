@@ -1,20 +1,23 @@
 /** The book on SQLite, synchronous; a thread of its own runs it, so that nothing here holds up the loop. */
-import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
+import { present } from '../core/body.ts';
 import { Reader, Writer } from '../core/bytes.ts';
 import type { AttemptRecord, RecordOf, StoredTask } from '../core/record.ts';
 import { readRecord, writeRecord } from '../core/record-bytes.ts';
 import { endedStates, isEnded, type TaskState } from '../protocol/state.ts';
 import { uuidFirst } from '../protocol/uuid-time.ts';
-import { type BookError, damagedBook, explainBook } from './error.ts';
+import { type BookError, explainBook } from './error.ts';
+import { OpenFiles } from './open-files.ts';
 import type { BookPosition, EndedFilter, EndedTask, Expiry, Newest } from './port.ts';
-import { checksum, openBook } from './schema.ts';
+import { attemptOf, bodyOf, type Row, taskOf } from './row.ts';
+import { checksum, openBook, positionChecksum, positionIn } from './schema.ts';
 
 const noBytes = new Uint8Array(0);
-type Row = Record<string, SQLOutputValue>;
 
 export class SqliteBook {
   readonly #path: string;
   readonly #db: DatabaseSync;
+  readonly #files: OpenFiles;
   readonly #writer = new Writer();
   readonly #insert: ReturnType<typeof statements>;
 
@@ -24,25 +27,22 @@ export class SqliteBook {
     try {
       this.#db = openBook(path);
       this.#insert = statements(this.#db);
+      this.#files = new OpenFiles([path, `${path}-wal`]);
     } catch (error) {
       throw explainBook(path, error);
     }
   }
 
   open(): BookPosition | undefined {
-    const row = this.#db.prepare('SELECT * FROM position').get();
-    if (row === undefined) return undefined;
-    const [storeId, epoch, sequence, crc] = [row.store_id, row.epoch, row.sequence, row.crc] as [string, ...number[]];
-    if (positionChecksum(storeId, epoch!, sequence!, crc!) !== row.row_crc)
-      throw damagedBook(this.#path, 'where it stands');
-    return { storeId, epoch: epoch!, sequence: sequence!, crc: crc! };
+    return positionIn(this.#db, this.#path);
   }
 
-  apply(records: Uint8Array, { storeId, epoch, sequence, crc }: BookPosition): void {
+  apply(records: Uint8Array, position: BookPosition): void {
+    const { storeId, epoch, sequence, crc } = position;
     this.#db.exec('BEGIN IMMEDIATE');
     try {
       for (const reader = new Reader(records); !reader.done; ) this.#enter(readRecord(reader));
-      this.#insert.position.run(storeId, epoch, sequence, crc, positionChecksum(storeId, epoch, sequence, crc));
+      this.#insert.position.run(storeId, epoch, sequence, crc, positionChecksum(position));
       this.#db.exec('COMMIT');
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
@@ -52,8 +52,7 @@ export class SqliteBook {
 
   checkpoint(): BookPosition | undefined {
     const { busy } = this.#db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()!;
-    if (busy !== 0) throw explainBook(this.#path, new Error('another program reads the book'));
-    return this.open();
+    return busy === 0 ? this.open() : undefined; // another program reads the book
   }
 
   show(id: string): EndedTask | undefined {
@@ -69,7 +68,7 @@ export class SqliteBook {
       .prepare('SELECT * FROM attempt WHERE seq = ? ORDER BY attempt')
       .all(seq)
       .map((row) => {
-        const { kind: _, seq: __, ...attempt } = this.#record(row, 'attempt', `an attempt of task ${seq}`);
+        const { kind: _, seq: __, ...attempt } = attemptOf(this.#path, row);
         return attempt;
       });
   }
@@ -124,6 +123,14 @@ export class SqliteBook {
     };
   }
 
+  check(): void {
+    this.#files.check();
+  }
+
+  copyTo(path: string): void {
+    this.#db.prepare('VACUUM INTO ?').run(path);
+  }
+
   close(): void {
     this.#db.close();
   }
@@ -162,7 +169,7 @@ export class SqliteBook {
     const bytes = this.#bytesOf({ ...record, spec: { ...spec, payload: noBytes } });
     const keys = [seq, spec.namespace, spec.id, spec.operation, collectorId ?? null, state, atMs] as const;
     this.#insert.task.run(...keys, bytes, checksum(bytes, keys));
-    this.#enterBody(seq, 'payload', spec.payload);
+    this.#enterBody(seq, 'payload', present(spec.payload));
   }
 
   #enterBody(seq: number, kind: string, bytes: Uint8Array): void {
@@ -182,36 +189,15 @@ export class SqliteBook {
   }
 
   #task(row: Row): StoredTask {
-    const { seq, namespace, id, operation, collector, state, ended_ms } = row;
-    const { kind: _, ...task } = this.#record(row, 'task', `task ${id}`, [
-      ...[seq, namespace, id, operation, collector, state, ended_ms],
-    ] as (string | number | null)[]);
+    const { kind: _, ...task } = taskOf(this.#path, row);
     return task;
   }
 
   #body(seq: number, kind: string): Uint8Array | undefined {
     const row = this.#db.prepare('SELECT * FROM body WHERE seq = ? AND kind = ?').get(seq, kind);
-    if (row === undefined) return undefined;
-    const bytes = row.bytes as Uint8Array;
-    if (checksum(bytes) !== row.crc) throw damagedBook(this.#path, `the ${kind} of task ${seq}`);
-    return bytes;
-  }
-
-  #record<Kind extends 'task' | 'attempt'>(
-    row: Row,
-    kind: Kind,
-    what: string,
-    keys?: readonly (string | number | null)[],
-  ): RecordOf<Kind> {
-    const bytes = row.record as Uint8Array;
-    if (checksum(bytes, keys) !== row.crc) throw damagedBook(this.#path, what);
-    const record = readRecord(new Reader(bytes));
-    if (record.kind !== kind) throw damagedBook(this.#path, what);
-    return record as RecordOf<Kind>;
+    return row === undefined ? undefined : bodyOf(this.#path, row);
   }
 }
-
-const positionChecksum = (...values: readonly (string | number)[]): number => checksum(noBytes, values);
 
 const statements = (db: DatabaseSync) => ({
   task: db.prepare('INSERT INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'),

@@ -10,6 +10,7 @@ import type { step } from '../core/step.ts';
 import { fault } from '../protocol/fault.ts';
 import type { Limits } from '../protocol/limits.ts';
 import type { RequestHead } from '../protocol/request.ts';
+import type { Sync } from '../protocol/schema.ts';
 import { Calls } from '../relay/calls.ts';
 import { Relay } from '../relay/relay.ts';
 import { type Loaded, type Store, StoreError } from '../store/port.ts';
@@ -49,7 +50,6 @@ interface BrokerOptions {
 }
 
 const statusEveryMs = 1000;
-const stopLookMs = 10;
 
 export class Broker implements SessionHost, BrokerContext {
   readonly limits: Limits;
@@ -62,6 +62,7 @@ export class Broker implements SessionHost, BrokerContext {
   readonly sessions: Sessions;
   readonly reads: TaskReads;
   readonly retention: Retention;
+  readonly sync: Sync;
   readonly commits = { count: 0, latestMs: 0 };
   supervisor: SupervisorPort | undefined;
   /** Resolves when a request asked the broker to stop. */
@@ -83,13 +84,16 @@ export class Broker implements SessionHost, BrokerContext {
 
   /** Recovers what the store kept, and is ready. Rejects with a StoreError. */
   static async create(options: BrokerOptions): Promise<Broker> {
-    const loaded = await loadStored(options);
-    return new Broker(options, loaded);
+    let broker: Broker | undefined;
+    const loaded = await loadStored(options, (id) => broker?.bodyDamaged(id));
+    broker = new Broker(options, loaded);
+    return broker;
   }
 
   private constructor(options: BrokerOptions, loaded: Loaded) {
     const { limits, store, clock, log } = options;
     this.limits = limits;
+    this.sync = loaded.sync;
     this.version = options.version;
     this.log = log;
     this.place = options.place;
@@ -137,7 +141,7 @@ export class Broker implements SessionHost, BrokerContext {
       failed: (error: Error) => this.#storeFailed(error),
     };
     this.retention = new Retention({ ...upkeep, limits, log, newestAtMs: loaded.newestAtMs, now: () => this.now() });
-    startStoreWatch(upkeep);
+    startStoreWatch({ ...upkeep, checked: () => this.#turn.lookForRoom() });
     this.#loop.every(statusEveryMs, () => {
       this.#announcements.everySecond();
       this.retention.look();
@@ -159,6 +163,12 @@ export class Broker implements SessionHost, BrokerContext {
 
   later(ms: number, run: () => void): void {
     this.#clock.later(ms, run);
+  }
+
+  /** The store cannot give a payload that it was given. */
+  bodyDamaged(id: string): void {
+    this.log.error({ component: 'store', task_id: id }, 'a payload was damaged on the disk; its task is a dead letter');
+    this.enqueue({ kind: 'body_damaged', id });
   }
 
   isRegistered(collectorId: string): boolean {
@@ -220,14 +230,14 @@ export class Broker implements SessionHost, BrokerContext {
   async stop(type: 'graceful' | 'immediate'): Promise<void> {
     this.stopAccepting();
     const untilMs = this.now().monotonicMs + (type === 'graceful' ? this.limits.stopGraceMs : 0);
-    await this.#until(
+    await this.#loop.until(
       () => this.#core.state.operations.inProgress === 0 || this.now().monotonicMs >= untilMs || this.#turn.broken,
     );
-    await this.#until(() => this.#turn.idle);
+    await this.#loop.until(() => this.#turn.idle);
     this.#ended = true;
     this.sessions.endAll(fault('shutting_down', 'The broker stopped.', { retry_after_ms: 1000 }));
     this.#loop.pass();
-    await this.#until(() => this.#turn.idle);
+    await this.#loop.until(() => this.#turn.idle);
     this.#loop.stop();
     await this.#store.close();
   }
@@ -237,11 +247,11 @@ export class Broker implements SessionHost, BrokerContext {
    * and calls live on; collectors keep the attempts that they hold.
    */
   async refold(): Promise<void> {
-    do await this.#until(() => this.#turn.idle);
+    do await this.#loop.until(() => this.#turn.idle);
     while (!this.#turn.idle);
     await this.#turn.refold(async () => {
       const old = this.#core.state;
-      const loaded = await loadStored(this.#options);
+      const loaded = await loadStored(this.#options, (id) => this.bodyDamaged(id));
       const now = this.now();
       return { state: recoveredState(this.#options, loaded, now), first: carryOver(old, now) };
     });
@@ -274,17 +284,6 @@ export class Broker implements SessionHost, BrokerContext {
     if (session.assignedBytes <= outboundBytesMax / 4 || session.peer.link.queuedBytes > outboundBytesMax / 2) return;
     this.enqueue({ kind: 'bytes_read', session: id, bytes: session.assignedBytes });
     session.assignedBytes = 0;
-  }
-
-  /** One look every 10 ms: used on the way down only, where nothing is hot. */
-  #until(done: () => boolean): Promise<void> {
-    return new Promise((resolve) => {
-      const look = (): void => {
-        if (done()) resolve();
-        else this.#loop.after(stopLookMs, look);
-      };
-      look();
-    });
   }
 
   #storeFailed(error: Error): void {

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { type Logger, pino } from 'pino';
+import { migrateOldStore } from '../store/migrate.ts';
 import { openStore } from '../store/open.ts';
 import type { Declared } from '../supervisor/child.ts';
 import { type StartFailure, Supervisor } from '../supervisor/supervisor.ts';
@@ -11,6 +12,7 @@ import { realClock } from '../time/clock.ts';
 import { formatAddress, parseAddress } from '../transport/address.ts';
 import { TransportError } from '../transport/error.ts';
 import { openMemory } from '../transport/memory.ts';
+import { networkWarning } from '../transport/network-file-system.ts';
 import type { Address, Listener, ListenHandler } from '../transport/port.ts';
 import { ensurePrivateDirectory } from '../transport/private-directory.ts';
 import { listen } from '../transport/registry.ts';
@@ -53,6 +55,8 @@ export interface RunningBroker extends AsyncDisposable {
   readonly socket: string | undefined;
   /** Resolves when each declared collector was tried, with those that could not be started. */
   readonly collectorsTried: Promise<readonly StartFailure[]>;
+  /** What its operator should know of the place it runs in. */
+  readonly warnings: readonly string[];
   /** A new connection in this process. */
   open(): Duplex;
   /** Resolves once when a request over the wire asked it to stop; `stop` is still the caller's to call. */
@@ -85,6 +89,8 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
   };
 
   if (state) ensurePrivateDirectory(stateDir);
+  const warning = state ? networkWarning(stateDir) : undefined;
+  if (warning !== undefined) log.warn({ component: 'store' }, warning);
   const lock = state ? lockStateDirectory(stateDir) : undefined;
   undo.add(() => lock?.[Symbol.dispose]());
   const announce = (life: BrokerInfo['state'], startedAtMs: number): void => {
@@ -93,8 +99,16 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
   };
   announce('starting', Date.now());
 
+  if (state && options.store === undefined) {
+    const migrated = await migrateOldStore(stateDir, progress);
+    if (migrated !== undefined)
+      log.info(
+        { component: 'store', ...migrated },
+        'the store of an older deye was migrated; the old file may be deleted',
+      );
+  }
   progress('loading the store');
-  const store = openStore(place.store);
+  const store = openStore(place.store, configuration);
   undo.add(() => store.close());
   const clock = realClock();
   undo.add(() => clock[Symbol.dispose]());
@@ -164,6 +178,7 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
     broker,
     socket: withSocket ? place.socket : undefined,
     collectorsTried,
+    warnings: [warning, broker.retention.warning].filter((text) => text !== undefined),
     open: () => openMemory(inside.name),
     stopRequested: broker.stopRequested,
     stop,

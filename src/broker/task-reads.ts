@@ -5,6 +5,7 @@
  * ones come one at a time.
  */
 import type { Logger } from 'pino';
+import { present } from '../core/body.ts';
 import { whyWaiting } from '../core/explain.ts';
 import type { Input, Outcome, ReplyTo } from '../core/input.ts';
 import type { CoreState } from '../core/state.ts';
@@ -118,7 +119,7 @@ export class TaskReads {
 
 function encodeDetail(state: CoreState, now: Now, stored: StoredDetail, include: readonly BodyName[]): Outcome {
   const bodies = {
-    payload: include.includes('payload') ? stored.spec.payload : undefined,
+    payload: include.includes('payload') ? present(stored.spec.payload) : undefined,
     result: include.includes('result') ? stored.result : undefined,
   };
   return { encoded: encodeMapWith({ ...detailOf(stored), ...waitOf(state, now, stored.spec.id) }, bodies) };

@@ -5,9 +5,10 @@
 
 import type { Heartbeat, RegistrationParsed } from '../protocol/collector-schema.ts';
 import type { Fault } from '../protocol/fault.ts';
-import type { Failure } from '../protocol/schema.ts';
+import type { Failure, Sync } from '../protocol/schema.ts';
 import type { BodyName, TaskState } from '../protocol/state.ts';
 import type { Now } from '../time/now.ts';
+import type { Body } from './body.ts';
 import type { CollectorStatus } from './collector.ts';
 import type { StoreRecord } from './record.ts';
 import type { CoreState } from './state.ts';
@@ -17,6 +18,8 @@ import type { TaskSpec } from './task.ts';
 export interface ReplyTo {
   readonly session: number;
   readonly id: number;
+  /** Said in a result that is a promise. */
+  readonly sync?: Sync;
 }
 
 /** A refusal, a result, or a result that is encoded already. */
@@ -67,6 +70,8 @@ export type Input =
   /** Of what was assigned to the session by the core before this one, it has not read `bytes` of payloads yet. */
   | { readonly kind: 'unread'; readonly session: number; readonly bytes: number }
   | { readonly kind: 'session_closed'; readonly session: number }
+  /** The store cannot give the payload of this task any more. */
+  | { readonly kind: 'body_damaged'; readonly id: string }
   | { readonly kind: 'stop' }
   | { readonly kind: 'tick' };
 
@@ -82,6 +87,8 @@ export type Output =
       readonly session: number;
       readonly topic: string;
       readonly spec: TaskSpec;
+      /** As it was in memory; the turn reads back one that was not there. */
+      payload: Body;
       readonly attempt: number;
       readonly token: string;
       readonly leaseMs: number;

@@ -1,5 +1,6 @@
 /** The journal in files: one append at a time at the head, segments released at the tail. */
 import assert from 'node:assert/strict';
+import { Ahead, bodyRoom } from './ahead.ts';
 import { type BatchKind, blockBytes, blocksOf, headerBytes, type SegmentPointer, writeHeader } from './header.ts';
 import type { Opened } from './open.ts';
 import {
@@ -10,19 +11,15 @@ import {
   type Position,
   type StoredBatch,
 } from './port.ts';
-import { readFrom } from './read.ts';
-import { type SegmentFiles, startOf, type UsedSegment } from './segments.ts';
+import { readAt, readFrom } from './read.ts';
+import { floorAt, removal, type Segment, type SegmentFiles, startOf, type UsedSegment } from './segments.ts';
 
-/** Prepared ahead, so that what was accepted can be ended on a full disk. */
-const sparesMin = 2;
 const bodyBytesMax = 32 * 1024 * 1024;
 const padding = new Uint8Array(blockBytes);
 
-/** `batch` syncs before an append is done; with a number it is done at once, and synced that many ms later. */
-type SyncMode = 'batch' | number;
-
 export interface FileJournalOptions {
-  readonly sync: SyncMode;
+  /** `batch` syncs before an append is done; with a number it is done at once, and synced that many ms later. */
+  readonly sync: 'batch' | number;
   /** Of an idle journal: the last batch is sealed after this many ms. */
   readonly sealMs: number;
   /** Runs `run` once after `ms`. */
@@ -30,6 +27,8 @@ export interface FileJournalOptions {
   readonly wallMs: () => number;
   /** The disk failed outside an append; nothing can be appended any more. */
   readonly failed: (error: JournalError) => void;
+  /** More is synced. */
+  readonly synced?: () => void;
 }
 
 interface Floor {
@@ -44,10 +43,10 @@ export class FileJournal implements Journal {
   readonly #options: FileJournalOptions;
   readonly #files: SegmentFiles;
   readonly #id: Uint8Array;
+  readonly #ahead: Ahead;
   readonly #used: UsedSegment[];
   readonly #holds = new Map<string, number>();
   readonly #header = new Uint8Array(headerBytes);
-  #block: number;
   #ordinal: number;
   #sequence: number;
   #crc: number;
@@ -61,7 +60,6 @@ export class FileJournal implements Journal {
   #timer = false;
   #sealed = false;
   #failure: JournalError | undefined;
-  #full = false;
   #closed = false;
 
   constructor(opened: Opened, options: FileJournalOptions) {
@@ -71,9 +69,9 @@ export class FileJournal implements Journal {
     this.storeId = Buffer.from(opened.storeId).toString('hex');
     this.#used = [...opened.used];
     this.epoch = opened.epoch;
-    const { segmentBytes } = opened;
-    this.bodyBytesMax = Math.min(bodyBytesMax, segmentBytes - 2 * blockBytes - headerBytes);
-    ({ block: this.#block, ordinal: this.#ordinal, sequence: this.#sequence, crc: this.#crc } = opened);
+    this.#ahead = new Ahead(this.#files, this.#used, opened.segmentBytes);
+    this.bodyBytesMax = Math.min(bodyBytesMax, bodyRoom(opened.segmentBytes, 1));
+    ({ ordinal: this.#ordinal, sequence: this.#sequence, crc: this.#crc } = opened);
     this.#recordsCrc = opened.recordsCrc;
     this.#syncedOrdinal = this.#ordinal;
     this.#synced = { sequence: this.#sequence, crc: this.#recordsCrc };
@@ -83,10 +81,17 @@ export class FileJournal implements Journal {
   async begin(): Promise<void> {
     await this.#exclusively(async () => {
       if (!(await this.#room(1)))
-        throw new JournalError('journal_unavailable', 'There is no space for the journal to begin a new epoch.');
+        throw new JournalError(
+          'journal_unavailable',
+          'There is no space for the journal to begin a new epoch. Make room, and start again.',
+        );
       await this.#put('seal', [], 0, undefined);
       await this.#syncAll();
     });
+  }
+
+  get last(): Position {
+    return { sequence: this.#sequence, crc: this.#recordsCrc };
   }
 
   get synced(): Position {
@@ -99,7 +104,22 @@ export class FileJournal implements Journal {
 
   get space(): JournalSpace {
     const usedBytes = this.#used.reduce((sum, { bytes }) => sum + bytes, 0);
-    return { usedBytes, oldestLast: this.#used.length > 2 ? this.#used[0]!.lastSequence : 0, full: this.#full };
+    const oldestLast = this.#used.length > 2 ? this.#used[0]!.lastSequence : 0;
+    return { usedBytes, oldestLast, full: this.#ahead.full };
+  }
+
+  roomAfter(ahead: number): number {
+    return this.#ahead.roomAfter(ahead);
+  }
+
+  async makeRoom(bodyBytes: number): Promise<void> {
+    await this.#orFail(this.#ahead.makeRoom(bodyBytes));
+  }
+
+  async check(): Promise<void> {
+    if (this.#closed) return;
+    this.#refuseGone([...this.#used, ...this.#files.spares]);
+    if (this.#ahead.full) await this.#orFail(this.#ahead.keep());
   }
 
   async append(parts: readonly Uint8Array[], records: number, expectedSequence: number): Promise<Appended> {
@@ -109,6 +129,7 @@ export class FileJournal implements Journal {
       if (this.#closed || expectedSequence !== this.#sequence + 1) return 'refused';
       if (!(await this.#room(blocksOf(bodyBytes)))) return 'full';
       await this.#put('records', parts, records, this.#nextFloor());
+      this.#refuseGone([this.#head]);
       this.#arm();
       return 'committed';
     });
@@ -123,6 +144,8 @@ export class FileJournal implements Journal {
     return readFrom(this.#used, this.#id, from, this.#synced.sequence);
   }
 
+  readonly readAt: Journal['readAt'] = (...place) => readAt(this.#used, ...place);
+
   async close(): Promise<void> {
     await this.#exclusively(async () => {
       if (this.#closed) return;
@@ -131,6 +154,11 @@ export class FileJournal implements Journal {
       await this.#files.close();
       for (const { file } of this.#used) await file.close();
     }, true);
+  }
+
+  #refuseGone(segments: readonly Segment[]): void {
+    this.#failure ??= removal(segments);
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   /** Runs `work` after what is under way. What the disk throws ends the journal. */
@@ -155,39 +183,28 @@ export class FileJournal implements Journal {
 
   /** Makes room for so many blocks at the head, in the next segment if need be. False on a full disk. */
   async #room(blocks: number): Promise<boolean> {
-    for (
-      let head = this.#used.at(-1)!;
-      (this.#block + blocks + 1) * blockBytes > head.bytes;
-      head = this.#used.at(-1)!
-    ) {
-      const next = await this.#files.next();
-      if (next === undefined) {
-        this.#full = true;
-        return false;
-      }
+    for (let head = this.#head; (head.block + blocks + 1) * blockBytes > head.bytes; head = this.#head) {
+      const next = await this.#ahead.next(blocks);
+      if (next === undefined) return false;
       const { number: segment, salt } = next;
       await this.#put('close', [], 0, { segment, salt, ordinal: this.#ordinal + 2, chain: 0 });
       this.#used.push(startOf(next, this.#ordinal + 1, this.#sequence + 1, this.#crc));
-      this.#block = 1;
     }
-    this.#prepareAhead();
+    this.#orFail(this.#ahead.keep()).catch(this.#options.failed);
     return true;
   }
 
-  #prepareAhead(): void {
-    if (this.#files.isClosed) return;
-    if (this.#files.spares.length >= sparesMin) {
-      this.#full = false;
-      return;
+  get #head(): UsedSegment {
+    return this.#used.at(-1)!;
+  }
+
+  /** What the disk throws beside the appends ends the journal, too. */
+  async #orFail(work: Promise<void>): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      if (!this.#files.isClosed) throw this.#fail(error as Error);
     }
-    this.#files.prepare().then(
-      () => this.#prepareAhead(),
-      (error: Error) => {
-        if (this.#files.isClosed) return;
-        this.#full = true;
-        if (error.name !== 'DiskFullError') this.#options.failed(this.#fail(error));
-      },
-    );
   }
 
   async #put(kind: BatchKind, parts: readonly Uint8Array[], records: number, pointer: SegmentPointer | undefined) {
@@ -215,8 +232,9 @@ export class FileJournal implements Journal {
     );
     const blocks = blocksOf(bodyBytes);
     const tail = padding.subarray(0, blocks * blockBytes - headerBytes - bodyBytes);
-    await head.file.write([this.#header, ...parts, tail], this.#block * blockBytes);
-    this.#block += blocks;
+    await head.file.write([this.#header, ...parts, tail], head.block * blockBytes);
+    if (kind === 'records') head.blocks.push(head.block);
+    head.block += blocks;
     [this.#ordinal, this.#sequence, this.#crc] = [ordinal, sequence, crc];
     if (kind === 'records') this.#recordsCrc = crc;
     head.lastSequence = sequence;
@@ -230,6 +248,7 @@ export class FileJournal implements Journal {
   async #settled(ordinal: number, synced: Position): Promise<void> {
     this.#syncedOrdinal = ordinal;
     this.#synced = synced;
+    this.#options.synced?.();
     const floor = this.#floor;
     if (floor === undefined || floor.statedBy > ordinal) return;
     this.#floor = undefined;
@@ -240,12 +259,7 @@ export class FileJournal implements Journal {
   #nextFloor(): SegmentPointer | undefined {
     if (this.#floor !== undefined) return undefined;
     const needed = Math.min(this.#sequence + 1, ...this.#holds.values());
-    // Never the head, where this floor stands: its salt is to be read elsewhere, too, when the head's own is damaged.
-    const closed = this.#used.slice(0, -1);
-    const lowest = closed.find(({ lastSequence }) => lastSequence >= needed) ?? closed.at(-1);
-    if (lowest === undefined || lowest === this.#used[0]) return undefined;
-    const { number: segment, salt, firstOrdinal: ordinal, chain } = lowest;
-    return { segment, salt, ordinal, chain };
+    return floorAt(this.#used, needed);
   }
 
   /** Seals, or syncs, a moment after the last append. */

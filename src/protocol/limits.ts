@@ -28,6 +28,7 @@ export const limitTable = {
   frameBytesMax: row(16 * mib, 'bytes', 'largest frame, its length prefix not counted'),
   helloBytesMax: row(4096, 'bytes', 'largest frame before a valid hello', fixed),
   payloadBytesMax: row(10 * mib, 'bytes', 'largest payload or result of a task, encoded'),
+  exportLineBytesMax: row(256 * mib, 'bytes', 'longest line of an export that is read back', fixed),
   registrationBytesMax: row(64 * kib, 'bytes', 'largest registration of a collector, encoded, its leases not counted'),
   paramsEntriesMax: row(
     32_768,
@@ -76,7 +77,12 @@ export const limitTable = {
 
   // waiting tasks
   pendingMax: row(100_000, 'count', 'most waiting tasks; beyond it a submit is refused with queue_full'),
-  pendingBytesMax: row(1024 * mib, 'bytes', 'most bytes of waiting payloads; beyond it a submit is refused'),
+  pendingBytesMax: row(8192 * mib, 'bytes', 'most bytes of waiting payloads; beyond it a submit is refused'),
+  memoryPayloadBytesMax: row(
+    256 * mib,
+    'bytes',
+    'payloads of tasks that are kept in memory; others are read back from the journal before they are handed out',
+  ),
   operationsMax: row(10_000, 'count', 'most operations with tasks, settings or history; idle ones are dropped first'),
   classesMax: row(1000, 'count', 'empty task classes that are kept for the next task of their kind'),
   batchMax: row(1000, 'count', 'most tasks in one batch submit', fixed),

@@ -20,6 +20,7 @@ import {
   stateFilterSchema,
   stateSchema,
   submittedSchema,
+  syncs,
   taskDetailSchema,
   taskIdSchema,
   taskSubmitSchema,
@@ -48,7 +49,8 @@ const row = <P extends z.ZodType, R extends z.ZodType, const D extends boolean>(
 ): MethodRow<P, R, D> => of;
 const everyone = roles;
 export const noParamsSchema = z.strictObject({});
-const doneSchema = z.object({});
+/** What every answer says that promises to keep something. */
+const promised = { sync: z.enum(syncs) };
 
 export const methodTable = {
   'topic.subscribe': row({
@@ -122,20 +124,20 @@ export const methodTable = {
     summary: 'Accepts one task; answered once it is on disk.',
     roles: ['operator', 'collector'],
     durable: true,
-    faults: ['queue_full', 'payload_too_large', 'too_many_operations', 'broker_stopping'],
+    faults: ['queue_full', 'payload_too_large', 'too_many_operations', 'broker_stopping', 'store_full'],
     params: taskSubmitSchema,
-    reply: submittedSchema,
+    reply: submittedSchema.extend(promised),
   }),
   'task.submit_batch': row({
     summary: 'Accepts up to 1,000 tasks in one commit, with one outcome each, in their order.',
     roles: ['operator', 'collector'],
     durable: true,
-    faults: [],
+    faults: ['store_full'],
     params: z.strictObject({
       /** Each a map as for task.submit; one that is refused has its fault as its outcome. */
       tasks: z.array(z.unknown()).min(1).max(limitTable.batchMax.value),
     }),
-    reply: z.object({ outcomes: z.array(z.union([submittedSchema, faultSchema])) }),
+    reply: z.object({ outcomes: z.array(z.union([submittedSchema, faultSchema])), ...promised }),
   }),
   'task.list': row({
     summary:
@@ -174,33 +176,33 @@ export const methodTable = {
     summary: 'Cancels a task that waits.',
     roles: ['operator', 'collector'],
     durable: true,
-    faults: ['not_found', 'wrong_state'],
+    faults: ['not_found', 'wrong_state', 'store_full'],
     params: z.strictObject({ id: taskIdSchema, reason: reasonSchema }),
-    reply: z.object({ id: z.string(), state: stateSchema }),
+    reply: z.object({ id: z.string(), state: stateSchema, ...promised }),
   }),
   'task.complete': row({
     summary: 'The collector that holds this attempt hands in its result.',
     roles: ['collector'],
     durable: true,
-    faults: ['stale_lease', 'payload_too_large'],
+    faults: ['stale_lease', 'payload_too_large', 'store_full'],
     params: leaseSchema.extend({ result: z.unknown().optional() }),
-    reply: doneSchema,
+    reply: z.object(promised),
   }),
   'task.fail': row({
     summary:
       'The collector that holds this attempt could not do it. `next`: retry (with backoff), give_up, or elsewhere (not me again).',
     roles: ['collector'],
     durable: true,
-    faults: ['stale_lease'],
+    faults: ['stale_lease', 'store_full'],
     params: failureSchema,
-    reply: z.object({ state: stateSchema }),
+    reply: z.object({ state: stateSchema, ...promised }),
   }),
   'collector.register': row({
     summary:
       'This session is a collector, and what it can do. Tasks then come as publishes on `topic`. The same session may update itself.',
     roles: ['collector'],
     durable: false,
-    faults: ['id_taken'],
+    faults: ['id_taken', 'store_full'],
     params: registrationSchema,
     reply: z.object({
       topic: z.string(),
@@ -222,7 +224,7 @@ export const methodTable = {
     summary: 'Takes the collector out. Without `force` it is drained: no new task, and gone when the last one ends.',
     roles: ['collector'],
     durable: false,
-    faults: ['not_registered'],
+    faults: ['not_registered', 'store_full'],
     params: z.strictObject({ force: z.boolean().default(false), reason: reasonSchema }),
     reply: z.object({ tasks_in_progress: countSchema }),
   }),
@@ -278,9 +280,9 @@ export const methodTable = {
       'Changes the strategy, for the broker or for one operation, and remembers it. routing.show lists the strategies; "default" takes back that of an operation.',
     roles: ['operator'],
     durable: true,
-    faults: ['too_many_operations'],
+    faults: ['too_many_operations', 'store_full'],
     params: z.strictObject({ strategy: identifierSchema, operation: operationNameSchema.optional() }),
-    reply: z.object({ strategy: z.string(), operation: z.string().optional() }),
+    reply: z.object({ strategy: z.string(), operation: z.string().optional(), ...promised }),
   }),
 } as const satisfies Record<string, MethodRow>;
 

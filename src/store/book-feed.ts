@@ -2,22 +2,42 @@
  * What has ended on its way into the book: kept in memory, where reads find it, until its row is in the book; and which
  * batches the journal must keep until the book is safe from a crash.
  */
+import { BookError } from '../book/error.ts';
 import type { Book, BookPosition } from '../book/port.ts';
 import { Writer } from '../core/bytes.ts';
 import type { AttemptRecord, RecordOf, StoredTask } from '../core/record.ts';
 import { writeRecord } from '../core/record-bytes.ts';
+import { bytesOf } from '../core/record-size.ts';
 import { fullRecord } from '../core/replay.ts';
 import { blockBytes, blocksOf } from '../journal/header.ts';
+import { lostPayload, type Place, type ReadBody } from './payloads.ts';
 import type { StoreSizes } from './sizes.ts';
 
 interface RecentTask extends StoredTask {
   readonly result: Uint8Array | undefined;
+  /** Of its payload, when that is not in memory. */
+  readonly place: Place | undefined;
+}
+
+/** Records as bytes, or one that waits for its payload. */
+type Part = Uint8Array | RecentTask;
+
+/** What the feed is given of the rest of the store. */
+interface Feeding {
+  readonly book: Book;
+  readonly sizes: StoreSizes;
+  /** Where the book stands. */
+  readonly position: number;
+  readonly read: ReadBody;
+  readonly failed: (error: Error) => void;
 }
 
 interface Entry {
   readonly order: number;
   readonly position: BookPosition;
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly parts: readonly Part[];
+  /** Of all parts, about. */
+  readonly bytes: number;
   /** Of its batch in the journal. */
   readonly batchBytes: number;
   /** What ended in it, and the tasks of which an attempt did. */
@@ -28,8 +48,11 @@ interface Entry {
 export class BookFeed {
   readonly #book: Book;
   readonly #sizes: StoreSizes;
+  readonly #read: ReadBody;
   readonly #failed: (error: Error) => void;
   readonly #writer = new Writer();
+  /** Of the entry that is being gathered, before what the writer has. */
+  #parts: Part[] = [];
   #ended: RecentTask[] = [];
   #attempted: number[] = [];
   /** Ended, and not in the book yet. */
@@ -42,6 +65,8 @@ export class BookFeed {
   #queue: Entry[] = [];
   #queuedBytes = 0;
   #running: Promise<void> | undefined;
+  /** The book could not take the front of the queue. */
+  #full = false;
   #sinceCheckpoint = 0;
   #applied: number;
   /** The batch up to which the book is safe. */
@@ -50,8 +75,9 @@ export class BookFeed {
   #ends: { readonly end: number; readonly full: number }[] = [];
   #oldestFull = Number.POSITIVE_INFINITY;
 
-  constructor(book: Book, sizes: StoreSizes, position: number, failed: (error: Error) => void) {
+  constructor({ book, sizes, position, read, failed }: Feeding) {
     this.#book = book;
+    this.#read = read;
     this.#sizes = sizes;
     this.#failed = failed;
     this.#applied = this.#safe = position;
@@ -79,12 +105,16 @@ export class BookFeed {
     this.#attempted.push(seq);
   }
 
-  /** @param full the batch of the task's last full record. */
-  end(task: StoredTask, moved: RecordOf<'moved'>, end: number, full: number): void {
-    const recent = { ...task, result: moved.result };
+  /**
+   * @param full the batch of the task's last full record.
+   * @param place of its payload, when that is not in memory; the full record holds it.
+   */
+  end(task: StoredTask, moved: RecordOf<'moved'>, end: number, full: number, place: Place | undefined): void {
+    const recent = { ...task, result: moved.result, place };
     this.tasks.set(task.seq, recent);
     this.byId.set(task.spec.id, recent);
-    writeRecord(this.#writer, fullRecord(task));
+    if (place === undefined) writeRecord(this.#writer, fullRecord(task));
+    else this.#parts.push(this.#written(), recent);
     if (moved.result !== undefined) writeRecord(this.#writer, moved);
     this.#ended.push(recent);
     this.#ends.push({ end, full });
@@ -100,55 +130,74 @@ export class BookFeed {
    * of the batches.
    */
   cut(batchBytes: number): (position: BookPosition) => void {
-    const bytes = new Uint8Array(this.#writer.written);
+    const parts = [...this.#parts, this.#written()];
+    const bytes = parts.reduce((sum, part) => sum + (part instanceof Uint8Array ? part.length : bytesOfTask(part)), 0);
     const [ended, attempted] = [this.#ended, this.#attempted];
     const order = this.#order++;
-    this.#writer.clear();
-    [this.#ended, this.#attempted] = [[], []];
+    [this.#ended, this.#attempted, this.#parts] = [[], [], []];
     return (position) => {
-      this.#queue.push({ order, position, bytes, batchBytes, ended, attempted });
-      this.#queuedBytes += bytes.length;
-      this.#running ??= this.#run();
+      this.#queue.push({ order, position, parts, bytes, batchBytes, ended, attempted });
+      this.#queuedBytes += bytes;
+      if (!this.#full) this.#running ??= this.#run();
     };
   }
 
-  /** Resolves when commits need not wait for the book. */
+  /** Resolves when commits need not wait for the book; never waits for a disk that is full. */
   async room(): Promise<void> {
     while (this.#queuedBytes > this.#sizes.backlogBytes && this.#running !== undefined) await this.#running;
   }
 
-  /** Everything that was given is in the book, and safe. */
-  async flush(): Promise<void> {
-    while (this.#running !== undefined) await this.#running;
-    if (this.#applied > this.#safe) await this.#checkpoint().catch(this.#failed);
+  /** The disk had no room for what is to be entered. */
+  get full(): boolean {
+    return this.#full;
   }
 
-  async #run(): Promise<void> {
+  /** Nothing more should be given: what waits is as much as may wait on a full disk. */
+  get blocked(): boolean {
+    return this.#full && this.#queuedBytes > this.#sizes.backlogBytes / 2;
+  }
+
+  /** Tries again what a full disk did not let in. */
+  retry(): void {
+    if (this.#full) this.#running ??= this.#run();
+  }
+
+  /** Everything that was given is in the book, and safe, but for what a full disk does not let in. */
+  async flush(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+    if (this.#applied <= this.#safe) return;
+    this.#running = this.#run(0);
+    await this.#running;
+  }
+
+  /** @param unsafeBytes so much of the book may stay unsafe. */
+  async #run(unsafeBytes = this.#sizes.checkpointBytes): Promise<void> {
     try {
       while (this.#queue.length > 0) {
         let bytes = 0;
         let count = 0;
         while (count < this.#queue.length && (count === 0 || bytes < this.#sizes.applyBytes))
-          bytes += this.#queue[count++]!.bytes.length;
-        await this.#apply(this.#queue.splice(0, count), bytes);
+          bytes += this.#queue[count++]!.bytes;
+        await this.#apply(this.#queue.slice(0, count), bytes);
+        this.#queue.splice(0, count);
         if (this.#sinceCheckpoint > this.#sizes.checkpointBytes) await this.#checkpoint();
       }
+      if (this.#sinceCheckpoint > unsafeBytes) await this.#checkpoint();
+      this.#full = false;
     } catch (error) {
-      this.#failed(error as Error);
+      if (error instanceof BookError && error.code === 'book_full') this.#full = true;
+      else this.#failed(error as Error);
     } finally {
       this.#running = undefined;
     }
   }
 
   async #apply(entries: readonly Entry[], length: number): Promise<void> {
-    const bytes = new Uint8Array(length);
-    let at = 0;
-    for (const entry of entries) {
-      bytes.set(entry.bytes, at);
-      at += entry.bytes.length;
-    }
+    const parts: Uint8Array[] = [];
+    for (const part of entries.flatMap((entry) => entry.parts))
+      parts.push(part instanceof Uint8Array ? part : await this.#whole(part));
     const { position } = entries.at(-1)!;
-    await this.#book.apply(bytes, position);
+    await this.#book.apply(joined(parts), position);
     this.#applied = position.sequence;
     this.#queuedBytes -= length;
     for (const { ended, attempted, order, batchBytes } of entries) {
@@ -156,6 +205,21 @@ export class BookFeed {
       for (const task of ended) this.#entered(task);
       for (const seq of attempted) if (this.#attempts.get(seq)?.latest === order) this.#attempts.delete(seq);
     }
+  }
+
+  /** What the writer has, as bytes of their own. */
+  #written(): Uint8Array {
+    const bytes = new Uint8Array(this.#writer.written);
+    this.#writer.clear();
+    return bytes;
+  }
+
+  /** The record of a task whose payload is read back for it. */
+  async #whole(task: RecentTask): Promise<Uint8Array> {
+    const payload = (await this.#read(task.spec.id, task.place!)) ?? lostPayload;
+    const writer = new Writer(payload.length + 1024);
+    writeRecord(writer, fullRecord({ ...task, spec: { ...task.spec, payload } }));
+    return writer.written;
   }
 
   #entered(task: RecentTask): void {
@@ -171,4 +235,16 @@ export class BookFeed {
     this.#ends = this.#ends.filter(({ end }) => end > this.#safe);
     this.#oldestFull = this.#ends.reduce((oldest, { full }) => Math.min(oldest, full), Number.POSITIVE_INFINITY);
   }
+}
+
+const bytesOfTask = (task: RecentTask): number => bytesOf(fullRecord(task));
+
+function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
 }

@@ -8,22 +8,28 @@ const codes: Readonly<Record<JournalError['code'] | BookError['code'], StoreErro
   journal_foreign: 'store_foreign',
   journal_newer: 'store_newer',
   journal_unavailable: 'store_unavailable',
+  journal_removed: 'store_removed',
+  journal_replaced: 'store_removed',
   journal_failed: 'store_failed',
   book_damaged: 'store_corrupt',
   book_foreign: 'store_foreign',
   book_newer: 'store_newer',
+  book_removed: 'store_removed',
+  book_replaced: 'store_removed',
   book_full: 'store_full',
   book_failed: 'store_failed',
 };
 
-const advice =
-  ' Restore a backup; or see what is damaged with deye store verify, and keep what is whole with deye store salvage.';
+const adviseDamaged =
+  ' All of the damage is listed by: deye store verify. Restore a backup, or take what is whole with: deye store salvage';
+const advice: Readonly<Partial<Record<JournalError['code'] | BookError['code'], string>>> = {
+  journal_damaged: adviseDamaged,
+  book_damaged: adviseDamaged,
+};
 
 export function explainPart(cause: Error): StoreError {
   if (cause instanceof StoreError) return cause;
-  if (cause instanceof JournalError || cause instanceof BookError) {
-    const code = codes[cause.code];
-    return new StoreError(code, `${cause.message}${code === 'store_corrupt' ? advice : ''}`, { cause });
-  }
+  if (cause instanceof JournalError || cause instanceof BookError)
+    return new StoreError(codes[cause.code], `${cause.message}${advice[cause.code] ?? ''}`, { cause });
   return new StoreError('store_failed', `The store failed: ${cause.message}`, { cause });
 }

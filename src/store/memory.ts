@@ -1,12 +1,15 @@
 /** The in-memory twin of the store: for the embedded broker that need not remember, for tests and for the simulator. */
+import { present } from '../core/body.ts';
 import type { AttemptRecord, StoredTask, StoreRecord } from '../core/record.ts';
 import { advance, submittedTask } from '../core/replay.ts';
 import { isEnded, type TaskState } from '../protocol/state.ts';
 import { uuidTimeMs } from '../protocol/uuid-time.ts';
 import { listed } from './listing.ts';
-import type { Loaded, LoadOptions, PurgeOptions, Store, StoredDetail, TaskFilter } from './port.ts';
+import type { Loaded, LoadOptions, PurgeOptions, Room, Store, StoredDetail, TaskFilter } from './port.ts';
 
 type Row = StoredTask & { readonly attempts: readonly AttemptRecord[]; readonly result: Uint8Array | undefined };
+
+const unbounded: Room = { bytes: Number.POSITIVE_INFINITY, full: false };
 
 export class MemoryStore implements Store {
   readonly #rows = new Map<number, Row>();
@@ -23,6 +26,7 @@ export class MemoryStore implements Store {
     const rows = [...this.#rows.values()];
     return {
       epoch: ++this.#epoch,
+      sync: 'none',
       newestAtMs: rows.reduce<number | undefined>((newest, { atMs }) => Math.max(newest ?? atMs, atMs), undefined),
       tasks: rows.filter(({ state }) => !isEnded(state)).sort((a, b) => a.seq - b.seq),
       settings: new Map(this.#settings),
@@ -39,6 +43,15 @@ export class MemoryStore implements Store {
     if (double !== undefined) throw new Error(`task ${double} is stored already`);
     for (const record of records) this.#apply(record);
   }
+
+  async payload(id: string): Promise<Uint8Array | undefined> {
+    const row = this.#rows.get(this.#seqOf.get(id) ?? -1);
+    return row === undefined ? undefined : present(row.spec.payload);
+  }
+
+  readonly room = unbounded;
+
+  async makeRoom(): Promise<void> {}
 
   async show(id: string): Promise<StoredDetail | undefined> {
     return this.#rows.get(this.#seqOf.get(id) ?? -1);

@@ -45,6 +45,19 @@ for (const [name, engine] of [
     return { open: () => engine(path), kill: () => moveTo(['', '-wal']), cutPower: () => moveTo(['']) };
   });
 
+test('nothing more is safe while another program reads the book, and it goes on', () => {
+  const { book, path } = opened();
+  book.apply(bytesOf(endedTask(1, 'a')), positionAt(1));
+  expect(book.checkpoint()).toEqual(positionAt(1));
+  const other = new DatabaseSync(path);
+  other.exec('BEGIN');
+  other.prepare('SELECT * FROM task').all();
+  book.apply(bytesOf(endedTask(2, 'b')), positionAt(2));
+  expect(book.checkpoint()).toBeUndefined();
+  other.close();
+  expect(book.checkpoint()).toEqual(positionAt(2));
+});
+
 describe('the book on SQLite', () => {
   test('a new one is a file that others cannot read', () => {
     const { path } = opened();

@@ -1,6 +1,7 @@
 /** What every book must do. Each engine runs this suite. */
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Book, BookPosition, EndedFilter } from '../../src/book/port.ts';
+import { present } from '../../src/core/body.ts';
 import { Writer } from '../../src/core/bytes.ts';
 import type { JournalRecord, RecordOf } from '../../src/core/record.ts';
 import { writeRecord } from '../../src/core/record-bytes.ts';
@@ -83,9 +84,9 @@ export function bookConformance(name: string, make: () => BookBench): void {
         expect(await one.open()).toEqual(positionAt(4));
         const { kind: _, ...fields } = task;
         const shown = (await one.show('a'))!;
-        expect({ ...shown, spec: { ...shown.spec, payload: Buffer.from(shown.spec.payload) } }).toEqual({
+        expect({ ...shown, spec: { ...shown.spec, payload: Buffer.from(present(shown.spec.payload)) } }).toEqual({
           ...fields,
-          spec: { ...fields.spec, payload: Buffer.from(fields.spec.payload) },
+          spec: { ...fields.spec, payload: Buffer.from(present(fields.spec.payload)) },
           result: shown.result,
           attempts: await one.attempts(1),
         });

@@ -30,7 +30,8 @@ async function judge(what: string, image: Image): Promise<StoreError | 'whole'> 
   if (judged === 'whole') return judged;
   expect(['store_corrupt', 'store_foreign', 'store_newer'], what).toContain(judged.code);
   expect(judged.message, what).toMatch(/segment|Segment|book|journal\.json/);
-  if (judged.code === 'store_corrupt') expect(judged.message, what).toMatch(/Restore a backup.*deye store verify/);
+  if (judged.code === 'store_corrupt')
+    expect(judged.message, what).toMatch(/deye store verify\. Restore a backup.*deye store salvage/);
   return judged;
 }
 

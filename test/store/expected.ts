@@ -81,7 +81,7 @@ const detailTexts = new WeakMap<StoredDetail, string>();
 export function detailText(task: StoredDetail): string {
   let text = detailTexts.get(task);
   if (text === undefined) {
-    const bodies = `${bytesText(task.spec.payload)} ${bytesText(task.result)}`;
+    const bodies = `${bytesText(task.spec.payload as Uint8Array)} ${bytesText(task.result)}`;
     text = `${taskText(task)} ${bodies} ${task.attempts.map(attemptText).join(' ')}`;
     detailTexts.set(task, text);
   }

@@ -4,7 +4,7 @@ import { StoreHistory, type StoreHistoryOptions } from './history.ts';
 const histories = Number(process.env.DEYE_HISTORIES ?? 400);
 
 async function campaign(options: StoreHistoryOptions, count: number) {
-  const totals = { starts: 0, commits: 0, reads: 0, purged: 0, released: 0, checkpoints: 0, refused: 0 };
+  const totals = { starts: 0, commits: 0, reads: 0, purged: 0, released: 0, checkpoints: 0, full: 0, lost: 0 };
   for (let seed = 1; seed <= count; seed++) {
     const result = await new StoreHistory(seed, options).run().catch((error: Error) => {
       throw new Error(`seed ${seed}: ${error.message}`, { cause: error });
@@ -20,6 +20,7 @@ describe('a store whose process and machine die', () => {
     // The histories do what they are for.
     expect(totals.starts).toBeGreaterThan(histories * 3);
     expect(totals.commits).toBeGreaterThan(histories * 20);
+    expect(totals.lost).toBe(0);
     expect(totals.reads).toBeGreaterThan(histories * 3);
     expect(totals.purged).toBeGreaterThan(histories / 2);
     expect(totals.released).toBeGreaterThan(histories * 3);
@@ -35,6 +36,13 @@ describe('a store whose process and machine die', () => {
   test('does so when the disk is full and the book meets that first', async () => {
     const count = Math.ceil(histories / 4);
     const totals = await campaign({ fullBook: true }, count);
-    expect(totals.refused).toBeGreaterThan(count / 4);
+    expect(totals.full).toBeGreaterThan(count / 4);
+  });
+
+  test('loses what was not synced yet and nothing else, where commits are answered before that', async () => {
+    const totals = await campaign({ sync: 100 }, histories);
+    expect(totals.lost).toBeGreaterThan(histories / 2);
+    expect(totals.released).toBeGreaterThan(histories);
+    expect(totals.checkpoints).toBeGreaterThan(histories);
   });
 });

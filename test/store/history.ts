@@ -3,11 +3,12 @@
  * and machine die: commits, several of them under way at once, reads while rows move, purges, timers, a book that stalls,
  * kills and power failures at any piece of work, and starts, from a seed. After every start, what was answered is there,
  * in memory or in the book, exactly; what was not answered is there whole, commit by commit in their order, or not at all.
+ * With late syncs a power failure may take what was answered since the last one, from the end; nothing else takes any.
  */
 import type { Journal } from '../../src/journal/port.ts';
 import { isEnded } from '../../src/protocol/state.ts';
 import type { JournalStore } from '../../src/store/journal-store.ts';
-import type { StoredDetail, StoreError, TaskFilter } from '../../src/store/port.ts';
+import type { StoredDetail, TaskFilter } from '../../src/store/port.ts';
 import { dice } from '../journal/history.ts';
 import { BookTwin } from '../twins/book.ts';
 import { DiskTwin, GoneError } from '../twins/disk.ts';
@@ -32,6 +33,8 @@ export interface StoreHistoryOptions {
   readonly segmentBytes?: number;
   /** The disk is full for a while, now and then, and the book meets it first. */
   readonly fullBook?: boolean;
+  /** A number: commits are answered before they are synced. */
+  readonly sync?: 'batch' | number;
 }
 
 export interface StoreHistoryResult {
@@ -42,8 +45,10 @@ export interface StoreHistoryResult {
   /** Batches that left the journal. */
   readonly released: number;
   readonly checkpoints: number;
-  /** Ends for want of space. */
-  readonly refused: number;
+  /** Looks at a store that said that the disk is full. */
+  readonly full: number;
+  /** Commits that were answered and that a power failure took. */
+  readonly lost: number;
   /** The largest size of the journal, in segments. */
   readonly segments: number;
   readonly trace: readonly string[];
@@ -65,25 +70,36 @@ export class StoreHistory {
   /** The last state that was answered, and one for each commit after it, in their order. */
   #versions: Expected[] = [nothingExpected];
   #answered = 0;
+  /** Answered commits that are not known to be synced: their number, a batch not before theirs, and the next `seq` then. */
+  #unsynced: { readonly number: number; readonly sequence: number; readonly nextSeq: number }[] = [];
+  /** As `#answered` and `#nextSeq`, of what is synced. */
+  #safe = { number: 0, nextSeq: 1 };
+  /** What was answered when the process died, also of what it may have lost. */
+  #said = 0;
   /** What a purge that is under way takes; it may be there or not. */
   #purging: ReadonlySet<number> | undefined;
   /** Greater than every `seq` that was answered. */
   #nextSeq = 1;
   #epoch = 0;
   #dead = false;
-  /** Refused for want of space: a reason to end, and to start again. */
-  #refused = false;
   #isFull = false;
   #stalled = false;
   #waiting: (() => void)[] = [];
   #timers: (() => void)[] = [];
   #open = 0;
   #wrong: Error | undefined;
-  #counts = { starts: 0, commits: 0, reads: 0, purged: 0, released: 0, segments: 0, refused: 0 };
+  #counts = { starts: 0, commits: 0, reads: 0, purged: 0, released: 0, segments: 0, full: 0, lost: 0 };
 
   constructor(seed: number, options: StoreHistoryOptions = {}) {
     this.#chance = dice(seed);
-    this.#options = { steps: 70, deathRate: 0.002, segmentBytes: 12 * 4096, fullBook: false, ...options };
+    this.#options = {
+      steps: 70,
+      deathRate: 0.002,
+      segmentBytes: 12 * 4096,
+      fullBook: false,
+      sync: 'batch',
+      ...options,
+    };
     this.#work = new Workload(this.#chance);
   }
 
@@ -93,14 +109,10 @@ export class StoreHistory {
         if (this.#store === undefined) await this.#start();
         else await this.#step(this.#store);
       } catch (error) {
-        if (!this.#dead && !this.#isRefusal(error)) throw this.#explained(error as Error);
-        if (!this.#dead) this.#refused = true;
+        if (!this.#dead) throw this.#explained(error as Error);
       }
-      if (this.#wrong !== undefined) await turn();
-      // A store that has failed is at its end: what it shows in between may be what it could not write.
-      if (this.#wrong !== undefined && !this.#refused) throw this.#explained(this.#wrong);
-      this.#wrong = undefined;
-      if (this.#dead || this.#refused) this.#die();
+      if (this.#wrong !== undefined) throw this.#explained(this.#wrong);
+      if (this.#dead) this.#die();
     }
     return { ...this.#counts, checkpoints: this.#book.checkpoints, trace: this.trace };
   }
@@ -115,10 +127,6 @@ export class StoreHistory {
     this.trace.push(text);
   }
 
-  #isRefusal(error: unknown): boolean {
-    return this.#options.fullBook && (error as StoreError).code === 'store_full';
-  }
-
   #tick(work: string): void {
     if (this.#dead) throw new GoneError();
     if (this.#chance() >= this.#options.deathRate) return;
@@ -128,10 +136,12 @@ export class StoreHistory {
   }
 
   #die(): void {
-    if (this.#refused) this.#counts.refused++;
     const isPower = this.#chance() < 0.5;
     this.#say(isPower ? 'power failure' : 'kill -9');
+    this.#said = Math.max(this.#said, this.#answered);
     if (isPower) {
+      this.#noteSynced();
+      if (this.#options.sync !== 'batch') [this.#answered, this.#nextSeq] = [this.#safe.number, this.#safe.nextSeq];
       this.#disk.cutPower(this.#chance);
       this.#book.cutPower(this.#chance);
     } else {
@@ -142,7 +152,6 @@ export class StoreHistory {
     this.#timers = [];
     this.#waiting = [];
     this.#open = 0;
-    this.#refused = false;
   }
 
   // ── starts ──
@@ -150,9 +159,10 @@ export class StoreHistory {
   async #start(): Promise<void> {
     this.#counts.starts++;
     this.#dead = this.#stalled = this.#isFull = false;
-    const { segmentBytes } = this.#options;
+    const { segmentBytes, sync } = this.#options;
     const { store, journal } = storeOn(this.#disk, this.#book, {
       segmentBytes,
+      sync,
       sizes: smallSizes(segmentBytes),
       chance: this.#chance,
       tick: (work) => this.#tick(work),
@@ -177,7 +187,9 @@ export class StoreHistory {
     if (nextSeq < this.#nextSeq || Math.max(0, ...details.keys()) >= nextSeq)
       throw new Error(`${nextSeq} is next, and ${this.#nextSeq - 1} was used`);
     this.#versions = [recovered];
-    this.#answered = 0;
+    this.#answered = this.#said = 0;
+    this.#unsynced = [];
+    this.#safe = { number: 0, nextSeq };
     this.#purging = undefined;
     this.#nextSeq = nextSeq;
     this.#work.startAt(nextSeq);
@@ -198,10 +210,12 @@ export class StoreHistory {
 
   /** The state that was found is the one that was answered, or one that follows it. */
   #balance(found: Expected): Expected {
-    for (const version of this.#versions.slice(this.#answered).toReversed())
+    for (const [number, version] of [...this.#versions.entries()].slice(this.#answered).toReversed())
       for (const gone of this.#purging === undefined ? [undefined] : [undefined, this.#purging]) {
         const expected = gone === undefined ? version : expectedWithout(version, gone);
-        if (difference(expected, found) === undefined) return expected;
+        if (difference(expected, found) !== undefined) continue;
+        this.#counts.lost += Math.max(0, this.#said - number);
+        return expected;
       }
     throw new Error(`what was answered is not what is there: ${difference(this.#versions[this.#answered]!, found)}`);
   }
@@ -213,7 +227,7 @@ export class StoreHistory {
     if (at < 0.55) for (let count = this.#chance() < 0.2 ? 3 : 1; count > 0; count--) this.#commit(store);
     else if (at < 0.68) await this.#read(store);
     else if (at < 0.72) await this.#purge(store);
-    else if (at < 0.82) for (const run of this.#timers.splice(0)) run();
+    else if (at < 0.82) await this.#runTimers();
     else if (at < 0.86) this.#stall(!this.#stalled);
     else if (at < 0.89) {
       await this.#letOneGo();
@@ -223,6 +237,24 @@ export class StoreHistory {
     else if (at < 0.98) await this.#stop(store);
     else this.#dead = true;
     if (this.#chance() < 0.7) await turn();
+  }
+
+  /** With late syncs everything before is synced afterwards. */
+  async #runTimers(): Promise<void> {
+    const journal = this.#journal!;
+    const { sequence } = journal.last;
+    for (let turns = 0; turns === 0 || journal.synced.sequence < sequence; turns++) {
+      if (turns > 1000) throw new Error(`batch ${sequence} is never synced`);
+      for (const run of this.#timers.splice(0)) run();
+      await turn();
+      if (this.#dead) return;
+    }
+  }
+
+  #noteSynced(): void {
+    const synced = this.#journal?.synced.sequence ?? 0;
+    while (this.#unsynced[0] !== undefined && this.#unsynced[0].sequence <= synced)
+      this.#safe = this.#unsynced.shift()!;
   }
 
   #stall(stalled: boolean): void {
@@ -242,6 +274,8 @@ export class StoreHistory {
   async #checkPosition(): Promise<void> {
     const { position } = this.#book.rows;
     if (this.#dead || position === undefined || position.sequence < this.#journal!.first) return;
+    const { sequence } = this.#journal!.synced;
+    if (position.sequence > sequence) throw new Error(`the book stands at ${position.sequence}, of ${sequence} synced`);
     for await (const { crc } of this.#journal!.read(position.sequence)) {
       if (crc !== position.crc)
         throw new Error(`the book stands at ${position.sequence} with the CRC of another batch`);
@@ -252,7 +286,7 @@ export class StoreHistory {
   /** Everything that is under way ends. */
   async #settle(): Promise<void> {
     this.#stall(false);
-    for (let turns = 0; this.#open > 0 && !this.#dead && !this.#refused; turns++) {
+    for (let turns = 0; this.#open > 0 && !this.#dead; turns++) {
       if (turns > 1000) throw new Error(`${this.#open} requests never end`);
       await turn();
     }
@@ -261,6 +295,7 @@ export class StoreHistory {
 
   #measure(): void {
     const { first, space } = this.#journal!;
+    if (this.#store!.room.full) this.#counts.full++;
     this.#counts.released = Math.max(this.#counts.released, first - 1);
     this.#counts.segments = Math.max(this.#counts.segments, space.usedBytes / this.#options.segmentBytes);
   }
@@ -275,8 +310,7 @@ export class StoreHistory {
         (answer) => isOver() || answered(answer),
         (error: Error) => {
           if (isOver()) return;
-          if (this.#isRefusal(error)) this.#refused = true;
-          else throw error;
+          throw error;
         },
       )
       .catch((error: Error) => {
@@ -298,12 +332,14 @@ export class StoreHistory {
       this.#counts.commits++;
       for (const record of records)
         if (record.kind === 'submitted') this.#nextSeq = Math.max(this.#nextSeq, record.seq + 1);
+      this.#unsynced.push({ number, sequence: this.#journal!.last.sequence, nextSeq: this.#nextSeq });
     });
   }
 
   async #purge(store: JournalStore): Promise<void> {
+    if (this.#options.sync !== 'batch') return; // it takes rows away when it is synced, which is later than its answer
     await this.#settle();
-    if (this.#purging !== undefined || this.#isFull || this.#dead || this.#refused) return;
+    if (this.#purging !== undefined || this.#isFull || this.#dead) return;
     await store.check(); // as once a second: what a full disk did not let in is tried again
     const beforeMs = this.#work.nowMs - Math.floor(this.#chance() * 20);
     const limit = this.#chance() < 0.3 ? 2 : 1000;
@@ -320,7 +356,7 @@ export class StoreHistory {
 
   async #stop(store: JournalStore): Promise<void> {
     await this.#settle();
-    if (this.#dead || this.#refused) return;
+    if (this.#dead) return;
     this.#say('clean stop');
     await store.close();
     this.#dead = true;

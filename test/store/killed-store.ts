@@ -114,6 +114,8 @@ function killingBook(book: Book): Book {
     list: (filter) => book.list(filter),
     expired: (expiry) => book.expired(expiry),
     newest: (wallMs, idsAheadMax) => book.newest(wallMs, idsAheadMax),
+    check: () => book.check(),
+    copyTo: (path) => book.copyTo(path),
     close: () => book.close(),
   };
 }

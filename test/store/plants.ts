@@ -4,6 +4,7 @@
  */
 export type SearchKind =
   | 'store'
+  | 'store with late syncs'
   | 'journal'
   | 'journal with late syncs'
   | 'journal with flips'
@@ -24,6 +25,8 @@ export interface StorePlant {
 
 const feed = 'src/store/book-feed.ts';
 const store = 'src/store/journal-store.ts';
+const batches = 'src/store/batches.ts';
+const live = 'src/store/live-state.ts';
 const journal = 'src/journal/file-journal.ts';
 const open = 'src/journal/open.ts';
 const recovery = 'src/journal/recovery.ts';
@@ -33,32 +36,35 @@ const identity = 'src/journal/identity.ts';
 
 const noChain = [recovery, 'batch.chain !== chain || ', ''] as const;
 const neither = [recovery, 'if (batch.chain !== chain || batch.epoch < epoch) break;', ''] as const;
-const noZero = [tail, 'await (isReady || clearHead(files, segment, file, fromByte))', 'await 0'] as const;
+const noZero = [tail, 'await (isReady || clearHead(options, files, segment, file, fromByte))', 'await 0'] as const;
 const sameEpoch = [open, 'known.epoch ?? 0) + 1', 'known.epoch ?? 0, 1)'] as const;
 
 export const storePlants: Readonly<Record<string, StorePlant>> = {
   'a commit is answered before it is on the disk': {
     edits: [
       [
-        store,
-        'const appended = await this.#journal.append',
-        "const appended: string = 'committed';\n      void this.#journal.append",
+        batches,
+        'const appended = await journal.append',
+        "const appended: string = 'committed';\n    void journal.append",
       ],
     ],
   },
   'a batch shares its bytes with the next one': {
-    edits: [[store, 'new Uint8Array(writer.written);', 'writer.written;']],
+    edits: [
+      [batches, 'this.#writers.pop() ?? new Writer();', '(this.#writers[0] ??= new Writer());\n    writer.clear();'],
+      [batches, 'if (writer.length <= keptWriterBytes) this.#writers.push(writer);\n    writer.clear();', ''],
+    ],
   },
   'commits do not wait for each other': {
     by: 'late book',
-    edits: [[store, 'this.#writing = written.catch(() => {});', 'written.catch(() => {});']],
+    edits: [[batches, 'this.#writing = written.catch(() => {});', 'written.catch(() => {});']],
   },
   'what a commit writes again lets go before it is written': {
     edits: [
       [
-        store,
+        batches,
         '    const written = this.#writing',
-        "    this.#journal.hold('store', needed);\n    const written = this.#writing",
+        "    journal.hold('store', needed);\n    const written = this.#writing",
       ],
     ],
   },
@@ -84,31 +90,43 @@ export const storePlants: Readonly<Record<string, StorePlant>> = {
     ],
   },
   'the journal lets go without regard to the book': {
-    edits: [
-      [store, 'this.#living.oldest?.batch ?? sequence, this.#feed.needed)', 'this.#living.oldest?.batch ?? sequence)'],
-    ],
+    edits: [[batches, 'live.oldest?.batch ?? sequence, feed.needed)', 'live.oldest?.batch ?? sequence)']],
   },
   'the journal lets go without regard to what lives': {
-    edits: [[store, 'Math.min(this.#living.oldest?.batch ?? sequence, this.#feed.needed)', 'this.#feed.needed']],
+    edits: [[batches, 'Math.min(live.oldest?.batch ?? sequence, feed.needed)', 'feed.needed']],
   },
   'a start does not save the book': {
     by: 'book that is not saved',
-    edits: [[store, 'const position = await book.checkpoint();', 'const position = await book.open();']],
+    edits: [[store, 'const position = await book.checkpoint();', 'const position = stood;']],
   },
   'a book that is behind is not caught up': {
     edits: [[store, 'const isNew = sequence > inBook;', 'const isNew = false;']],
   },
-  'the book is given a batch before it is synced': {
+  'the book is given a batch before it is written': {
     edits: [
       [
-        store,
-        '      await this.#write(body, count, sequence);\n',
-        '      entered({ storeId: this.#journal.storeId, epoch: this.#journal.epoch, sequence, crc: this.#journal.synced.crc });\n      await this.#write(body, count, sequence);\n',
+        batches,
+        '      await this.#write(writer, count, sequence);\n',
+        '      entered({ storeId: journal.storeId, epoch: journal.epoch, sequence, crc: journal.last.crc });\n      await this.#write(writer, count, sequence);\n',
       ],
       [
-        store,
-        '      entered({ storeId, epoch, sequence, crc: synced.crc });\n',
-        '      void [storeId, epoch, synced];\n',
+        batches,
+        '      entered({ storeId, epoch, sequence, crc });\n',
+        '      void [entered, storeId, epoch, sequence, crc];\n',
+      ],
+    ],
+  },
+  'the book is given a batch before it is synced': {
+    by: 'store with late syncs',
+    edits: [[batches, ' && this.#unsynced[0].sequence <= synced.sequence', '']],
+  },
+  'the book is given the CRC of the last batch that is synced': {
+    by: 'store with late syncs',
+    edits: [
+      [
+        batches,
+        'entered({ storeId, epoch, sequence, crc });',
+        'void crc;\n      entered({ storeId, epoch, sequence, crc: synced.crc });',
       ],
     ],
   },
@@ -135,17 +153,17 @@ export const storePlants: Readonly<Record<string, StorePlant>> = {
         "await this.#put('records', parts, records, this.#nextFloor());",
         `const floor = this.#nextFloor();
       while (floor !== undefined && this.#used[0]!.number < floor.segment) await this.#files.release(this.#used.shift()!);
-      await this.#files.prepare();
+      await this.#files.prepare(this.#head.bytes);
       await this.#put('records', parts, records, floor);`,
       ],
     ],
   },
   'a floor goes one segment too far': {
-    edits: [[journal, 'lastSequence >= needed)', 'lastSequence > needed + 3)']],
+    edits: [[segments, 'lastSequence >= needed)', 'lastSequence > needed + 3)']],
   },
   'a floor stands in the segment that it points to': {
     by: 'journal with flips',
-    edits: [[journal, 'const closed = this.#used.slice(0, -1);', 'const closed = this.#used;']],
+    edits: [[segments, 'const closed = used.slice(0, -1);', 'const closed = used;']],
   },
   'a floor is obeyed before it is synced': {
     by: 'journal with late syncs',
@@ -195,8 +213,8 @@ export const storePlants: Readonly<Record<string, StorePlant>> = {
   'a released file keeps its salt': {
     by: 'journal',
     edits: [
-      [segments, 'this.#free.push({ number, file });', 'this.#free.push(arguments[0] as never);'],
-      [segments, 'newSalt(number));', '(old as unknown as Segment)?.salt ?? newSalt(number));'],
+      [segments, 'this.#free.push({ number, file, bytes });', 'this.#free.push(arguments[0] as never);'],
+      [segments, 'salt: newSalt(number),', 'salt: (old as unknown as Segment)?.salt ?? newSalt(number),'],
     ],
   },
   'a row that was superseded is still shown from memory': {
@@ -216,8 +234,8 @@ export const storePlants: Readonly<Record<string, StorePlant>> = {
     by: 'nothing left',
     edits: [
       [
-        store,
-        "if (key === counterKey) return { kind: 'counted', nextSeq: this.#durable.nextSeq };",
+        live,
+        "if (key === counterKey) return { kind: 'counted', nextSeq: this.durable.nextSeq };",
         "if (key === counterKey) return { kind: 'counted', nextSeq: 1 };",
       ],
     ],
@@ -232,7 +250,7 @@ export const storePlants: Readonly<Record<string, StorePlant>> = {
     ],
   },
   'a setting holds nothing': {
-    edits: [[store, 'else this.#living.written(settingKey(record.key), sequence);', '']],
+    edits: [[live, 'else this.#living.written(settingKey(record.key), batch);', '']],
   },
 };
 

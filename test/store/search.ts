@@ -7,6 +7,7 @@ import { earlierAttempt, lateBook, nothingLeft, unsavedBook } from './store-scen
 
 const kinds: Readonly<Record<SearchKind, (seed: number) => { run(): Promise<unknown> }>> = {
   store: (seed) => new StoreHistory(seed),
+  'store with late syncs': (seed) => new StoreHistory(seed, { sync: 100 }),
   journal: (seed) => new History(seed),
   'journal with late syncs': (seed) => new History(seed, { sync: 100 }),
   'journal with flips': (seed) => new History(seed, { flips: true }),
