@@ -84,11 +84,12 @@ export class LiveState {
     if (record.kind === 'moved' && record.result !== undefined)
       return this.#fold({ ...record, result: new Uint8Array(record.result) }, at, ends, undefined);
     if (record.kind !== 'submitted' && record.kind !== 'task') return this.#fold(record, at, ends, undefined);
-    const payload = present(record.spec.payload);
+    const { spec } = record;
+    const payload = present(spec.payload);
     const isKept = this.#payloads.fits(payload.length);
-    const body = isKept ? new Uint8Array(payload) : absentBody(payload.length);
-    const own = { ...record, spec: { ...record.spec, payload: body } };
-    this.#fold(own, at, ends, isKept ? undefined : placeOf(payload, at.batch, at.end));
+    // Small ones lie together, in the pool of buffers.
+    spec.payload = isKept ? Buffer.from(payload) : absentBody(payload.length);
+    this.#fold(record, at, ends, isKept ? undefined : placeOf(payload, at.batch, at.end));
   }
 
   /** @param ends undefined when it is in the book. */
