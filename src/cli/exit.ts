@@ -31,6 +31,7 @@ const operationalExits: Readonly<Record<string, number>> = {
   connection_lost: exitCodes.tryLater,
   store_in_use: exitCodes.tryLater,
   book_full: exitCodes.tryLater,
+  journal_full: exitCodes.tryLater,
   target_exists: exitCodes.usage,
   configuration_invalid: exitCodes.usage,
   bad_address: exitCodes.usage,

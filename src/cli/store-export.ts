@@ -7,7 +7,7 @@ import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { crc32 } from 'node:zlib';
 import { type Contents, readContents } from '../store/contents.ts';
-import { syncDirectory } from '../store/new-directory.ts';
+import { refused, syncDirectory } from '../store/new-directory.ts';
 import { StoreError } from '../store/port.ts';
 import type { Progress } from '../store/progress.ts';
 import { type ExportEnd, exportedTask, exportVersion, lineOf } from './export-lines.ts';
@@ -49,11 +49,7 @@ export async function exportStore(
     return { file, ...end! };
   } catch (cause) {
     if (cause instanceof StoreError) throw cause;
-    throw new StoreError(
-      'store_unavailable',
-      `${file} cannot be written: ${(cause as Error).message}. Name another file.`,
-      { cause },
-    );
+    throw refused(cause as Error, file, 'written');
   } finally {
     process.off('exit', remove);
     remove();

@@ -6,7 +6,20 @@
  */
 import { type Body, present } from './body.ts';
 import { Reader, type Writer } from './bytes.ts';
-import { body, type Codec, type Form, list, number, oneOf, optional, sparse, struct, text, textMap } from './codec.ts';
+import {
+  body,
+  type Codec,
+  type Form,
+  list,
+  number,
+  oneOf,
+  optional,
+  repeatedText,
+  sparse,
+  struct,
+  text,
+  textMap,
+} from './codec.ts';
 import type { AttemptRecord, JournalRecord, RecordOf, TaskProgress } from './record.ts';
 import type { TaskError, TaskSpec } from './task.ts';
 
@@ -15,9 +28,9 @@ const error = struct<TaskError>({ code: text, message: text });
 const payload: Codec<Body> = { ...body, write: (to, value) => body.write(to, present(value)) };
 
 const spec = struct<TaskSpec>({
-  namespace: text,
+  namespace: repeatedText(),
   id: text,
-  operation: text,
+  operation: repeatedText(),
   priority: number,
   requires: list(text),
   labels: textMap,

@@ -82,7 +82,7 @@ export class FileJournal implements Journal {
     await this.#exclusively(async () => {
       if (!(await this.#room(1)))
         throw new JournalError(
-          'journal_unavailable',
+          'journal_full',
           'There is no space for the journal to begin a new epoch. Make room, and start again.',
         );
       await this.#put('seal', [], 0, undefined);

@@ -85,7 +85,7 @@ async function create(options: OpenJournalOptions): Promise<Opened> {
   const first = await files.next(smallestSegment(segmentBytes));
   if (first === undefined)
     throw new JournalError(
-      'journal_unavailable',
+      'journal_full',
       'There is no space for a new journal. Make room, or choose another directory.',
     );
   await writeIdentity(disk, { storeId, firstSalt });

@@ -117,7 +117,7 @@ export class JournalStore implements Store {
   }
 
   async #append(records: readonly JournalRecord[]): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#failure !== undefined) throw await (this.#rescued ?? this.#failure);
     try {
       await this.#batches.append(records);
     } catch (error) {
@@ -196,7 +196,7 @@ export class JournalStore implements Store {
   }
 
   async check(): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#failure !== undefined) throw await (this.#rescued ?? this.#failure);
     this.#feed.retry();
     try {
       await this.#journal.check();

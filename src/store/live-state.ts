@@ -10,6 +10,7 @@ import { isEnded } from '../protocol/state.ts';
 import { Living, type LivingKey } from './living.ts';
 import { type Payloads, type Place, placeOf } from './payloads.ts';
 import { StoreError } from './port.ts';
+import { SeqOrder } from './seq-order.ts';
 
 const counterKey = 'counter';
 const levelKey = 'level';
@@ -37,6 +38,7 @@ interface RecordPlace {
 export class LiveState {
   readonly durable: Durable = newDurable();
   readonly #seqOf = new Map<string, number>();
+  readonly #order = new SeqOrder();
   readonly #living = new Living();
   readonly #payloads: Payloads;
   #payloadBytes = 0;
@@ -51,6 +53,11 @@ export class LiveState {
   task(id: string): DurableTask | undefined {
     const seq = this.#seqOf.get(id);
     return seq === undefined ? undefined : this.durable.tasks.get(seq);
+  }
+
+  /** Tasks accepted before one, the newest first; those that end meanwhile may be left out. */
+  *newest(beforeSeq: number): Generator<DurableTask | undefined> {
+    for (const seq of this.#order.below(beforeSeq)) yield this.durable.tasks.get(seq);
   }
 
   /** What its full records take, about. */
@@ -84,11 +91,12 @@ export class LiveState {
     if (record.kind === 'moved' && record.result !== undefined)
       return this.#fold({ ...record, result: new Uint8Array(record.result) }, at, ends, undefined);
     if (record.kind !== 'submitted' && record.kind !== 'task') return this.#fold(record, at, ends, undefined);
-    const payload = present(record.spec.payload);
+    const { spec } = record;
+    const payload = present(spec.payload);
     const isKept = this.#payloads.fits(payload.length);
-    const body = isKept ? new Uint8Array(payload) : absentBody(payload.length);
-    const own = { ...record, spec: { ...record.spec, payload: body } };
-    this.#fold(own, at, ends, isKept ? undefined : placeOf(payload, at.batch, at.end));
+    // Small ones lie together, in the pool of buffers.
+    spec.payload = isKept ? Buffer.from(payload) : absentBody(payload.length);
+    this.#fold(record, at, ends, isKept ? undefined : placeOf(payload, at.batch, at.end));
   }
 
   /** @param ends undefined when it is in the book. */
@@ -131,6 +139,7 @@ export class LiveState {
         this.#payloadBytes += record.spec.payload.length;
         this.#payloads.add(record.seq, record.spec, place);
         this.#seqOf.set(record.spec.id, record.seq);
+        if (before === undefined) this.#order.add(record.seq);
         return this.#living.written(record.seq, batch);
       case 'moved':
         if (before !== undefined && isEnded(record.state)) this.#end(before, record, batch, ends);
@@ -154,6 +163,7 @@ export class LiveState {
   #end(task: DurableTask, moved: RecordOf<'moved'>, batch: number, ends: Ends | undefined): void {
     const place = this.#drop(task);
     this.#seqOf.delete(task.spec.id);
+    this.#order.compact(this.durable.tasks.size, (seq) => this.durable.tasks.has(seq));
     const full = this.#living.ended(task.seq);
     ends?.end(task, moved, batch, full ?? batch, place);
   }

@@ -12,6 +12,7 @@ import {
   rmSync,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { isFullDisk } from '../journal/file-disk.ts';
 import { StoreError } from './port.ts';
 
 /** `build` fills the draft and syncs its files. What is at `path` must be missing or empty. */
@@ -32,7 +33,7 @@ export async function buildDirectory<T>(path: string, build: (draft: string) => 
     syncDirectory(dirname(target));
     return built;
   } catch (error) {
-    throw explained(error as NodeJS.ErrnoException, target);
+    throw refused(error as NodeJS.ErrnoException, target, 'made');
   } finally {
     process.off('exit', remove);
     remove();
@@ -40,12 +41,13 @@ export async function buildDirectory<T>(path: string, build: (draft: string) => 
 }
 
 /** What the system refused, as an error that says what to do. */
-function explained(error: NodeJS.ErrnoException, target: string): Error {
+export function refused(error: NodeJS.ErrnoException, target: string, what: 'made' | 'written'): Error {
   if (error.syscall === undefined) return error;
-  const isFull = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(error.code ?? '');
+  const isFull = isFullDisk(error);
+  const todo = isFull ? 'Make room, or name another place.' : 'Name another place.';
   return new StoreError(
     isFull ? 'store_full' : 'store_unavailable',
-    `${target} cannot be made: ${error.message}. ${isFull ? 'Make room, or name another place.' : 'Name another place.'} Nothing is left of the try.`,
+    `${target} cannot be ${what}: ${error.message}. ${todo} Nothing is left of the try.`,
     { cause: error },
   );
 }
