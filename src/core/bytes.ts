@@ -8,7 +8,7 @@ import { crc32 } from 'node:zlib';
 
 /** Bytes that grow as they are written. */
 export class Writer {
-  #bytes: Buffer;
+  #bytes: Buffer<ArrayBuffer>;
   #at = 0;
 
   constructor(bytes = 64 * 1024) {
@@ -19,9 +19,9 @@ export class Writer {
     return this.#at;
   }
 
-  /** What was written so far; valid until it is cleared or written to again. */
-  get written(): Uint8Array {
-    return this.#bytes.subarray(0, this.#at);
+  /** What was written so far; valid until it is cleared or written to again. No Buffer, whose `slice` would not copy. */
+  get written(): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset, this.#at);
   }
 
   clear(): void {
@@ -137,7 +137,7 @@ export class Reader {
     const length = this.number();
     const crc = this.length32();
     const end = this.#endOf(length);
-    const bytes = this.#bytes.subarray(this.#at, end);
+    const bytes = new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + this.#at, length);
     if (crc32(bytes) !== crc) throw new RangeError('a body is damaged');
     this.#at = end;
     return bytes;
