@@ -7,22 +7,27 @@ import { BookError } from './error.ts';
 /** "deyb" in ASCII: marks the file as ours. */
 export const applicationId = 0x64657962;
 
-/** One entry per version; entry n brings a book from version n to n + 1. Never edit one that was released. */
+/**
+ * A task is kept from `since_ms` on: its end, or the time of an id that is ahead of that. The bodies of dead letters are
+ * deleted last. Beside the position stand the number of tasks and when the latest of them ended, so that neither is counted.
+ *
+ * One entry per version; entry n brings a book from version n to n + 1. Never edit one that was released.
+ */
 const migrations = [
   `CREATE TABLE task (
      seq INTEGER PRIMARY KEY, namespace TEXT NOT NULL, id TEXT NOT NULL UNIQUE, operation TEXT NOT NULL,
-     collector TEXT, state TEXT NOT NULL, ended_ms INTEGER NOT NULL, record BLOB NOT NULL, crc INTEGER NOT NULL) STRICT;
-   CREATE INDEX task_ended ON task (state, ended_ms);
+     collector TEXT, state TEXT NOT NULL, since_ms INTEGER NOT NULL, record BLOB NOT NULL, crc INTEGER NOT NULL) STRICT;
+   CREATE INDEX task_since ON task (state, since_ms);
    CREATE INDEX task_operation ON task (operation, seq);
    CREATE TABLE body (
-     seq INTEGER NOT NULL, kind TEXT NOT NULL, bytes BLOB NOT NULL, crc INTEGER NOT NULL,
-     PRIMARY KEY (seq, kind)) STRICT;
+     is_last INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL, bytes BLOB NOT NULL, crc INTEGER NOT NULL,
+     PRIMARY KEY (is_last, seq, kind)) STRICT;
    CREATE TABLE attempt (
      seq INTEGER NOT NULL, attempt INTEGER NOT NULL, record BLOB NOT NULL, crc INTEGER NOT NULL,
      PRIMARY KEY (seq, attempt)) STRICT, WITHOUT ROWID;
    CREATE TABLE position (
      one INTEGER PRIMARY KEY CHECK (one = 1), store_id TEXT NOT NULL, epoch INTEGER NOT NULL,
-     sequence INTEGER NOT NULL, crc INTEGER NOT NULL) STRICT;`,
+     sequence INTEGER NOT NULL, crc INTEGER NOT NULL, tasks INTEGER NOT NULL, ended_ms INTEGER NOT NULL) STRICT;`,
 ];
 
 /** A CRC-32 over the columns beside a record, if there are some, and the record. */

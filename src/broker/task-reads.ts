@@ -117,8 +117,9 @@ export class TaskReads {
 }
 
 function encodeDetail(state: CoreState, now: Now, stored: StoredDetail, include: readonly BodyName[]): Outcome {
+  const { payload } = stored.spec;
   const bodies = {
-    payload: include.includes('payload') ? stored.spec.payload : undefined,
+    payload: include.includes('payload') && payload.length > 0 ? payload : undefined,
     result: include.includes('result') ? stored.result : undefined,
   };
   return { encoded: encodeMapWith({ ...detailOf(stored), ...waitOf(state, now, stored.spec.id) }, bodies) };

@@ -122,7 +122,7 @@ export const methodTable = {
     summary: 'Accepts one task; answered once it is on disk.',
     roles: ['operator', 'collector'],
     durable: true,
-    faults: ['queue_full', 'payload_too_large', 'too_many_operations', 'broker_stopping'],
+    faults: ['queue_full', 'payload_too_large', 'too_many_operations', 'broker_stopping', 'id_expired'],
     params: taskSubmitSchema,
     reply: submittedSchema,
   }),

@@ -11,6 +11,8 @@ import { fullRecord } from '../core/replay.ts';
 /** Bytes of one transaction of the book, and after how many it is made safe. */
 const applyBytes = 4 * 1024 * 1024;
 const checkpointBytes = 16 * 1024 * 1024;
+/** After so many bytes of pages deletions are made safe: they take few records and many pages, and so are many short pauses. */
+const deletedBytes = 2 * 1024 * 1024;
 /** Beyond this, commits wait for the book. */
 const backlogBytes = 64 * 1024 * 1024;
 
@@ -23,6 +25,8 @@ interface Entry {
   readonly position: BookPosition;
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly seqs: readonly number[];
+  /** It is a transaction of its own, which takes as long as retention meant it to. */
+  readonly deletes: boolean;
 }
 
 export class BookFeed {
@@ -30,6 +34,7 @@ export class BookFeed {
   readonly #failed: (error: Error) => void;
   readonly #writer = new Writer();
   #seqs: number[] = [];
+  #deletes = false;
   /** Ended, and not in the book yet. */
   readonly tasks = new Map<number, RecentTask>();
   /** The same, by id. */
@@ -42,6 +47,8 @@ export class BookFeed {
   #running: Promise<void> | undefined;
   #sinceCheckpoint = 0;
   #applied: number;
+  /** Who waits until so much is in the book. */
+  #waiting: { readonly sequence: number; readonly resolve: () => void }[] = [];
   /** The batch up to which the book is safe. */
   #safe: number;
   /** For each end that is not safe: its own batch, and that of its task's last full record. */
@@ -88,19 +95,22 @@ export class BookFeed {
     this.#oldestFull = Math.min(this.#oldestFull, full);
   }
 
-  purge(record: RecordOf<'purged'>): void {
+  delete(record: RecordOf<'purged'> | RecordOf<'trimmed'>): void {
     writeRecord(this.#writer, record);
+    this.#deletes = true;
   }
 
   /** What was given since the last call belongs to this batch. Call when it is synced, in order of the batches. */
   cut(): (position: BookPosition) => void {
     const bytes = new Uint8Array(this.#writer.written);
     const seqs = this.#seqs;
+    const deletes = this.#deletes;
     const order = this.#order++;
     this.#writer.clear();
     this.#seqs = [];
+    this.#deletes = false;
     return (position) => {
-      this.#queue.push({ order, position, bytes, seqs });
+      this.#queue.push({ order, position, bytes, seqs, deletes });
       this.#queuedBytes += bytes.length;
       this.#running ??= this.#run();
     };
@@ -111,30 +121,58 @@ export class BookFeed {
     while (this.#queuedBytes > backlogBytes && this.#running !== undefined) await this.#running;
   }
 
+  /** Resolves when everything that was given until now is in the book. */
+  entered(): Promise<void> {
+    const sequence = this.#queue.at(-1)?.position.sequence;
+    if (this.#running === undefined || sequence === undefined) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push({ sequence, resolve }));
+  }
+
   /** Everything that was given is in the book, and safe. */
   async flush(): Promise<void> {
     while (this.#running !== undefined) await this.#running;
     if (this.#applied > this.#safe) await this.#checkpoint();
   }
 
+  /** Gives free space of the book back to the disk, a slice of it, and at the end makes that safe; whether there is more. */
+  async shrink(): Promise<boolean> {
+    const { isMore, unsavedBytes } = await this.#book.shrink();
+    if (unsavedBytes > (isMore ? deletedBytes : 0)) await this.#checkpoint();
+    return isMore;
+  }
+
   async #run(): Promise<void> {
     try {
       while (this.#queue.length > 0) {
-        let bytes = 0;
-        let count = 0;
-        while (count < this.#queue.length && (count === 0 || bytes < applyBytes))
-          bytes += this.#queue[count++]!.bytes.length;
-        await this.#apply(this.#queue.splice(0, count), bytes);
-        if (this.#sinceCheckpoint > checkpointBytes) await this.#checkpoint();
+        const entries = this.#next();
+        const unsavedBytes = await this.#apply(entries);
+        this.#queue.splice(0, entries.length);
+        this.#waiting = this.#waiting.filter(({ sequence, resolve }) => sequence > this.#applied || resolve());
+        const isMuch = entries[0]!.deletes && unsavedBytes > deletedBytes;
+        if (isMuch || this.#sinceCheckpoint > checkpointBytes) await this.#checkpoint();
       }
     } catch (error) {
       this.#failed(error as Error);
     } finally {
       this.#running = undefined;
+      for (const { resolve } of this.#waiting.splice(0)) resolve();
     }
   }
 
-  async #apply(entries: readonly Entry[], length: number): Promise<void> {
+  /** The entries of the next transaction, at the front of the queue. */
+  #next(): readonly Entry[] {
+    let bytes = 0;
+    const end = this.#queue.findIndex(({ deletes }, at) => {
+      const isFull = bytes >= applyBytes || deletes || (at > 0 && this.#queue[at - 1]!.deletes);
+      bytes += this.#queue[at]!.bytes.length;
+      return at > 0 && isFull;
+    });
+    return this.#queue.slice(0, end === -1 ? this.#queue.length : end);
+  }
+
+  /** Answers how much of the book waits for a checkpoint. */
+  async #apply(entries: readonly Entry[]): Promise<number> {
+    const length = entries.reduce((sum, entry) => sum + entry.bytes.length, 0);
     const bytes = new Uint8Array(length);
     let at = 0;
     for (const entry of entries) {
@@ -142,7 +180,7 @@ export class BookFeed {
       at += entry.bytes.length;
     }
     const { position } = entries.at(-1)!;
-    await this.#book.apply(bytes, position);
+    const unsavedBytes = await this.#book.apply(bytes, position);
     this.#applied = position.sequence;
     this.#queuedBytes -= length;
     this.#sinceCheckpoint += length + 1;
@@ -151,6 +189,7 @@ export class BookFeed {
         this.#entered(seq);
         if (this.#attempts.get(seq)?.latest === order) this.#attempts.delete(seq);
       }
+    return unsavedBytes;
   }
 
   #entered(seq: number): void {

@@ -3,8 +3,9 @@
  * what has ended goes on to the book. Space in the journal is had back by writing again what lives in its oldest segment.
  */
 import assert from 'node:assert/strict';
-import type { Book, BookPosition } from '../book/port.ts';
+import type { Book, BookPosition, Expiry } from '../book/port.ts';
 import { Reader, Writer } from '../core/bytes.ts';
+import type { Expired } from '../core/expire.ts';
 import type { AttemptRecord, JournalRecord, RecordOf, StoredTask, StoreRecord } from '../core/record.ts';
 import { readRecord, storeLevel, writeRecord } from '../core/record-bytes.ts';
 import { type Durable, type DurableTask, fullRecord, newDurable, replay } from '../core/replay.ts';
@@ -14,19 +15,12 @@ import { uuidFirst } from '../protocol/uuid-time.ts';
 import { BookFeed } from './book-feed.ts';
 import { explainPart } from './journal-error.ts';
 import { Living, type LivingKey } from './living.ts';
-import {
-  type Loaded,
-  type LoadOptions,
-  type PurgeOptions,
-  type Store,
-  type StoredDetail,
-  StoreError,
-  type TaskFilter,
-} from './port.ts';
+import { type Loaded, type LoadOptions, type Store, type StoredDetail, StoreError, type TaskFilter } from './port.ts';
 
 const noPayload = new Uint8Array(0);
 const counterKey = 'counter';
 const levelKey = 'level';
+const expiredKey = 'expired';
 const settingKey = (key: string): string => `setting ${key}`;
 /** Bytes of a full record beside its payload, about; and the size up to which the journal is left alone. */
 const fullBytes = 300;
@@ -106,14 +100,13 @@ export class JournalStore implements Store {
     return [...found.values()].sort((a, b) => b.seq - a.seq).slice(0, filter.limit);
   }
 
-  async purge(options: PurgeOptions): Promise<number> {
-    await this.#feed.flush();
-    const seqs = await this.#parts.book.expired(options);
-    if (seqs.length > 0) {
-      await this.#append([{ kind: 'purged', seqs }]);
-      await this.#feed.flush();
-    }
-    return seqs.length;
+  async expired(expiry: Expiry): Promise<Expired> {
+    await this.#feed.entered(); // what is being deleted would be found once more
+    return this.#parts.book.expired(expiry);
+  }
+
+  shrink(): Promise<boolean> {
+    return this.#feed.shrink();
   }
 
   async check(): Promise<void> {
@@ -178,6 +171,7 @@ export class JournalStore implements Store {
   #fullRecordOf(key: LivingKey): JournalRecord {
     if (typeof key === 'number') return fullRecord(this.#durable.tasks.get(key)!);
     if (key === counterKey) return { kind: 'counted', nextSeq: this.#durable.nextSeq };
+    if (key === expiredKey) return { kind: 'expired', beforeMs: this.#durable.expiredBeforeMs };
     if (key === levelKey) return { kind: 'level', level: storeLevel };
     const name = key.slice(settingKey('').length);
     return { kind: 'setting', namespace: 'default', key: name, value: this.#durable.settings.get(name)! };
@@ -203,8 +197,11 @@ export class JournalStore implements Store {
         if (isNew) this.#feed.attempt(record);
         return;
       case 'purged':
-        if (isNew) this.#feed.purge(record);
+      case 'trimmed':
+        if (isNew) this.#feed.delete(record);
         return;
+      case 'expired':
+        return this.#living.written(expiredKey, sequence);
       case 'setting':
         if (record.value === undefined) this.#living.ended(settingKey(record.key));
         else this.#living.written(settingKey(record.key), sequence);
@@ -256,7 +253,8 @@ export class JournalStore implements Store {
     const nextSeq = Math.max(this.#durable.nextSeq, newest.seq + 1);
     this.#durable.nextSeq = nextSeq;
     const settings = new Map(this.#durable.settings);
-    return { epoch: this.#journal.epoch, newestAtMs, tasks, settings, nextSeq, newestId, idsAhead };
+    const { expiredBeforeMs } = this.#durable;
+    return { epoch: this.#journal.epoch, newestAtMs, tasks, settings, nextSeq, expiredBeforeMs, newestId, idsAhead };
   }
 
   // ── reading ──

@@ -5,14 +5,16 @@
  * row keeps a CRC-32 of its columns, checked whenever it is read, so a flipped bit is reported, never served.
  */
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite';
+import type { Expiry } from '../book/port.ts';
+import type { Expired } from '../core/expire.ts';
 import type { StoredTask, StoreRecord } from '../core/record.ts';
 import { liveStates, type TaskState, taskStates } from '../protocol/state.ts';
 import { uuidFirst } from '../protocol/uuid-time.ts';
-import type { Loaded, LoadOptions, PurgeOptions, StoredDetail, StoreError, TaskFilter } from './port.ts';
+import type { Loaded, LoadOptions, StoredDetail, StoreError, TaskFilter } from './port.ts';
 import { damaged, explainSqlite } from './sqlite-error.ts';
 import { OpenFiles } from './sqlite-files.ts';
 import { openDatabase } from './sqlite-open.ts';
-import { purgeRows } from './sqlite-purge.ts';
+import { expiredRows } from './sqlite-purge.ts';
 import { attemptOf, isSound, rowChecksum, type Table, taskOf } from './sqlite-row.ts';
 import { recordWriter } from './sqlite-write.ts';
 
@@ -87,6 +89,7 @@ export class SqliteEngine {
       tasks,
       settings,
       nextSeq: Number(seq) + 1,
+      expiredBeforeMs: Number(db.prepare(`SELECT value FROM counter WHERE name = 'expired'`).get()?.value ?? 0),
       newestId: (isOneByOne ? past : idsAhead[0]) ?? undefined,
       idsAhead: isOneByOne ? idsAhead : [],
     };
@@ -144,8 +147,8 @@ export class SqliteEngine {
     return rows.map((row) => this.#task(row, false));
   }
 
-  purge(options: PurgeOptions): number {
-    return this.#transaction(() => purgeRows(this.#db, options));
+  expired(expiry: Expiry): Expired {
+    return expiredRows(this.#db, expiry);
   }
 
   check(): void {

@@ -4,7 +4,7 @@ import type { StoreError } from './port.ts';
 import { SqliteEngine } from './sqlite-engine.ts';
 
 /** A request to the thread. */
-type EngineMethod = 'load' | 'commit' | 'show' | 'states' | 'list' | 'purge' | 'check' | 'close';
+type EngineMethod = 'load' | 'commit' | 'show' | 'states' | 'list' | 'expired' | 'check' | 'close';
 
 type WorkerRequest = {
   [M in EngineMethod]: {

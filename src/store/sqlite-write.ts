@@ -3,6 +3,7 @@ import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import type { StoreRecord } from '../core/record.ts';
 import { submittedTask } from '../core/replay.ts';
 import { encodeValue } from '../protocol/msgpack.ts';
+import { rowPurger } from './sqlite-purge.ts';
 import { columns, rowChecksum, type Table } from './sqlite-row.ts';
 
 type Insert = (...values: readonly SQLInputValue[]) => void;
@@ -48,6 +49,12 @@ export function recordWriter(db: DatabaseSync): (record: StoreRecord) => void {
     'ON CONFLICT (key) DO UPDATE SET namespace = excluded.namespace, value = excluded.value, crc = excluded.crc',
   );
   const unset = db.prepare('DELETE FROM setting WHERE key = ?');
+  const raise = inserter(
+    db,
+    'counter',
+    'ON CONFLICT (name) DO UPDATE SET value = excluded.value, crc = excluded.crc WHERE excluded.value > value',
+  );
+  const purge = rowPurger(db);
   const move = db.prepare(moveSql());
   return (record) => {
     switch (record.kind) {
@@ -83,6 +90,15 @@ export function recordWriter(db: DatabaseSync): (record: StoreRecord) => void {
       case 'setting':
         if (record.value === undefined) unset.run(record.key);
         else setting(record.namespace, record.key, record.value);
+        return;
+      case 'expired':
+        raise('expired', record.beforeMs);
+        return;
+      case 'purged':
+        purge(record.seqs);
+        return;
+      case 'trimmed':
+        throw new Error('this store keeps the bodies of all tasks that it keeps');
     }
   };
 }

@@ -1,17 +1,11 @@
 /** The store on SQLite, in a worker thread so that a slow disk never holds up the loop that relays messages. */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import type { Expiry } from '../book/port.ts';
+import type { Expired } from '../core/expire.ts';
 import type { StoredTask, StoreRecord } from '../core/record.ts';
 import type { TaskState } from '../protocol/state.ts';
-import {
-  type Loaded,
-  type LoadOptions,
-  type PurgeOptions,
-  type Store,
-  type StoredDetail,
-  StoreError,
-  type TaskFilter,
-} from './port.ts';
+import { type Loaded, type LoadOptions, type Store, type StoredDetail, StoreError, type TaskFilter } from './port.ts';
 import type { WorkerAnswer } from './sqlite-worker.ts';
 
 interface Pending {
@@ -56,8 +50,12 @@ export class SqliteStore implements Store {
     return this.#request('states', ids);
   }
 
-  purge(options: PurgeOptions): Promise<number> {
-    return this.#request('purge', options);
+  expired(expiry: Expiry): Promise<Expired> {
+    return this.#request('expired', expiry);
+  }
+
+  async shrink(): Promise<boolean> {
+    return false;
   }
 
   list(filter: TaskFilter): Promise<readonly StoredTask[]> {

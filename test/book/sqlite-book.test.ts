@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
-import type { BookPosition, EndedFilter } from '../../src/book/port.ts';
+import type { BookPosition, EndedFilter, Expiry } from '../../src/book/port.ts';
 import { SqliteBook } from '../../src/book/sqlite-book.ts';
 import { Writer } from '../../src/core/bytes.ts';
 import type { JournalRecord, RecordOf } from '../../src/core/record.ts';
 import { writeRecord } from '../../src/core/record-bytes.ts';
 import { fullRecord, submittedTask } from '../../src/core/replay.ts';
-import { moved, specOf } from '../conformance/records.ts';
+import { expiryOf, moved, specOf } from '../conformance/records.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'deye-book-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -121,21 +121,68 @@ describe('the book', () => {
     expect(book.list(all).every(({ spec }) => spec.payload.length === 0)).toBe(true);
   });
 
-  test('what expired is named, the oldest of a state first, and a purge takes all of it', () => {
+  test('what expired is named, the oldest first, and a purge takes all of it', () => {
     const { book } = opened();
     const dead = { state: 'dead_letter' } as const;
     book.apply(
-      bytesOf(ended(1, 'a', { atMs: 30 }), ended(2, 'b', { atMs: 20 }), ended(3, 'c', { ...dead, atMs: 5 })),
+      bytesOf(ended(1, 'a', { atMs: 30 }), ended(2, 'b', { atMs: 20 }), ended(3, 'c', { ...dead, atMs: 15 })),
       at(1),
     );
     book.apply(bytesOf(attempt(2, 1), moved(2, 'completed', { result: Uint8Array.of(1) })), at(2));
-    expect(book.expired({ beforeMs: 31, deadLettersBeforeMs: 5, limit: 10 })).toEqual([2, 1]);
-    expect(book.expired({ beforeMs: 31, deadLettersBeforeMs: 6, limit: 1 })).toEqual([2]);
-    expect(book.expired({ beforeMs: 0, deadLettersBeforeMs: 6, limit: 10 })).toEqual([3]);
+    const expired = (changes: Partial<Expiry>) => book.expired(expiryOf(changes)).tasks;
+    expect(expired({ beforeMs: 31, deadLettersBeforeMs: 15 })).toEqual([2, 1]);
+    expect(expired({ beforeMs: 31, deadLettersBeforeMs: 16 })).toEqual([3, 2, 1]);
+    expect(expired({ beforeMs: 31, limit: 1 })).toEqual([2]);
+    expect(expired({ deadLettersBeforeMs: 16 })).toEqual([3]);
     book.apply(bytesOf({ kind: 'purged', seqs: [2, 3] }), at(3));
     expect(ids(book)).toEqual(['a']);
     expect(book.attempts(2)).toEqual([]);
     expect(book.show('b')).toBeUndefined();
+  });
+
+  test('knows how many tasks it has, whatever became of them, and when the latest ended', () => {
+    const { book, path } = opened();
+    const over = (one: SqliteBook, tasksMax: number) => one.expired(expiryOf({ tasksMax })).tasks;
+    const records = bytesOf(ended(1, 'a'), ended(2, 'b', { state: 'dead_letter' }), ended(3, 'c'), ended(4, 'd'));
+    for (const _ of [1, 2]) book.apply(records, at(1));
+    expect(() => book.apply(bytesOf(ended(5, 'e'), ended(6, 'a')), at(2))).toThrow();
+    expect(over(book, 4)).toEqual([]);
+    book.apply(bytesOf(ended(2, 'b', { state: 'pending' })), at(2));
+    book.apply(bytesOf({ kind: 'purged', seqs: [1, 1, 9] }), at(3));
+    const again = opened(path).book;
+    for (const one of [book, again]) {
+      expect(over(one, 2)).toEqual([]);
+      expect(over(one, 1)).toEqual([3]);
+      expect(one.newest(1000, 1)).toMatchObject({ endedAtMs: 104, seq: 4 });
+    }
+  });
+
+  test('deletes in slices: as many tasks as their bodies allow, and one at least', () => {
+    const { book } = opened();
+    const large = specOf('large', { payload: new Uint8Array(400_000) });
+    book.apply(bytesOf(...Array.from({ length: 100 }, (_, seq) => ended(seq + 1, `t${seq}`))), at(1));
+    book.apply(bytesOf(ended(101, 'large', { spec: large, atMs: 1 })), at(2));
+    expect(book.expired(expiryOf({ beforeMs: 1e6 })).tasks).toEqual([101]);
+    book.apply(bytesOf({ kind: 'purged', seqs: [101] }), at(3));
+    const { tasks } = book.expired(expiryOf({ beforeMs: 1e6 }));
+    expect(tasks).toEqual(tasks.map((_, order) => order + 1));
+    expect(tasks.length).toBeGreaterThan(1);
+    expect(tasks.length).toBeLessThan(20);
+  });
+
+  test('bodies are deleted alone; what is over is deleted, and no more', () => {
+    const { book } = opened();
+    const payload = new Uint8Array(40_000);
+    const all = Array.from({ length: 50 }, (_, seq) =>
+      ended(seq + 1, `t${seq}`, { spec: specOf(`t${seq}`, { payload }) }),
+    );
+    book.apply(bytesOf(...all), at(1));
+    expect(book.expired(expiryOf({ bytesMax: 4_000_000 })).bodies).toEqual([]);
+    const { tasks, bodies } = book.expired(expiryOf({ bytesMax: 1 }));
+    expect([tasks, bodies.length]).toEqual([[], 4]); // 64 pages, and the one that is over
+    book.apply(bytesOf({ kind: 'trimmed', seqs: bodies }), at(2));
+    expect(book.show('t0')).toMatchObject({ state: 'completed', spec: { payload: new Uint8Array(0) } });
+    expect(book.expired(expiryOf({ bytesMax: 1 })).bodies[0]).toBe(5);
   });
 
   test('is entered whole or not at all', () => {

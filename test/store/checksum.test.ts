@@ -36,7 +36,7 @@ function filled(): string {
   const engine = new SqliteEngine(path);
   engine.load(loadAt(1));
   engine.commit(records);
-  engine.purge({ beforeMs: 0, deadLettersBeforeMs: 0, limit: 1 });
+  engine.commit([{ kind: 'purged', seqs: [] }]);
   engine.close();
   return path;
 }
@@ -137,6 +137,7 @@ function expectMigrated(path: string): void {
   expect(engine.load(loadAt(1))).toMatchObject({
     epoch: 8,
     nextSeq: 3,
+    expiredBeforeMs: 0,
     settings: new Map([['k', 'v']]),
     tasks: [{ seq: 1 }],
   });
