@@ -170,14 +170,32 @@ describe('the book', () => {
     expect(tasks.length).toBeLessThan(20);
   });
 
-  test('bodies are deleted alone; what is over is deleted, and no more', () => {
+  test('slices grow with what the ones before took, and together they delete each task once', () => {
     const { book } = opened();
+    const seqs = Array.from({ length: 3000 }, (_, at) => at + 1);
+    book.apply(bytesOf(...seqs.map((seq) => ended(seq, `t${seq}`))), at(1));
+    const slices: (readonly number[])[] = [];
+    for (let sequence = 2; ; sequence++) {
+      const { tasks } = book.expired(expiryOf({ beforeMs: 1e6 }));
+      if (tasks.length === 0) break;
+      slices.push(tasks);
+      book.apply(bytesOf({ kind: 'purged', seqs: tasks }), at(sequence));
+    }
+    expect(slices.flat()).toEqual(seqs);
+    expect(Math.max(...slices.map(({ length }) => length))).toBeGreaterThan(slices[0]!.length);
+  });
+
+  test('bodies are deleted alone; what is over is deleted, and no more', () => {
+    const { book, path } = opened();
     const payload = new Uint8Array(40_000);
     const all = Array.from({ length: 50 }, (_, seq) =>
       ended(seq + 1, `t${seq}`, { spec: specOf(`t${seq}`, { payload }) }),
     );
     book.apply(bytesOf(...all), at(1));
-    expect(book.expired(expiryOf({ bytesMax: 4_000_000 })).bodies).toEqual([]);
+    using db = new DatabaseSync(path);
+    const bytes = Number(db.prepare('PRAGMA page_count').get()!.page_count) * 4096;
+    expect(book.expired(expiryOf({ bytesMax: bytes })).bodies).toEqual([]);
+    expect(book.expired(expiryOf({ bytesMax: bytes - 1 })).bodies).toEqual([1]);
     const { tasks, bodies } = book.expired(expiryOf({ bytesMax: 1 }));
     expect([tasks, bodies.length]).toEqual([[], 4]); // 64 pages, and the one that is over
     book.apply(bytesOf({ kind: 'trimmed', seqs: bodies }), at(2));

@@ -184,7 +184,8 @@ export function storeConformance(
       const { store, reopen } = await fresh();
       const states = ['dead_letter', 'completed', 'cancelled', 'completed'] as const;
       await store.commit([1, 2, 3, 4, 5, 6].map((seq) => submitted(seq, `t${seq}`)));
-      await store.commit(states.map((state, at) => moved(at + 1, state, { atMs: 9000 - at })));
+      // The dead letter is the oldest of them.
+      await store.commit(states.map((state, at) => moved(at + 1, state, { atMs: at === 0 ? 100 : 9000 - at })));
       await store.commit([moved(5, 'in_progress')]);
       expect((await store.expired(expiryOf({ tasksMax: 4 }))).tasks).toEqual([]);
       expect((await store.expired(expiryOf({ tasksMax: 0 }))).tasks).toEqual([4, 3, 2, 1]);
