@@ -10,7 +10,7 @@ import type { Expiry } from './port.ts';
 import { Slice } from './slice.ts';
 
 const pageBytes = 4096;
-/** What deleting a task costs beside its bodies, in pages of them; measured. */
+/** What deleting a task costs beside its bodies, in pages, about: a row, its attempts, and an entry in each index. */
 const taskCost = 8;
 /** A file may have free pages for what comes next: so many, and this part of those in use. */
 const freePagesMin = 256;
