@@ -98,7 +98,7 @@ function commandPage(command: ManifestCommand, version: string): string {
         : [paragraph(`${one.description}:`), example(one.command.replace('<%= config.bin %>', 'deye'))],
     ),
     heading('see also'),
-    paragraph('deye(1), deye-protocol(7), deye-tasks(7)'),
+    paragraph(`deye(1), deye-protocol(7), ${command.id.startsWith('store') ? 'deye-store(7)' : 'deye-tasks(7)'}`),
   );
 }
 
@@ -132,6 +132,6 @@ function overview(commands: readonly ManifestCommand[], version: string): string
     ...Object.values(exitTable).map(({ code, summary }) => term(String(code), summary)),
     ...configurationSections,
     heading('see also'),
-    paragraph('deye-protocol(7), deye-tasks(7), deye-design(7)'),
+    paragraph('deye-protocol(7), deye-tasks(7), deye-store(7), deye-design(7)'),
   );
 }

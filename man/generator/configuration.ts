@@ -66,7 +66,7 @@ export const configurationSections: readonly string[] = [
     'configuration of the project: every command and every program with the SDK that runs in this directory reads it',
   ),
   term('$XDG_CONFIG_HOME/deye/deye.yaml, else ~/.config/deye/deye.yaml', 'configuration of the user'),
-  term('deye.db', 'the store, an SQLite file in the state directory'),
+  term('store/', 'the store in the state directory: a journal of what lives, and book.db of what has ended'),
   term('broker.log', 'in the state directory: the log of the broker and of what its collectors print'),
   term('broker.lock, broker.json', 'in the state directory: the lock of the broker that runs, and where it is'),
   heading('configuration'),

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { commandPages, type Manifest } from './commands.ts';
 import { protocolPage } from './protocol.ts';
+import { storePage } from './store.ts';
 import { tasksPage } from './tasks.ts';
 
 /** Every generated page by its file name. */
@@ -11,6 +12,7 @@ export function generatedPages(root: string): Map<string, string> {
   return new Map([
     ...commandPages(manifest),
     ['deye-protocol.7', protocolPage(manifest.version)],
+    ['deye-store.7', storePage(manifest.version)],
     ['deye-tasks.7', tasksPage(manifest.version)],
   ]);
 }

@@ -35,7 +35,7 @@ export function protocolPage(version: string): string {
     ),
     ...limitTerms,
     heading('see also'),
-    paragraph('deye(1), deye-tasks(7), deye-design(7)'),
+    paragraph('deye(1), deye-tasks(7), deye-store(7), deye-design(7)'),
   );
 }
 

@@ -58,6 +58,6 @@ export function tasksPage(version: string): string {
       'A submit that repeats an id is answered with the task of that id as long as it is kept. Afterwards it cannot be told from a new one: an id whose time is not after that of the newest deleted one is refused with id_expired, unless its task is known. Ids that are made now are newer, on a machine whose clock is right; one that the broker makes always is.',
     ),
     heading('see also'),
-    paragraph('deye-task-submit(1), deye-routing-show(1), deye-protocol(7), deye-design(7)'),
+    paragraph('deye-task-submit(1), deye-routing-show(1), deye-store(7), deye-protocol(7), deye-design(7)'),
   );
 }

@@ -2,31 +2,41 @@
 
 /** Primary result codes of SQLite, as https://sqlite.org/rescode.html numbers them. */
 const code = { corrupt: 11, full: 13, notADatabase: 26 } as const;
+/** IOERR_WRITE: what a limit on a file's size gives. The journal keeps what was not entered, so it can be tried again. */
+const writeFailed = 778;
 
 /** An operational error of a book; `code` is stable. */
 export class BookError extends Error {
   override readonly name = 'BookError';
   readonly code: 'book_damaged' | 'book_foreign' | 'book_newer' | 'book_full' | 'book_failed';
 
-  constructor(code: BookError['code'], message: string, options?: ErrorOptions) {
+  /** What of it is damaged, where a part has a name. */
+  readonly what: string | undefined;
+
+  constructor(code: BookError['code'], message: string, options?: ErrorOptions & { readonly what?: string }) {
     super(message, options);
     this.code = code;
+    this.what = options?.what;
   }
 }
 
 export const damagedBook = (path: string, what: string, cause?: unknown): BookError =>
-  new BookError('book_damaged', `The book ${path} is damaged (${what}). It was not changed.`, { cause });
+  new BookError('book_damaged', `The book ${path} is damaged (${what}). It was not changed.`, { cause, what });
+
+const fullBook = (path: string, cause: unknown): BookError =>
+  new BookError('book_full', `The book ${path} cannot grow: the disk is full, or its size is limited.`, { cause });
 
 /** Any error as a BookError. */
 export function explainBook(path: string, cause: unknown): BookError {
   if (cause instanceof BookError) return cause;
   const { errcode = 0, message } = cause as { errcode?: number; message: string };
+  if (errcode === writeFailed) return fullBook(path, cause);
   switch (errcode & 0xff) {
     case code.corrupt:
     case code.notADatabase:
       return damagedBook(path, message, cause);
     case code.full:
-      return new BookError('book_full', `The disk under ${path} is full.`, { cause });
+      return fullBook(path, cause);
     default:
       return new BookError('book_failed', `The book ${path} failed: ${message}.`, { cause });
   }

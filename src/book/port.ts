@@ -17,6 +17,7 @@ export interface BookPosition {
 }
 
 export interface EndedTask extends StoredTask {
+  readonly attempts: readonly AttemptRecord[];
   readonly result: Uint8Array | undefined;
 }
 
@@ -75,7 +76,10 @@ export interface Book {
    * Answers how many bytes wait for the next checkpoint, about.
    */
   apply(records: Uint8Array<ArrayBuffer>, position: BookPosition): Promise<number>;
-  /** Saves what was applied beyond what a crash can take; answers the position that is safe from now on. */
+  /**
+   * Saves what was applied beyond what a crash can take; answers the position that is safe from now on, or undefined when
+   * nothing more is, because another program reads the book at this moment.
+   */
   checkpoint(): Promise<BookPosition | undefined>;
   show(id: string): Promise<EndedTask | undefined>;
   /** Of a task that has ended, or lives. */

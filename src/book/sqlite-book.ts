@@ -1,20 +1,21 @@
 /** The book on SQLite, synchronous; a thread of its own runs it, so that nothing here holds up the loop. */
 import { statSync } from 'node:fs';
-import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
+import { present } from '../core/body.ts';
 import { Reader, Writer } from '../core/bytes.ts';
 import type { Expired } from '../core/expire.ts';
 import type { AttemptRecord, RecordOf, StoredTask } from '../core/record.ts';
 import { readRecord, writeRecord } from '../core/record-bytes.ts';
 import { keptFromMs } from '../core/replay.ts';
-import { isEnded, type TaskState } from '../protocol/state.ts';
+import { endedStates, isEnded, type TaskState } from '../protocol/state.ts';
 import { uuidFirst } from '../protocol/uuid-time.ts';
-import { type BookError, damagedBook, explainBook } from './error.ts';
+import { type BookError, explainBook } from './error.ts';
 import type { BookPosition, EndedFilter, EndedTask, Expiry, Newest, Shrunk } from './port.ts';
 import { BookRetention } from './retention.ts';
-import { checksum, openBook } from './schema.ts';
+import { attemptOf, bodyOf, type Row, taskOf } from './row.ts';
+import { checksum, openBook, positionIn } from './schema.ts';
 
 const noBytes = new Uint8Array(0);
-type Row = Record<string, SQLOutputValue>;
 
 export class SqliteBook {
   readonly #path: string;
@@ -41,15 +42,7 @@ export class SqliteBook {
   }
 
   open(): BookPosition | undefined {
-    const row = this.#db.prepare('SELECT * FROM position').get();
-    return row === undefined
-      ? undefined
-      : {
-          storeId: String(row.store_id),
-          epoch: Number(row.epoch),
-          sequence: Number(row.sequence),
-          crc: Number(row.crc),
-        };
+    return positionIn(this.#db);
   }
 
   apply(records: Uint8Array, { storeId, epoch, sequence, crc }: BookPosition): number {
@@ -73,8 +66,7 @@ export class SqliteBook {
 
   checkpoint(): BookPosition | undefined {
     const { busy } = this.#db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()!;
-    if (busy !== 0) throw explainBook(this.#path, new Error('another program reads the book'));
-    return this.open();
+    return busy === 0 ? this.open() : undefined; // another program reads the book
   }
 
   show(id: string): EndedTask | undefined {
@@ -82,7 +74,7 @@ export class SqliteBook {
     if (row === undefined) return undefined;
     const task = this.#task(row);
     const [payload, result] = [this.#body(task.seq, 'payload'), this.#body(task.seq, 'result')];
-    return { ...task, spec: { ...task.spec, payload: payload ?? noBytes }, result };
+    return { ...task, spec: { ...task.spec, payload: payload ?? noBytes }, attempts: this.attempts(task.seq), result };
   }
 
   attempts(seq: number): AttemptRecord[] {
@@ -90,7 +82,7 @@ export class SqliteBook {
       .prepare('SELECT * FROM attempt WHERE seq = ? ORDER BY attempt')
       .all(seq)
       .map((row) => {
-        const { kind: _, seq: __, ...attempt } = this.#record(row, 'attempt', `an attempt of task ${seq}`);
+        const { kind: _, seq: __, ...attempt } = attemptOf(this.#path, row);
         return attempt;
       });
   }
@@ -105,16 +97,22 @@ export class SqliteBook {
     return found;
   }
 
+  /** State by state, as the indexes have them in order, for all operations or for one. */
   list({ states, operation, collectorId, beforeSeq, limit }: EndedFilter): StoredTask[] {
-    const wanted: (readonly [string, readonly (string | number)[]])[] = [];
-    if (states.length > 0) wanted.push([`state IN (${states.map(() => '?').join(', ')})`, states]);
-    if (operation !== undefined) wanted.push(['operation = ?', [operation]]);
-    if (collectorId !== undefined) wanted.push(['collector = ?', [collectorId]]);
-    if (beforeSeq !== undefined) wanted.push(['seq < ?', [beforeSeq]]);
-    const where = wanted.length === 0 ? '' : `WHERE ${wanted.map(([sql]) => sql).join(' AND ')}`;
-    return this.#db
-      .prepare(`SELECT * FROM task ${where} ORDER BY seq DESC LIMIT ?`)
-      .all(...wanted.flatMap(([, values]) => values), limit)
+    const isOfAll = states.length === 0 && operation === undefined;
+    const each = isOfAll ? [undefined] : new Set(states.length > 0 ? states : endedStates);
+    return [...each]
+      .flatMap((state) => {
+        const wanted = { state, operation, collector: collectorId, seq: beforeSeq };
+        const known = Object.entries(wanted).flatMap(([key, value]) =>
+          value === undefined ? [] : [[key, value] as const],
+        );
+        const all = known.map(([key]) => `${key} ${key === 'seq' ? '<' : '='} ?`).join(' AND ');
+        const sql = `SELECT * FROM task ${all && `WHERE ${all}`} ORDER BY seq DESC LIMIT ?`;
+        return this.#db.prepare(sql).all(...known.map(([, value]) => value), limit);
+      })
+      .sort((a, b) => Number(b.seq) - Number(a.seq))
+      .slice(0, limit)
       .map((row) => this.#task(row));
   }
 
@@ -196,7 +194,7 @@ export class SqliteBook {
       keptFromMs(record),
     ] as const;
     this.#insert.task.run(...keys, bytes, checksum(bytes, keys));
-    this.#enterBody(record, 'payload', spec.payload);
+    this.#enterBody(record, 'payload', present(spec.payload));
     this.#totals.tasks++;
     this.#totals.endedMs = Math.max(this.#totals.endedMs, atMs);
   }
@@ -223,32 +221,13 @@ export class SqliteBook {
   }
 
   #task(row: Row): StoredTask {
-    const { seq, namespace, id, operation, collector, state, since_ms } = row;
-    const { kind: _, ...task } = this.#record(row, 'task', `task ${id}`, [
-      ...[seq, namespace, id, operation, collector, state, since_ms],
-    ] as (string | number | null)[]);
+    const { kind: _, ...task } = taskOf(this.#path, row);
     return task;
   }
 
   #body(seq: number, kind: string): Uint8Array | undefined {
     const row = this.#db.prepare('SELECT * FROM body WHERE is_last IN (0, 1) AND seq = ? AND kind = ?').get(seq, kind);
-    if (row === undefined) return undefined;
-    const bytes = row.bytes as Uint8Array;
-    if (checksum(bytes) !== row.crc) throw damagedBook(this.#path, `the ${kind} of task ${seq}`);
-    return bytes;
-  }
-
-  #record<Kind extends 'task' | 'attempt'>(
-    row: Row,
-    kind: Kind,
-    what: string,
-    keys?: readonly (string | number | null)[],
-  ): RecordOf<Kind> {
-    const bytes = row.record as Uint8Array;
-    if (checksum(bytes, keys) !== row.crc) throw damagedBook(this.#path, what);
-    const record = readRecord(new Reader(bytes));
-    if (record.kind !== kind) throw damagedBook(this.#path, what);
-    return record as RecordOf<Kind>;
+    return row === undefined ? undefined : bodyOf(this.#path, row);
   }
 }
 

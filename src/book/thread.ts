@@ -19,8 +19,9 @@ let book: SqliteBook | undefined;
 
 port.on('message', ({ id, method, args }: BookRequest) => {
   try {
-    book ??= new SqliteBook((workerData as { path: string }).path);
-    const result = (book[method] as (...args: readonly unknown[]) => unknown)(...args);
+    // One that could not be opened, or was not, needs no closing.
+    if (method !== 'close') book ??= new SqliteBook((workerData as { path: string }).path);
+    const result = (book?.[method] as (...args: readonly unknown[]) => unknown)?.call(book, ...args);
     port.postMessage({ id, result } satisfies BookAnswer);
   } catch (error) {
     const { code, message } = book === undefined ? (error as BookError) : book.explain(error);

@@ -49,7 +49,6 @@ interface BrokerOptions {
 }
 
 const statusEveryMs = 1000;
-const stopLookMs = 10;
 
 export class Broker implements SessionHost, BrokerContext {
   readonly limits: Limits;
@@ -82,8 +81,10 @@ export class Broker implements SessionHost, BrokerContext {
 
   /** Recovers what the store kept, and is ready. Rejects with a StoreError. */
   static async create(options: BrokerOptions): Promise<Broker> {
-    const loaded = await loadStored(options);
-    return new Broker(options, loaded);
+    let broker: Broker | undefined;
+    const loaded = await loadStored(options, (id) => broker?.bodyDamaged(id));
+    broker = new Broker(options, loaded);
+    return broker;
   }
 
   private constructor(options: BrokerOptions, loaded: Loaded) {
@@ -135,7 +136,7 @@ export class Broker implements SessionHost, BrokerContext {
       enqueue: (input: Input) => void (this.#ended || this.enqueue(input)),
     };
     this.retention = new Retention({ ...upkeep, limits, log, newestAtMs: loaded.newestAtMs, now: () => this.now() });
-    startStoreWatch(upkeep);
+    startStoreWatch({ ...upkeep, checked: () => this.#turn.lookForRoom() });
     this.#loop.every(statusEveryMs, () => {
       this.#announcements.everySecond();
       this.retention.look();
@@ -157,6 +158,12 @@ export class Broker implements SessionHost, BrokerContext {
 
   later(ms: number, run: () => void): void {
     this.#clock.later(ms, run);
+  }
+
+  /** The store cannot give a payload that it was given. */
+  bodyDamaged(id: string): void {
+    this.log.error({ component: 'store', task_id: id }, 'a payload was damaged on the disk; its task is a dead letter');
+    this.enqueue({ kind: 'body_damaged', id });
   }
 
   isRegistered(collectorId: string): boolean {
@@ -218,14 +225,14 @@ export class Broker implements SessionHost, BrokerContext {
   async stop(type: 'graceful' | 'immediate'): Promise<void> {
     this.stopAccepting();
     const untilMs = this.now().monotonicMs + (type === 'graceful' ? this.limits.stopGraceMs : 0);
-    await this.#until(
+    await this.#loop.until(
       () => this.#core.state.operations.inProgress === 0 || this.now().monotonicMs >= untilMs || this.#turn.broken,
     );
-    await this.#until(() => this.#turn.idle);
+    await this.#loop.until(() => this.#turn.idle);
     this.#ended = true;
     this.sessions.endAll(fault('shutting_down', 'The broker stopped.', { retry_after_ms: 1000 }));
     this.#loop.pass();
-    await this.#until(() => this.#turn.idle);
+    await this.#loop.until(() => this.#turn.idle);
     this.#loop.stop();
     await this.#options.store.close();
   }
@@ -235,11 +242,11 @@ export class Broker implements SessionHost, BrokerContext {
    * and calls live on; collectors keep the attempts that they hold.
    */
   async refold(): Promise<void> {
-    do await this.#until(() => this.#turn.idle);
+    do await this.#loop.until(() => this.#turn.idle);
     while (!this.#turn.idle);
     await this.#turn.refold(async () => {
       const old = this.#core.state;
-      const loaded = await loadStored(this.#options);
+      const loaded = await loadStored(this.#options, (id) => this.bodyDamaged(id));
       const now = this.now();
       return { state: recoveredState(this.#options, loaded, now), first: carryOver(old, now) };
     });
@@ -272,17 +279,6 @@ export class Broker implements SessionHost, BrokerContext {
     if (session.assignedBytes <= outboundBytesMax / 4 || session.peer.link.queuedBytes > outboundBytesMax / 2) return;
     this.enqueue({ kind: 'bytes_read', session: id, bytes: session.assignedBytes });
     session.assignedBytes = 0;
-  }
-
-  /** One look every 10 ms: used on the way down only, where nothing is hot. */
-  #until(done: () => boolean): Promise<void> {
-    return new Promise((resolve) => {
-      const look = (): void => {
-        if (done()) resolve();
-        else this.#loop.after(stopLookMs, look);
-      };
-      look();
-    });
   }
 
   #storeFailed(error: Error): void {

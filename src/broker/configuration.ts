@@ -59,7 +59,7 @@ export async function loadConfiguration(flags: Overrides, env: Environment = pro
   return {
     socket: socket.value,
     stateDir: stateDir.value,
-    store: `sqlite:${join(stateDir.value, 'deye.db')}`,
+    store: `journal:${join(stateDir.value, 'store')}`,
     logLevel: logLevel(
       pick<string>(
         'log_level',

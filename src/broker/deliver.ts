@@ -1,5 +1,6 @@
 /** From the core's outputs to frames: what leaves once its commit is durable. */
 import type { Logger } from 'pino';
+import { isAbsent } from '../core/body.ts';
 import { noRequest } from '../core/carry-over.ts';
 import type { Output } from '../core/input.ts';
 import { encodeFrameWith, encodePublish, Kind } from '../protocol/frame.ts';
@@ -68,7 +69,9 @@ export class Deliver {
     else log.warn({ component: 'relay', topic, bytes }, 'a message of the broker fits no frame and was not published');
   }
 
-  #assign({ session, topic, spec, attempt, token, leaseMs }: Of<'assign'>): void {
+  /** What could not be read back is not sent: the core hears of it. */
+  #assign({ session, topic, spec, payload, attempt, token, leaseMs }: Of<'assign'>): void {
+    if (isAbsent(payload)) return;
     const fields = {
       kind: 'assign',
       task_id: spec.id,
@@ -81,9 +84,9 @@ export class Deliver {
       metadata: spec.metadata,
       correlation: spec.correlation,
     };
-    const body = encodeMapWith(fields, { payload: spec.payload });
+    const body = encodeMapWith(fields, { payload });
     const to = this.#options.sessions.get(session);
-    if (to !== undefined) to.assignedBytes += spec.payload.length;
+    if (to !== undefined) to.assignedBytes += payload.length;
     this.#toCollector(session, topic, encodeFrameWith([Kind.publish, topic], body));
   }
 

@@ -19,6 +19,8 @@ interface LoopWork {
   readonly nextMs: () => number;
 }
 
+const lookMs = 10;
+
 export class Loop {
   readonly #clock: Clock;
   readonly #work: LoopWork;
@@ -55,6 +57,17 @@ export class Loop {
       this.after(intervalMs, again);
     };
     this.after(intervalMs, again);
+  }
+
+  /** Resolves when `done` says so. One look every 10 ms: for the way down, where nothing is hot. */
+  until(done: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (done()) resolve();
+        else this.after(lookMs, look);
+      };
+      look();
+    });
   }
 
   /** Passes still run when they are scheduled; no timer wakes it any more. */

@@ -16,11 +16,16 @@ interface RecoveredStateOptions {
 }
 
 /** What the store kept, as of now. Rejects with a StoreError. */
-export const loadStored = (from: {
-  readonly store: Store;
-  readonly clock: Clock;
-  readonly limits: Limits;
-}): Promise<Loaded> => from.store.load({ wallMs: from.clock.now().wallMs, idsAheadMax: from.limits.idsAheadMax });
+export const loadStored = (
+  from: { readonly store: Store; readonly clock: Clock; readonly limits: Limits },
+  bodyDamaged: (id: string) => void,
+): Promise<Loaded> =>
+  from.store.load({
+    wallMs: from.clock.now().wallMs,
+    idsAheadMax: from.limits.idsAheadMax,
+    payloadsBytesMax: from.limits.memoryPayloadBytesMax,
+    bodyDamaged,
+  });
 
 export function recoveredState(options: RecoveredStateOptions, loaded: Loaded, start: Now): CoreState {
   const { limits, log, seed = Math.floor(Math.random() * 2 ** 31), strategy } = options;

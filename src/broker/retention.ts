@@ -1,7 +1,8 @@
 /**
  * Deleting what ended long ago, and what is too much: at the start and once a minute, in slices, each a step of the core
- * like any other, so that commits and reads in between do not wait. A clock that is far ahead makes everything old: after more than a day in which no broker ran or the clock jumped,
- * nothing is deleted for an hour, in which the clock can be set right.
+ * like any other, so that commits and reads in between do not wait. A clock that is far ahead makes everything old: after
+ * more than a day in which no broker ran or the clock jumped, nothing is deleted for an hour, in which the clock can be set
+ * right.
  */
 import type { Logger } from 'pino';
 import type { Input } from '../core/input.ts';
@@ -71,7 +72,7 @@ export class Retention {
     this.#slice(moment).then((isMore) => after(isMore ? pauseMs : everyMs, this.#purge), failed);
   };
 
-  /** Whether there may be more to do. */
+  /** Whether there may be more to do, and room to do it. */
   async #slice({ wallMs }: Now): Promise<boolean> {
     const { store, limits, enqueue } = this.#options;
     const expired = await store.expired({
@@ -83,7 +84,8 @@ export class Retention {
       limit: sliceTasks,
     });
     if (expired.tasks.length === 0 && expired.bodies.length === 0) return store.shrink();
-    await new Promise<void>((run) => enqueue({ kind: 'expire', expired, run }));
-    return true;
+    return new Promise<boolean>((settle) => {
+      enqueue({ kind: 'expire', expired, run: () => settle(true), skipped: () => settle(false) });
+    });
   }
 }

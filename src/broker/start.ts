@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { type Logger, pino } from 'pino';
+import { migrateOldStore } from '../store/migrate.ts';
 import { openStore } from '../store/open.ts';
 import type { Declared } from '../supervisor/child.ts';
 import { type StartFailure, Supervisor } from '../supervisor/supervisor.ts';
@@ -93,6 +94,14 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
   };
   announce('starting', Date.now());
 
+  if (state && options.store === undefined) {
+    const migrated = await migrateOldStore(stateDir, progress);
+    if (migrated !== undefined)
+      log.info(
+        { component: 'store', ...migrated },
+        'the store of an older deye was migrated; the old file may be deleted',
+      );
+  }
   progress('loading the store');
   const store = openStore(place.store);
   undo.add(() => store.close());

@@ -5,6 +5,7 @@
  * ones come one at a time.
  */
 import type { Logger } from 'pino';
+import { present } from '../core/body.ts';
 import { whyWaiting } from '../core/explain.ts';
 import type { Input, Outcome, ReplyTo } from '../core/input.ts';
 import type { CoreState } from '../core/state.ts';
@@ -119,7 +120,7 @@ export class TaskReads {
 function encodeDetail(state: CoreState, now: Now, stored: StoredDetail, include: readonly BodyName[]): Outcome {
   const { payload } = stored.spec;
   const bodies = {
-    payload: include.includes('payload') && payload.length > 0 ? payload : undefined,
+    payload: include.includes('payload') && payload.length > 0 ? present(payload) : undefined,
     result: include.includes('result') ? stored.result : undefined,
   };
   return { encoded: encodeMapWith({ ...detailOf(stored), ...waitOf(state, now, stored.spec.id) }, bodies) };

@@ -6,20 +6,22 @@
  * An input that needs facts from the store waits for them here, and with it the later inputs of its session. One
  * look-up serves all inputs of a pass; what a session sends while one is under way is served by the next.
  */
+import { isAbsent } from '../core/body.ts';
 import type { Input, Output } from '../core/input.ts';
-import { type Facts, noFacts, type Prefetch, prefetch, type Recall, recall } from '../core/prefetch.ts';
+import { type Facts, prefetch, recall } from '../core/prefetch.ts';
 import type { StoreRecord } from '../core/record.ts';
 import type { CoreState } from '../core/state.ts';
-import { step } from '../core/step.ts';
+import type { step } from '../core/step.ts';
 import { limitTable } from '../protocol/limits.ts';
 import type { TaskState } from '../protocol/state.ts';
 import type { Store } from '../store/port.ts';
 import type { Now } from '../time/now.ts';
+import { dispose, type Ready, Stepper } from './stepper.ts';
 
 export interface TurnOptions {
   /** Where the core's state is; nothing else may keep a reference to the state itself. */
   readonly core: Core;
-  readonly store: Pick<Store, 'commit' | 'states'>;
+  readonly store: Pick<Store, 'commit' | 'states' | 'payload' | 'room' | 'makeRoom'>;
   readonly now: () => Now;
   /** Schedules `run` for the end of this loop pass. */
   readonly wake: () => void;
@@ -43,14 +45,6 @@ export interface Core {
   state: CoreState;
 }
 
-/** An input that is ready to be stepped, and what it was found to need. */
-interface Ready {
-  readonly input: Input;
-  readonly recall: Recall | undefined;
-  readonly needs: Prefetch | undefined;
-  readonly facts?: Facts;
-}
-
 /** A session whose inputs wait for facts. */
 interface Waiting {
   readonly session: number;
@@ -66,9 +60,12 @@ const idsAtOnce = limitTable.batchMax.value;
 
 export class Turn {
   readonly #options: TurnOptions;
+  readonly #stepper: Stepper;
   #inbox: Ready[] = [];
   #records: StoreRecord[] = [];
   #outputs: Output[] = [];
+  /** Payloads that outputs wait for. */
+  readonly #bodies: Promise<void>[] = [];
   #state: 'ready' | 'committing' | 'folding' | 'broken' = 'ready';
   readonly #waiting = new Map<number, Waiting>();
   /** Those of the waiting whose look-up begins in the next `run`. */
@@ -78,6 +75,7 @@ export class Turn {
 
   constructor(options: TurnOptions) {
     this.#options = options;
+    this.#stepper = new Stepper({ ...options, failed: (error) => this.#break(error) });
   }
 
   /** Whether nothing is waiting to be stepped, committed or delivered; a broken turn has nothing more to do. */
@@ -95,8 +93,9 @@ export class Turn {
 
   /** When something of the core is due; never while nothing can be stepped, or the loop would wake again and again. */
   get nextMs(): number {
-    const canStep = this.#state === 'ready' || this.#state === 'committing';
-    return canStep ? this.#options.core.state.deadlines.nextMs : Number.POSITIVE_INFINITY;
+    const { state } = this.#options.core;
+    const isReady = this.#state === 'ready' || this.#state === 'committing';
+    return isReady && !this.#stepper.isHeldUp && !state.frozen ? state.deadlines.nextMs : Number.POSITIVE_INFINITY;
   }
 
   /** Accepts an input; it is stepped by the next `run`, or when its facts have come. */
@@ -117,23 +116,25 @@ export class Turn {
 
   /** Steps what was accepted. Call once per loop pass, and when a deadline of the core is due (enqueue a `tick` first). */
   run(): void {
-    const { core, now, step: apply = step } = this.#options;
+    const { core } = this.#options;
     if (this.#state === 'broken' || this.#state === 'folding') return;
     if (this.#gathered.length > 0) void this.#lookUp(this.#gathered.splice(0));
-    const inbox = this.#inbox;
-    if (inbox.length === 0) return;
-    this.#inbox = [];
+    if (this.#inbox.length === 0 && !core.state.unfinished && !core.state.frozen) return;
     const out: Output[] = [];
-    const moment = now();
-    for (const ready of inbox) {
-      apply(core.state, ready.input, moment, out, ready.facts ?? ready.recall?.facts ?? noFacts);
-      dispose(ready);
-    }
+    const inbox = this.#inbox.splice(0);
+    const left = this.#stepper.run(inbox, this.#state === 'committing', out);
+    if (left.length > 0) this.#inbox.unshift(...left);
     for (const output of out) {
       if (output.kind === 'record') this.#records.push(output.record);
       else this.#outputs.push(output);
+      if (output.kind === 'assign' && isAbsent(output.payload)) this.#bodies.push(this.#readBody(output));
     }
     this.#proceed();
+  }
+
+  /** Room may have come in the store. Call once a second. */
+  lookForRoom(): void {
+    this.#stepper.lookForRoom();
   }
 
   /**
@@ -150,13 +151,18 @@ export class Turn {
       // What was found out for the old state is found out again for the new one.
       const gathered = this.#gathered.splice(0);
       for (const { session } of gathered) this.#waiting.delete(session);
-      const later = [...this.#inbox.splice(0), ...gathered.flatMap(({ ready }) => ready)];
+      const later = [...this.#stepper.takeKept(), ...this.#inbox.splice(0), ...gathered.flatMap(({ ready }) => ready)];
       for (const ready of later) dispose(ready);
       for (const input of [...first, ...later.map((one) => one.input)]) this.enqueue(input);
       this.#options.wake();
     } catch (error) {
       this.#break(error as Error);
     }
+  }
+
+  /** While the commit is under way; both are waited for. */
+  async #readBody(output: Extract<Output, { kind: 'assign' }>): Promise<void> {
+    output.payload = (await this.#options.store.payload(output.spec.id)) ?? output.payload;
   }
 
   /** The barrier. */
@@ -166,10 +172,13 @@ export class Turn {
     const records = this.#records;
     this.#outputs = [];
     this.#records = [];
+    const bodies = this.#bodies.splice(0);
+    this.#stepper.taken();
     if (records.length === 0) return this.#deliver(outputs);
     this.#state = 'committing';
     const startedMs = this.#options.now().monotonicMs;
-    const done = this.#options.store.commit(records);
+    const committed = this.#options.store.commit(records);
+    const done = bodies.length === 0 ? committed : Promise.all([committed, ...bodies]);
     for (const lookUp of this.#afterCommit.splice(0)) lookUp();
     done.then(
       () => {
@@ -177,6 +186,7 @@ export class Turn {
         this.#options.committed?.(records.length, this.#options.now().monotonicMs - startedMs);
         this.#deliver(outputs);
         this.#proceed();
+        if (this.#stepper.isHeldUp) this.#options.wake();
       },
       (error: Error) => this.#break(error),
     );
@@ -239,9 +249,4 @@ function factsOf({ recall: noted, needs }: Ready, found: ReadonlyMap<string, Tas
     if (state !== undefined) ended.set(id, state);
   }
   return { ended };
-}
-
-function dispose({ recall: noted, needs }: Ready): void {
-  noted?.[Symbol.dispose]();
-  needs?.[Symbol.dispose]();
 }

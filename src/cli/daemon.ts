@@ -59,7 +59,7 @@ export async function startInBackground(flags: StartFlags, watch: StartWatch = {
   const describe = (pid: number, socket: string, running: string): Started => ({
     pid,
     socket,
-    store: join(stateDir, 'deye.db'),
+    store: join(stateDir, 'store'),
     log,
     version: running,
     already_running: true,

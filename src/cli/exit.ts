@@ -29,6 +29,8 @@ const operationalExits: Readonly<Record<string, number>> = {
   socket_unsafe: exitCodes.notAllowed,
   store_unsafe: exitCodes.notAllowed,
   connection_lost: exitCodes.tryLater,
+  store_in_use: exitCodes.tryLater,
+  directory_not_empty: exitCodes.usage,
   configuration_invalid: exitCodes.usage,
   bad_address: exitCodes.usage,
   usage: exitCodes.usage,

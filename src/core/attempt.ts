@@ -111,12 +111,12 @@ export function finish(
 
 const outOfRetries = (task: Task): boolean => task.attempt > task.spec.maxRetries;
 
-function cancelAttempt(collector: Collector, task: Task, reason: string, out: Output[]): void {
+export function cancelAttempt(collector: Collector, task: Task, reason: string, out: Output[]): void {
   const topic = assignmentTopic(collector);
   out.push({ kind: 'cancel_attempt', session: collector.session, topic, id: task.spec.id, token: task.token, reason });
 }
 
-function endAttempt(
+export function endAttempt(
   state: CoreState,
   task: TaskInProgress,
   outcome: AttemptOutcome,
@@ -144,7 +144,7 @@ function endAttempt(
   state.freed.add(collector);
 }
 
-function deadLetter(state: CoreState, task: Task, change: Change, now: Now, out: Output[]): void {
+export function deadLetter(state: CoreState, task: Task, change: Change, now: Now, out: Output[]): void {
   state.totals.dead_lettered++;
   operationOf(state.operations, task.spec.operation).deadLetter++;
   finish(state, task, 'dead_letter', change, now, out);

@@ -28,6 +28,12 @@ export class Writer {
     this.#at = 0;
   }
 
+  /** Takes back what was written behind the first `length` bytes. */
+  truncate(length: number): void {
+    assert(length <= this.#at, `${length} of ${this.#at} bytes`);
+    this.#at = length;
+  }
+
   byte(value: number): void {
     this.#reserve(1);
     this.#bytes[this.#at++] = value;

@@ -1,20 +1,41 @@
 /** Values as bytes, from one description that writes and reads: a codec. */
 import type { Reader, Writer } from './bytes.ts';
 
+/** How a value lies in its bytes, in words; deye-store(7) prints it. */
+export interface Form {
+  readonly text: string;
+  /** Of a value that has parts, in order. */
+  readonly fields?: readonly (readonly [name: string, form: Form])[];
+}
+
 export interface Codec<T> {
+  readonly form: Form;
   readonly write: (to: Writer, value: T) => void;
   /** Throws a RangeError when the bytes end too early or mean nothing. */
   readonly read: (from: Reader) => T;
 }
 
-export const number: Codec<number> = { write: (to, value) => to.number(value), read: (from) => from.number() };
-export const text: Codec<string> = { write: (to, value) => to.text(value), read: (from) => from.text() };
+export const number: Codec<number> = {
+  form: { text: 'number' },
+  write: (to, value) => to.number(value),
+  read: (from) => from.number(),
+};
+export const text: Codec<string> = {
+  form: { text: 'text' },
+  write: (to, value) => to.text(value),
+  read: (from) => from.text(),
+};
 /** A payload or a result. */
-export const body: Codec<Uint8Array> = { write: (to, value) => to.body(value), read: (from) => from.body() };
+export const body: Codec<Uint8Array> = {
+  form: { text: 'body' },
+  write: (to, value) => to.body(value),
+  read: (from) => from.body(),
+};
 
 /** One of the names, as its place among them; names are only ever added behind. */
 export function oneOf<const Name extends string>(names: readonly Name[]): Codec<Name> {
   return {
+    form: { text: `number: ${names.map((name, at) => `${at} ${name}`).join(', ')}` },
     write: (to, value) => to.number(names.indexOf(value)),
     read: (from) => {
       const name = names[from.number()];
@@ -24,7 +45,8 @@ export function oneOf<const Name extends string>(names: readonly Name[]): Codec<
   };
 }
 
-export const optional = <T>({ write, read }: Codec<T>): Codec<T | undefined> => ({
+export const optional = <T>({ form, write, read }: Codec<T>): Codec<T | undefined> => ({
+  form: { ...form, text: `optional ${form.text}` },
   write: (to, value) => {
     to.byte(value === undefined ? 0 : 1);
     if (value !== undefined) write(to, value);
@@ -32,7 +54,8 @@ export const optional = <T>({ write, read }: Codec<T>): Codec<T | undefined> => 
   read: (from) => (from.byte() === 0 ? undefined : read(from)),
 });
 
-export const list = <T>({ write, read }: Codec<T>): Codec<readonly T[]> => ({
+export const list = <T>({ form, write, read }: Codec<T>): Codec<readonly T[]> => ({
+  form: { ...form, text: `list of ${form.text}` },
   write: (to, values) => {
     to.number(values.length);
     for (const value of values) write(to, value);
@@ -41,6 +64,7 @@ export const list = <T>({ write, read }: Codec<T>): Codec<readonly T[]> => ({
 });
 
 export const textMap: Codec<Readonly<Record<string, string>>> = {
+  form: { text: 'map' },
   write: (to, map) => {
     const keys = Object.keys(map);
     to.number(keys.length);
@@ -62,8 +86,9 @@ function countOf(from: Reader): number {
 
 /** Every field of T, in this order. */
 export function struct<T extends object>(fields: { readonly [K in keyof T]-?: Codec<T[K]> }): Codec<T> {
-  const entries = Object.entries(fields) as [keyof T, Codec<unknown>][];
+  const entries = Object.entries(fields) as [keyof T & string, Codec<unknown>][];
   return {
+    form: { text: 'fields', fields: entries.map(([name, { form }]) => [name, form]) },
     write: (to, value) => {
       for (const [key, codec] of entries) codec.write(to, value[key]);
     },
@@ -83,6 +108,7 @@ export function sparse<T extends object>(
 ): Codec<T> {
   const entries = Object.entries(fields).map(([key, codec]) => [key, optional(codec as Codec<unknown>)] as const);
   return {
+    form: { text: 'fields', fields: entries.map(([name, { form }]) => [name, form]) },
     write: (to, value) => {
       for (const [key, codec] of entries) codec.write(to, value[key as keyof T]);
     },

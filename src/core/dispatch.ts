@@ -14,7 +14,7 @@ import { acceptsPriority, preferred, refusal, unavailable } from './match.ts';
 import { countTask } from './operation.ts';
 import { bestClass, park } from './pairing.ts';
 import { placements } from './placement.ts';
-import type { CoreState } from './state.ts';
+import { type CoreState, countWritten } from './state.ts';
 import { move, type Task } from './task.ts';
 import { classOf, dequeue, enqueue, markReady, type TaskClass } from './task-class.ts';
 
@@ -24,7 +24,8 @@ export function queueTask(state: CoreState, task: Task): void {
   countTask(state.operations, task, 1);
 }
 
-export function dispatch(state: CoreState, now: Now, out: Output[]): void {
+/** @param most stops when the step has written so many bytes; it is unfinished then. */
+export function dispatch(state: CoreState, now: Now, out: Output[], most: number): void {
   const { ready } = state.classes;
   if (state.stopping) {
     state.freed.clear();
@@ -35,12 +36,18 @@ export function dispatch(state: CoreState, now: Now, out: Output[]): void {
     for (const collector of state.freed) bringWork(state, collector);
     const cls = ready.first;
     if (cls === undefined) return;
+    if (state.written > most) {
+      state.unfinished = true;
+      return;
+    }
     const next = nextAssignable(state, cls);
     if (next === undefined) {
       ready.pop();
       park(cls);
-    } else if (next.task.seq === cls.readySeq) place(state, next.task, next.candidates, now, out);
-    else markReady(state.classes, cls, next.task);
+    } else if (next.task.seq === cls.readySeq) {
+      place(state, next.task, next.candidates, now, out);
+      countWritten(state, out);
+    } else markReady(state.classes, cls, next.task);
   }
 }
 
@@ -134,7 +141,16 @@ function assign(state: CoreState, task: Task, collector: Collector, strategy: st
   if (isInProgress(task)) armAttempt(state, task);
   state.decisions.set(strategy, (state.decisions.get(strategy) ?? 0) + 1);
   out.push(
-    { kind: 'assign', session: collector.session, topic: assignmentTopic(collector), spec, attempt, token, leaseMs },
+    {
+      kind: 'assign',
+      session: collector.session,
+      topic: assignmentTopic(collector),
+      spec,
+      payload: spec.payload,
+      attempt,
+      token,
+      leaseMs,
+    },
     { kind: 'task_moved', spec, state: 'in_progress', attempt, collectorId: collector.id, strategy },
   );
 }

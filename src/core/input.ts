@@ -8,6 +8,7 @@ import type { Fault } from '../protocol/fault.ts';
 import type { Failure } from '../protocol/schema.ts';
 import type { BodyName, TaskState } from '../protocol/state.ts';
 import type { Now } from '../time/now.ts';
+import type { Body } from './body.ts';
 import type { CollectorStatus } from './collector.ts';
 import type { Expired } from './expire.ts';
 import type { StoreRecord } from './record.ts';
@@ -67,9 +68,16 @@ export type Input =
   | { readonly kind: 'bytes_read'; readonly session: number; readonly bytes: number }
   /** Of what was assigned to the session by the core before this one, it has not read `bytes` of payloads yet. */
   | { readonly kind: 'unread'; readonly session: number; readonly bytes: number }
-  /** Retention deletes this; `run` is called once that is durable. */
-  | { readonly kind: 'expire'; readonly expired: Expired; readonly run: () => void }
+  /** Retention deletes this; `run` is called once that is durable, or `skipped`, when the disk has no room for it. */
+  | {
+      readonly kind: 'expire';
+      readonly expired: Expired;
+      readonly run: () => void;
+      readonly skipped: () => void;
+    }
   | { readonly kind: 'session_closed'; readonly session: number }
+  /** The store cannot give the payload of this task any more. */
+  | { readonly kind: 'body_damaged'; readonly id: string }
   | { readonly kind: 'stop' }
   | { readonly kind: 'tick' };
 
@@ -85,6 +93,8 @@ export type Output =
       readonly session: number;
       readonly topic: string;
       readonly spec: TaskSpec;
+      /** As it was in memory; the turn reads back one that was not there. */
+      payload: Body;
       readonly attempt: number;
       readonly token: string;
       readonly leaseMs: number;

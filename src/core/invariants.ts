@@ -69,7 +69,7 @@ function checkQueues(state: CoreState): void {
     const fitting = [...state.collectors.values()].filter((collector) => mismatch(collector, cls) === undefined);
     const paired = cls.pairings.map(({ collector }) => collector);
     assert.deepEqual(new Set(paired), new Set(fitting), `the collectors of class ${cls.key}`);
-    if (state.stopping) continue;
+    if (state.stopping || state.frozen || state.unfinished) continue;
     for (const pairing of cls.pairings) {
       const { collector } = pairing;
       const best = bestFor(collector, cls);

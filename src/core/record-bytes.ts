@@ -4,12 +4,15 @@
  * and every version that was ever written stays readable. An unknown kind or version is never skipped: it may change
  * what all others mean. A body is the last that a record holds, so that where the record ends says where the body is.
  */
-import type { Reader, Writer } from './bytes.ts';
-import { body, type Codec, list, number, oneOf, optional, sparse, struct, text, textMap } from './codec.ts';
+import { type Body, present } from './body.ts';
+import { Reader, type Writer } from './bytes.ts';
+import { body, type Codec, type Form, list, number, oneOf, optional, sparse, struct, text, textMap } from './codec.ts';
 import type { AttemptRecord, JournalRecord, RecordOf, TaskProgress } from './record.ts';
 import type { TaskError, TaskSpec } from './task.ts';
 
 const error = struct<TaskError>({ code: text, message: text });
+
+const payload: Codec<Body> = { ...body, write: (to, value) => body.write(to, present(value)) };
 
 const spec = struct<TaskSpec>({
   namespace: text,
@@ -33,7 +36,7 @@ const spec = struct<TaskSpec>({
     stage: text,
     tags: textMap,
   }),
-  payload: body,
+  payload,
 });
 
 const progress = {
@@ -88,6 +91,18 @@ const kinds: { readonly [K in Kind]: { readonly number: number; readonly version
 
 const kindOfNumber = new Map(Object.entries(kinds).map(([kind, { number: key }]) => [key, kind as Kind]));
 
+/** Every kind in every version that was ever written, by its number. */
+export const recordForms: readonly {
+  readonly kind: string;
+  readonly number: number;
+  readonly version: number;
+  readonly fields: NonNullable<Form['fields']>;
+}[] = Object.entries(kinds)
+  .flatMap(([kind, { number: key, versions }]) =>
+    versions.map(({ form }, at) => ({ kind, number: key, version: at + 1, fields: form.fields ?? [] })),
+  )
+  .sort((a, b) => a.number - b.number || a.version - b.version);
+
 /** Raised when a kind or a version is added: a store that has a higher one was written by a newer deye. */
 export const storeLevel = 1;
 
@@ -115,4 +130,16 @@ export function readRecord(from: Reader): JournalRecord {
   const fields = (codec as Codec<object>).read(from);
   if (from.at !== end) throw new RangeError(`a ${kind} has ${from.at - end} bytes more than it says`);
   return { kind, ...fields } as JournalRecord;
+}
+
+/** The bytes of each record, without a look at what they mean. Throws a RangeError when they do not end with one. */
+export function* recordsIn(bytes: Uint8Array): Generator<{ readonly at: number; readonly bytes: Uint8Array }> {
+  for (let at = 0; at < bytes.length; ) {
+    const reader = new Reader(bytes, at + 2);
+    const length = reader.length32();
+    if (length > reader.left) throw new RangeError('the bytes end too early');
+    const end = reader.at + length;
+    yield { at, bytes: bytes.subarray(at, end) };
+    at = end;
+  }
 }

@@ -4,10 +4,12 @@ import type { Totals } from '../protocol/view-schema.ts';
 import { Deadlines } from '../time/deadlines.ts';
 import type { Collector } from './collector.ts';
 import { type Ended, newEnded } from './ended.ts';
+import type { Output } from './input.ts';
 import { newTokens, type Tokens } from './lease.ts';
 import { newOperations, type Operations } from './operation.ts';
 import { defaultPlacement } from './placement.ts';
 import type { Random } from './random.ts';
+import { bytesOf } from './record-size.ts';
 import type { Task } from './task.ts';
 import { type Classes, newClasses } from './task-class.ts';
 import { newWaits, type Waiter, type Waits } from './wait.ts';
@@ -40,6 +42,14 @@ export interface CoreState {
   plansDropped: number;
   readonly totals: { -readonly [name in keyof Totals]: number };
   stopping: boolean;
+  /** The store has no room: nothing is handed out and no deadline is looked at, only what writes nothing is done. */
+  frozen: boolean;
+  /** The latest step stopped because it wrote much; another goes on at once. */
+  unfinished: boolean;
+  /** Bytes that the records of the latest step take at most. */
+  written: number;
+  /** The outputs before this one are counted. */
+  countedTo: number;
 }
 
 interface CoreOptions {
@@ -83,5 +93,23 @@ export function newState({ seed = 1, limits = defaultLimits, epoch = 1, nonce = 
       cancelled: 0,
     },
     stopping: false,
+    frozen: false,
+    unfinished: false,
+    written: 0,
+    countedTo: 0,
   };
+}
+
+/**
+ * What a step writes of its own, beside what its input brings, ends a little behind this many bytes, so that the room for
+ * it can be had before it begins. Who has credit or is due after that has its turn in the next step.
+ */
+export const stepBytes = 512 * 1024;
+
+/** Adds to `written` the records among the outputs that came since the last call. */
+export function countWritten(state: CoreState, out: readonly Output[]): void {
+  for (; state.countedTo < out.length; state.countedTo++) {
+    const output = out[state.countedTo]!;
+    if (output.kind === 'record') state.written += bytesOf(output.record);
+  }
 }

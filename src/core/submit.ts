@@ -12,7 +12,7 @@ import { type Input, type Output, type ReplyTo, reply } from './input.ts';
 import { countTask, operationsFull } from './operation.ts';
 import type { Facts } from './prefetch.ts';
 import { submittedTask } from './replay.ts';
-import type { CoreState } from './state.ts';
+import { type CoreState, countWritten, stepBytes } from './state.ts';
 import { newTask, type Task, type TaskSpec } from './task.ts';
 import { dequeue, tasksBefore } from './task-class.ts';
 
@@ -25,7 +25,8 @@ export function submit(
 ): void {
   const accepted = input.specs.map((spec) => (isFault(spec) ? spec : accept(state, spec, now, out, facts)));
   // Hand out first, so that the reply can name the collector.
-  dispatch(state, now, out);
+  countWritten(state, out);
+  dispatch(state, now, out, state.written + stepBytes);
   // From the last to the first: what was accepted later stands behind a task of the same priority.
   const behind = new Map<Heap<Task>, number>();
   const outcomes = accepted

@@ -12,6 +12,7 @@ import assert from 'node:assert/strict';
 import type { Params } from '../protocol/message.ts';
 import { mayFollow } from '../protocol/state.ts';
 import type { Due } from '../time/deadlines.ts';
+import type { Body } from './body.ts';
 import type { Collector } from './collector.ts';
 import type { Output } from './input.ts';
 import type { RecordOf } from './record.ts';
@@ -49,7 +50,7 @@ export interface TaskError {
 /** The only namespace there is; ids are unique in it, and nothing that is promised exact crosses it. */
 export const defaultNamespace = 'default';
 
-/** What was submitted, with every default filled in. Never changes. */
+/** What was submitted, with every default filled in. Never changes, but that the store may take the payload out of memory. */
 export interface TaskSpec {
   readonly namespace: string;
   readonly id: string;
@@ -66,7 +67,7 @@ export interface TaskSpec {
   readonly metadata: Readonly<Record<string, string>>;
   readonly correlation: NonNullable<Params<'task.submit'>['correlation']>;
   /** Encoded, as it came. */
-  readonly payload: Uint8Array;
+  payload: Body;
 }
 
 /** The durable part changes by `advance` only; the rest is volatile. */

@@ -4,6 +4,8 @@
  */
 export interface Disk {
   names(): Promise<string[]>;
+  /** Bytes that may still be written. */
+  free(): Promise<number>;
   /** Opens a file for reading and writing; with `create` it is made, and must not be there. */
   open(name: string, how: { readonly create: boolean; readonly synced: boolean }): Promise<DiskFile>;
   rename(from: string, to: string): Promise<void>;
@@ -14,6 +16,8 @@ export interface Disk {
 
 export interface DiskFile {
   size(): Promise<number>;
+  /** Whether the file is still the one of that name in its directory. */
+  isAt(name: string): boolean;
   /** Fills `into` from `position` on; answers how many bytes there were. */
   read(into: Uint8Array, position: number): Promise<number>;
   /** All of it, or it rejects; durable afterwards if the file was opened as synced. */

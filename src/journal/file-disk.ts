@@ -19,14 +19,20 @@ const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW = 0, O_DSYNC = 0 } = fs.co
 const partsMax = 1024;
 const fullCodes: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
-export function fileDisk(directory: string): Disk {
+/** With `readOnly` nothing that is done through it changes a file. */
+export function fileDisk(directory: string, { readOnly = false } = {}): Disk {
   const path = (name: string): string => join(directory, name);
   return {
     names: () => promisify(fs.readdir)(directory),
+    async free() {
+      const { bavail, bsize } = await promisify(fs.statfs)(directory);
+      return bavail * bsize;
+    },
     async open(name, { create, synced }) {
-      const flags = O_RDWR | O_NOFOLLOW | (create ? O_CREAT | O_EXCL : 0) | (synced ? O_DSYNC : 0);
+      const flags =
+        (readOnly ? O_RDONLY : O_RDWR) | O_NOFOLLOW | (create ? O_CREAT | O_EXCL : 0) | (synced ? O_DSYNC : 0);
       const fd = await orFull(open(path(name), flags, 0o600));
-      return fileOf(fd, synced && O_DSYNC === 0);
+      return fileOf(fd, synced && O_DSYNC === 0, path);
     },
     rename: (from, to) => orFull(promisify(fs.rename)(path(from), path(to))),
     remove: (name) => promisify(fs.unlink)(path(name)),
@@ -35,9 +41,18 @@ export function fileDisk(directory: string): Disk {
 }
 
 /** @param syncAfter whether every write is followed by a sync, where the system has no O_DSYNC. */
-function fileOf(fd: number, syncAfter: boolean): DiskFile {
+function fileOf(fd: number, syncAfter: boolean, path: (name: string) => string): DiskFile {
+  const own = fs.fstatSync(fd);
   return {
     size: async () => (await fstat(fd)).size,
+    isAt(name) {
+      try {
+        const there = fs.lstatSync(path(name));
+        return there.ino === own.ino && there.dev === own.dev;
+      } catch {
+        return false; // it, or what it lay in, is gone
+      }
+    },
     async read(into, position) {
       for (let at = 0; ; ) {
         const { bytesRead } = await read(fd, into, at, into.length - at, position + at);

@@ -1,5 +1,6 @@
 /** The journal in files: one append at a time at the head, segments released at the tail. */
 import assert from 'node:assert/strict';
+import { Ahead, bodyRoom } from './ahead.ts';
 import { type BatchKind, blockBytes, blocksOf, headerBytes, type SegmentPointer, writeHeader } from './header.ts';
 import type { Opened } from './open.ts';
 import {
@@ -10,11 +11,9 @@ import {
   type Position,
   type StoredBatch,
 } from './port.ts';
-import { readFrom } from './read.ts';
-import { type SegmentFiles, startOf, type UsedSegment } from './segments.ts';
+import { readAt, readFrom } from './read.ts';
+import { removal, type Segment, type SegmentFiles, startOf, type UsedSegment } from './segments.ts';
 
-/** Prepared ahead, so that what was accepted can be ended on a full disk. */
-const sparesMin = 2;
 const bodyBytesMax = 32 * 1024 * 1024;
 const padding = new Uint8Array(blockBytes);
 
@@ -44,10 +43,10 @@ export class FileJournal implements Journal {
   readonly #options: FileJournalOptions;
   readonly #files: SegmentFiles;
   readonly #id: Uint8Array;
+  readonly #ahead: Ahead;
   readonly #used: UsedSegment[];
   readonly #holds = new Map<string, number>();
   readonly #header = new Uint8Array(headerBytes);
-  #block: number;
   #ordinal: number;
   #sequence: number;
   #crc: number;
@@ -61,7 +60,6 @@ export class FileJournal implements Journal {
   #timer = false;
   #sealed = false;
   #failure: JournalError | undefined;
-  #full = false;
   #closed = false;
 
   constructor(opened: Opened, options: FileJournalOptions) {
@@ -71,9 +69,9 @@ export class FileJournal implements Journal {
     this.storeId = Buffer.from(opened.storeId).toString('hex');
     this.#used = [...opened.used];
     this.epoch = opened.epoch;
-    const { segmentBytes } = opened;
-    this.bodyBytesMax = Math.min(bodyBytesMax, segmentBytes - 2 * blockBytes - headerBytes);
-    ({ block: this.#block, ordinal: this.#ordinal, sequence: this.#sequence, crc: this.#crc } = opened);
+    this.#ahead = new Ahead(this.#files, this.#used, opened.segmentBytes);
+    this.bodyBytesMax = Math.min(bodyBytesMax, bodyRoom(opened.segmentBytes, 1));
+    ({ ordinal: this.#ordinal, sequence: this.#sequence, crc: this.#crc } = opened);
     this.#recordsCrc = opened.recordsCrc;
     this.#syncedOrdinal = this.#ordinal;
     this.#synced = { sequence: this.#sequence, crc: this.#recordsCrc };
@@ -98,8 +96,25 @@ export class FileJournal implements Journal {
   }
 
   get space(): JournalSpace {
-    const usedBytes = this.#used.reduce((sum, { bytes }) => sum + bytes, 0);
-    return { usedBytes, oldestLast: this.#used.length > 1 ? this.#used[0]!.lastSequence : 0, full: this.#full };
+    return {
+      usedBytes: this.#used.reduce((sum, { bytes }) => sum + bytes, 0),
+      oldestLast: this.#used.length > 1 ? this.#used[0]!.lastSequence : 0,
+      full: this.#ahead.full,
+    };
+  }
+
+  roomAfter(ahead: number): number {
+    return this.#ahead.roomAfter(ahead);
+  }
+
+  async makeRoom(bodyBytes: number): Promise<void> {
+    await this.#orFail(this.#ahead.makeRoom(bodyBytes));
+  }
+
+  async check(): Promise<void> {
+    if (this.#closed) return;
+    this.#refuseGone([...this.#used, ...this.#files.spares]);
+    if (this.#ahead.full) await this.#orFail(this.#ahead.keep());
   }
 
   async append(parts: readonly Uint8Array[], records: number, expectedSequence: number): Promise<Appended> {
@@ -109,6 +124,7 @@ export class FileJournal implements Journal {
       if (this.#closed || expectedSequence !== this.#sequence + 1) return 'refused';
       if (!(await this.#room(blocksOf(bodyBytes)))) return 'full';
       await this.#put('records', parts, records, this.#nextFloor());
+      this.#refuseGone([this.#head]);
       this.#arm();
       return 'committed';
     });
@@ -123,6 +139,10 @@ export class FileJournal implements Journal {
     return readFrom(this.#used, this.#id, from, this.#synced.sequence);
   }
 
+  readAt(sequence: number, offset: number, length: number): Promise<Uint8Array> {
+    return readAt(this.#used, sequence, offset, length);
+  }
+
   async close(): Promise<void> {
     await this.#exclusively(async () => {
       if (this.#closed) return;
@@ -131,6 +151,11 @@ export class FileJournal implements Journal {
       await this.#files.close();
       for (const { file } of this.#used) await file.close();
     }, true);
+  }
+
+  #refuseGone(segments: readonly Segment[]): void {
+    this.#failure ??= removal(segments);
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   /** Runs `work` after what is under way. What the disk throws ends the journal. */
@@ -155,39 +180,28 @@ export class FileJournal implements Journal {
 
   /** Makes room for so many blocks at the head, in the next segment if need be. False on a full disk. */
   async #room(blocks: number): Promise<boolean> {
-    for (
-      let head = this.#used.at(-1)!;
-      (this.#block + blocks + 1) * blockBytes > head.bytes;
-      head = this.#used.at(-1)!
-    ) {
-      const next = await this.#files.next();
-      if (next === undefined) {
-        this.#full = true;
-        return false;
-      }
+    for (let head = this.#head; (head.block + blocks + 1) * blockBytes > head.bytes; head = this.#head) {
+      const next = await this.#ahead.next(blocks);
+      if (next === undefined) return false;
       const { number: segment, salt } = next;
       await this.#put('close', [], 0, { segment, salt, ordinal: this.#ordinal + 2, chain: 0 });
       this.#used.push(startOf(next, this.#ordinal + 1, this.#sequence + 1, this.#crc));
-      this.#block = 1;
     }
-    this.#prepareAhead();
+    this.#orFail(this.#ahead.keep()).catch(this.#options.failed);
     return true;
   }
 
-  #prepareAhead(): void {
-    if (this.#files.isClosed) return;
-    if (this.#files.spares.length >= sparesMin) {
-      this.#full = false;
-      return;
+  get #head(): UsedSegment {
+    return this.#used.at(-1)!;
+  }
+
+  /** What the disk throws beside the appends ends the journal, too. */
+  async #orFail(work: Promise<void>): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      if (!this.#files.isClosed) throw this.#fail(error as Error);
     }
-    this.#files.prepare().then(
-      () => this.#prepareAhead(),
-      (error: Error) => {
-        if (this.#files.isClosed) return;
-        this.#full = true;
-        if (error.name !== 'DiskFullError') this.#options.failed(this.#fail(error));
-      },
-    );
   }
 
   async #put(kind: BatchKind, parts: readonly Uint8Array[], records: number, pointer: SegmentPointer | undefined) {
@@ -215,8 +229,9 @@ export class FileJournal implements Journal {
     );
     const blocks = blocksOf(bodyBytes);
     const tail = padding.subarray(0, blocks * blockBytes - headerBytes - bodyBytes);
-    await head.file.write([this.#header, ...parts, tail], this.#block * blockBytes);
-    this.#block += blocks;
+    await head.file.write([this.#header, ...parts, tail], head.block * blockBytes);
+    if (kind === 'records') head.blocks.push(head.block);
+    head.block += blocks;
     [this.#ordinal, this.#sequence, this.#crc] = [ordinal, sequence, crc];
     if (kind === 'records') this.#recordsCrc = crc;
     head.lastSequence = sequence;

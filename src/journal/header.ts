@@ -1,26 +1,6 @@
 /**
- * A batch as it lies in a segment: a header of 128 bytes, the body, and zeros up to the next block of 4 KiB. Numbers are
- * unsigned and big-endian.
- *
- *       0  16  salt of the segment: no body can look like a header
- *      16  16  id of the store
- *      32   1  kind: 1 records, 2 seal (empty), 3 close (the last of its segment; empty)
- *      33   1  1 when a pointer stands in 72–107, else 0
- *      34   2  format of the header: 1
- *      36   4  bytes of the body
- *      40   4  epoch of the start that wrote it
- *      44   4  CRC-32 of the last batch of records before
- *      48   8  sequence: how many batches of records there are up to here, this one included
- *      56   8  the highest ordinal that was known to be synced when this one was written
- *      64   4  CRC-32 of the batch before
- *      68   4  how many records the body holds
- *      72   8  pointer: ordinal of the first batch of a segment
- *      80   8  pointer: number of that segment
- *      88  16  pointer: its salt
- *     104   4  pointer: CRC-32 of the batch before that first batch
- *     108   8  wall time of writing, ms since 1970 (for people; nothing depends on it)
- *     116   8  ordinal: how many batches of any kind there are up to here, this one included
- *     124   4  CRC-32 of the 124 bytes before and of the body
+ * A batch as it lies in a segment: a header of 128 bytes (`batchLayout`), the body, and zeros up to the next block of
+ * 4 KiB. Numbers are unsigned and big-endian. deye-store(7) prints the layouts.
  *
  * The pointer of a closing batch is to the segment that follows; any other is a floor: nothing before that segment is
  * needed any more. The CRC-32 is that of zlib.
@@ -30,8 +10,40 @@ import { crc32 } from 'node:zlib';
 export const blockBytes = 4096;
 export const headerBytes = 128;
 export const saltBytes = 16;
-const crcAt = 124;
 const formatVersion = 1;
+
+interface Place {
+  readonly at: number;
+  readonly bytes: number;
+  readonly summary: string;
+}
+const place = (at: number, bytes: number, summary: string): Place => ({ at, bytes, summary });
+
+export const batchLayout = {
+  salt: place(0, 16, 'salt of the segment: no body can look like a header'),
+  storeId: place(16, 16, 'id of the store'),
+  kind: place(32, 1, 'kind: 1 records, 2 seal (empty), 3 close (the last of its segment; empty)'),
+  hasPointer: place(33, 1, '1 when a pointer stands in 72 to 107, else 0'),
+  format: place(34, 2, 'format of the header: 1'),
+  bodyBytes: place(36, 4, 'bytes of the body'),
+  epoch: place(40, 4, 'epoch of the start that wrote it'),
+  recordsChain: place(44, 4, 'CRC-32 of the last batch of records before; 0 when there was none'),
+  sequence: place(48, 8, 'sequence: how many batches of records there are up to here, this one included'),
+  synced: place(56, 8, 'the highest ordinal that was known to be synced when this one was written'),
+  chain: place(64, 4, 'CRC-32 of the batch before; 0 before the first of all'),
+  records: place(68, 4, 'how many records the body holds'),
+  pointerOrdinal: place(72, 8, 'pointer: ordinal of the first batch of a segment'),
+  pointerSegment: place(80, 8, 'pointer: number of that segment'),
+  pointerSalt: place(88, 16, 'pointer: its salt'),
+  pointerChain: place(104, 4, 'pointer: CRC-32 of the batch before that first batch'),
+  writtenAtMs: place(108, 8, 'wall time of writing, ms since 1970 (for people; nothing depends on it)'),
+  ordinal: place(116, 8, 'ordinal: how many batches of any kind there are up to here, this one included'),
+  crc: place(124, 4, 'CRC-32 of the 124 bytes before and of the body'),
+} as const satisfies Record<string, Place>;
+
+const at = Object.fromEntries(Object.entries(batchLayout).map(([name, { at: offset }]) => [name, offset])) as {
+  readonly [Name in keyof typeof batchLayout]: number;
+};
 
 const kinds = ['', 'records', 'seal', 'close'] as const;
 export type BatchKind = 'records' | 'seal' | 'close';
@@ -86,32 +98,32 @@ export function writeHeader(
 ): number {
   const view = new DataView(into.buffer, into.byteOffset, headerBytes);
   into.fill(0, 0, headerBytes);
-  into.set(salt, 0);
-  into.set(storeId, 16);
-  view.setUint8(32, kinds.indexOf(header.kind));
-  view.setUint16(34, formatVersion);
-  view.setUint32(36, header.bodyBytes);
-  view.setUint32(40, header.epoch);
-  view.setUint32(44, header.recordsChain);
-  writeNumber(view, 48, header.sequence);
-  writeNumber(view, 56, header.synced);
-  view.setUint32(64, header.chain);
-  view.setUint32(68, header.records);
+  into.set(salt, at.salt);
+  into.set(storeId, at.storeId);
+  view.setUint8(at.kind, kinds.indexOf(header.kind));
+  view.setUint16(at.format, formatVersion);
+  view.setUint32(at.bodyBytes, header.bodyBytes);
+  view.setUint32(at.epoch, header.epoch);
+  view.setUint32(at.recordsChain, header.recordsChain);
+  writeNumber(view, at.sequence, header.sequence);
+  writeNumber(view, at.synced, header.synced);
+  view.setUint32(at.chain, header.chain);
+  view.setUint32(at.records, header.records);
   if (header.pointer !== undefined) writePointer(view, into, header.pointer);
-  writeNumber(view, 108, header.writtenAtMs);
-  writeNumber(view, 116, header.ordinal);
-  let crc = crc32(into.subarray(0, crcAt));
+  writeNumber(view, at.writtenAtMs, header.writtenAtMs);
+  writeNumber(view, at.ordinal, header.ordinal);
+  let crc = crc32(into.subarray(0, at.crc));
   for (const part of parts) crc = crc32(part, crc);
-  view.setUint32(crcAt, crc);
+  view.setUint32(at.crc, crc);
   return crc;
 }
 
 function writePointer(view: DataView, into: Uint8Array, pointer: SegmentPointer): void {
-  view.setUint8(33, 1);
-  writeNumber(view, 72, pointer.ordinal);
-  writeNumber(view, 80, pointer.segment);
-  into.set(pointer.salt, 88);
-  view.setUint32(104, pointer.chain);
+  view.setUint8(at.hasPointer, 1);
+  writeNumber(view, at.pointerOrdinal, pointer.ordinal);
+  writeNumber(view, at.pointerSegment, pointer.segment);
+  into.set(pointer.salt, at.pointerSalt);
+  view.setUint32(at.pointerChain, pointer.chain);
 }
 
 interface ReadBatch extends BatchHeader {
@@ -121,45 +133,51 @@ interface ReadBatch extends BatchHeader {
 }
 
 /**
- * The whole batch that begins at `at`, or undefined when none does: another salt, another store, a length beyond `bytes`,
+ * The whole batch that begins at `start`, or undefined when none does: another salt, another store, a length beyond `bytes`,
  * or a CRC that does not agree.
  */
-export function readBatch(bytes: Uint8Array, at: number, salt: Uint8Array, storeId: Uint8Array): ReadBatch | undefined {
-  if (at + headerBytes > bytes.length || !isAt(bytes, at, salt) || !isAt(bytes, at + 16, storeId)) return undefined;
-  const view = new DataView(bytes.buffer, bytes.byteOffset + at, headerBytes);
-  const kind = kinds[view.getUint8(32)];
-  const bodyBytes = view.getUint32(36);
-  const bodyAt = at + headerBytes;
-  if (!kind || view.getUint16(34) !== formatVersion || bodyAt + bodyBytes > bytes.length) return undefined;
+export function readBatch(
+  bytes: Uint8Array,
+  start: number,
+  salt: Uint8Array,
+  storeId: Uint8Array,
+): ReadBatch | undefined {
+  if (start + headerBytes > bytes.length) return undefined;
+  if (!isAt(bytes, start + at.salt, salt) || !isAt(bytes, start + at.storeId, storeId)) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset + start, headerBytes);
+  const kind = kinds[view.getUint8(at.kind)];
+  const bodyBytes = view.getUint32(at.bodyBytes);
+  const bodyAt = start + headerBytes;
+  if (!kind || view.getUint16(at.format) !== formatVersion || bodyAt + bodyBytes > bytes.length) return undefined;
   const body = bytes.subarray(bodyAt, bodyAt + bodyBytes);
-  const crc = crc32(body, crc32(bytes.subarray(at, at + crcAt)));
-  if (crc !== view.getUint32(crcAt)) return undefined;
+  const crc = crc32(body, crc32(bytes.subarray(start, start + at.crc)));
+  if (crc !== view.getUint32(at.crc)) return undefined;
   return {
     kind,
-    epoch: view.getUint32(40),
-    recordsChain: view.getUint32(44),
-    sequence: readNumber(view, 48),
-    synced: readNumber(view, 56),
-    chain: view.getUint32(64),
-    records: view.getUint32(68),
+    epoch: view.getUint32(at.epoch),
+    recordsChain: view.getUint32(at.recordsChain),
+    sequence: readNumber(view, at.sequence),
+    synced: readNumber(view, at.synced),
+    chain: view.getUint32(at.chain),
+    records: view.getUint32(at.records),
     bodyBytes,
-    pointer: view.getUint8(33) === 1 ? readPointer(bytes, at, view) : undefined,
-    writtenAtMs: readNumber(view, 108),
-    ordinal: readNumber(view, 116),
+    pointer: view.getUint8(at.hasPointer) === 1 ? readPointer(bytes, start, view) : undefined,
+    writtenAtMs: readNumber(view, at.writtenAtMs),
+    ordinal: readNumber(view, at.ordinal),
     crc,
     body,
   };
 }
 
-const readPointer = (bytes: Uint8Array, at: number, view: DataView): SegmentPointer => ({
-  ordinal: readNumber(view, 72),
-  segment: readNumber(view, 80),
-  salt: bytes.slice(at + 88, at + 88 + saltBytes),
-  chain: view.getUint32(104),
+const readPointer = (bytes: Uint8Array, start: number, view: DataView): SegmentPointer => ({
+  ordinal: readNumber(view, at.pointerOrdinal),
+  segment: readNumber(view, at.pointerSegment),
+  salt: bytes.slice(start + at.pointerSalt, start + at.pointerSalt + saltBytes),
+  chain: view.getUint32(at.pointerChain),
 });
 
-export function isAt(bytes: Uint8Array, at: number, what: Uint8Array): boolean {
-  for (let i = 0; i < what.length; i++) if (bytes[at + i] !== what[i]) return false;
+export function isAt(bytes: Uint8Array, start: number, what: Uint8Array): boolean {
+  for (let i = 0; i < what.length; i++) if (bytes[start + i] !== what[i]) return false;
   return true;
 }
 
@@ -168,6 +186,15 @@ export function isAt(bytes: Uint8Array, at: number, what: Uint8Array): boolean {
 const magic = new TextEncoder().encode('deye journal\n');
 const headBytes = 80;
 
+export const headLayout = {
+  magic: place(0, 13, 'the text "deye journal" and a line feed'),
+  format: place(14, 2, 'format: 1'),
+  storeId: place(16, 16, 'id of the store'),
+  segment: place(32, 8, 'number of the segment'),
+  salt: place(40, 16, 'salt'),
+  crc: place(76, 4, 'CRC-32 of the 76 bytes before; the rest of the block is zeros'),
+} as const satisfies Record<string, Place>;
+
 /** The first block of a segment: the words "deye journal", a format, and who it is. */
 export interface SegmentHead {
   readonly storeId: Uint8Array;
@@ -175,23 +202,15 @@ export interface SegmentHead {
   readonly salt: Uint8Array;
 }
 
-/**
- *       0  13  "deye journal\n"
- *      14   2  format: 1
- *      16  16  id of the store
- *      32   8  number of the segment
- *      40  16  salt
- *      76   4  CRC-32 of the 76 bytes before; the rest of the block is zeros
- */
 export function segmentHead({ storeId, segment, salt }: SegmentHead): Uint8Array {
   const block = new Uint8Array(blockBytes);
   const view = new DataView(block.buffer);
-  block.set(magic, 0);
-  view.setUint16(14, formatVersion);
-  block.set(storeId, 16);
-  writeNumber(view, 32, segment);
-  block.set(salt, 40);
-  view.setUint32(headBytes - 4, crc32(block.subarray(0, headBytes - 4)));
+  block.set(magic, headLayout.magic.at);
+  view.setUint16(headLayout.format.at, formatVersion);
+  block.set(storeId, headLayout.storeId.at);
+  writeNumber(view, headLayout.segment.at, segment);
+  block.set(salt, headLayout.salt.at);
+  view.setUint32(headLayout.crc.at, crc32(block.subarray(0, headLayout.crc.at)));
   return block;
 }
 
@@ -199,7 +218,12 @@ export function segmentHead({ storeId, segment, salt }: SegmentHead): Uint8Array
 export function readSegmentHead(bytes: Uint8Array): SegmentHead | undefined {
   if (bytes.length < headBytes || !isAt(bytes, 0, magic)) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, headBytes);
-  if (view.getUint16(14) !== formatVersion) return undefined;
-  if (crc32(bytes.subarray(0, headBytes - 4)) !== view.getUint32(headBytes - 4)) return undefined;
-  return { storeId: bytes.slice(16, 32), segment: readNumber(view, 32), salt: bytes.slice(40, 56) };
+  if (view.getUint16(headLayout.format.at) !== formatVersion) return undefined;
+  if (crc32(bytes.subarray(0, headLayout.crc.at)) !== view.getUint32(headLayout.crc.at)) return undefined;
+  const take = ({ at: from, bytes: count }: Place): Uint8Array => bytes.slice(from, from + count);
+  return {
+    storeId: take(headLayout.storeId),
+    segment: readNumber(view, headLayout.segment.at),
+    salt: take(headLayout.salt),
+  };
 }

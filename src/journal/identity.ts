@@ -1,11 +1,11 @@
 /** The store's own file: who it is, and the salt of its first segment. Everything in it stands elsewhere, too. */
 import { crc32 } from 'node:zlib';
-import type { Disk } from './disk.ts';
-import { saltBytes } from './header.ts';
+import type { Disk, DiskFile } from './disk.ts';
+import { blockBytes, readSegmentHead, saltBytes } from './header.ts';
 import { JournalError } from './port.ts';
 import { readAll } from './scan.ts';
 
-export const identityName = 'journal.json';
+const identityName = 'journal.json';
 const formatVersion = 1;
 const textBytesMax = 64 * 1024;
 
@@ -55,6 +55,20 @@ export async function readIdentity(disk: Disk): Promise<Identity | undefined> {
     );
   const [storeId, firstSalt] = [bytesOf(parsed.store_id), bytesOf(parsed.first_salt)];
   return storeId && firstSalt ? { storeId, firstSalt } : undefined;
+}
+
+/** As the heads of the segments have it; undefined when there is no segment. */
+export async function identityOfSegments(handles: ReadonlyMap<number, DiskFile>): Promise<Identity | undefined> {
+  if (handles.size === 0) return undefined;
+  for (const [number, file] of handles) {
+    const head = readSegmentHead(await readAll(file, blockBytes));
+    if (head !== undefined)
+      return { storeId: head.storeId, firstSalt: number === 1 ? head.salt : new Uint8Array(saltBytes) };
+  }
+  throw new JournalError(
+    'journal_damaged',
+    `${identityName} and the heads of all segments are damaged, so nothing says whose journal this is.`,
+  );
 }
 
 function parse(text: string): Fields | undefined {

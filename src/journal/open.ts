@@ -5,16 +5,17 @@
  */
 import type { Disk, DiskFile } from './disk.ts';
 import { FileJournal, type FileJournalOptions } from './file-journal.ts';
-import { blockBytes, readSegmentHead, saltBytes } from './header.ts';
-import { type Identity, identityName, readIdentity, writeIdentity } from './identity.ts';
+import { saltBytes } from './header.ts';
+import { type Identity, identityOfSegments, readIdentity, writeIdentity } from './identity.ts';
 import { JournalError } from './port.ts';
 import { type Run, recoverRun, type Witnesses } from './recovery.ts';
-import { readAll, type ScannedSegment, scanSegments, segmentNumber } from './scan.ts';
-import { type Segment, SegmentFiles, startOf, type UsedSegment } from './segments.ts';
+import { type ScannedSegment, scanSegments, segmentNumber } from './scan.ts';
+import { type Segment, SegmentFiles, smallestSegment, startOf, type UsedSegment } from './segments.ts';
 import { cutTail } from './torn-tail.ts';
 
 interface OpenJournalOptions extends FileJournalOptions {
   readonly disk: Disk;
+  /** Of the largest segment. */
   readonly segmentBytes: number;
   readonly randomBytes: (count: number) => Uint8Array;
   /** What the book and a backup know of the store with this id; without one, of any. */
@@ -30,7 +31,6 @@ export interface Opened {
   readonly files: SegmentFiles;
   readonly used: readonly UsedSegment[];
   readonly epoch: number;
-  readonly block: number;
   readonly ordinal: number;
   readonly sequence: number;
   readonly crc: number;
@@ -54,28 +54,15 @@ export async function openJournal(options: OpenJournalOptions): Promise<FileJour
 }
 
 const filesOf = (
-  { disk, segmentBytes, sync, randomBytes }: OpenJournalOptions,
+  { disk, sync, randomBytes }: OpenJournalOptions,
   storeId: Uint8Array,
   top: number,
   newSalt: (segment: number) => Uint8Array = () => randomBytes(saltBytes),
-) => new SegmentFiles({ disk, storeId, segmentBytes, synced: sync === 'batch', newSalt }, top);
-
-async function identityOfSegments(handles: ReadonlyMap<number, DiskFile>): Promise<Identity | undefined> {
-  if (handles.size === 0) return undefined;
-  for (const [number, file] of handles) {
-    const head = readSegmentHead(await readAll(file, blockBytes));
-    if (head !== undefined)
-      return { storeId: head.storeId, firstSalt: number === 1 ? head.salt : new Uint8Array(saltBytes) };
-  }
-  throw new JournalError(
-    'journal_damaged',
-    `${identityName} and the heads of all segments are damaged, so nothing says whose journal this is.`,
-  );
-}
+) => new SegmentFiles({ disk, storeId, synced: sync === 'batch', newSalt }, top);
 
 async function create(options: OpenJournalOptions): Promise<Opened> {
   const { disk, segmentBytes, randomBytes, witnesses } = options;
-  const { book } = await witnesses(undefined);
+  const { book, epoch = 0 } = await witnesses(undefined);
   if (book !== undefined)
     throw new JournalError(
       'journal_damaged',
@@ -83,11 +70,11 @@ async function create(options: OpenJournalOptions): Promise<Opened> {
     );
   const [storeId, firstSalt] = [randomBytes(saltBytes), randomBytes(saltBytes)];
   const files = filesOf(options, storeId, 0, (number) => (number === 1 ? firstSalt : randomBytes(saltBytes)));
-  const first = await files.next();
+  const first = await files.next(smallestSegment(segmentBytes));
   if (first === undefined) throw new JournalError('journal_unavailable', 'There is no space for a new journal.');
   await writeIdentity(disk, { storeId, firstSalt });
   const used = [startOf(first, 1, 1, 0)];
-  return { storeId, segmentBytes, files, used, epoch: 1, block: 1, ordinal: 0, sequence: 0, crc: 0, recordsCrc: 0 };
+  return { storeId, segmentBytes, files, used, epoch: epoch + 1, ordinal: 0, sequence: 0, crc: 0, recordsCrc: 0 };
 }
 
 async function recover(
@@ -106,13 +93,13 @@ async function recover(
   for (const { number, file } of [...used, ...files.spares]) if (handles.has(number)) await file.sync();
   await disk.sync();
   // Only now is the floor, too, more than something read from the page cache.
-  for (const { number } of scanned)
-    if (number < used[0]!.number) await files.release({ number, file: handles.get(number)! });
-  const { block, ordinal, sequence, crc } = run;
+  for (const { number, bytes } of scanned)
+    if (number < used[0]!.number) await files.release({ number, file: handles.get(number)!, bytes });
+  const { ordinal, sequence, crc } = run;
   const last = run.batches.at(-1)?.batch;
   const recordsCrc = last === undefined ? 0 : last.kind === 'records' ? last.crc : last.recordsChain;
   const epoch = Math.max(run.epoch, known.epoch ?? 0) + 1;
-  return { storeId, segmentBytes, files, used, epoch, block, ordinal, sequence, crc, recordsCrc };
+  return { storeId, segmentBytes, files, used, epoch, ordinal, sequence, crc, recordsCrc };
 }
 
 function usedSegments(
@@ -131,6 +118,8 @@ function usedSegments(
       used.push(startOf(fileOf(segment), batch.ordinal, firstSequence, batch.chain));
     }
     used.at(-1)!.lastSequence = batch.sequence;
+    used.at(-1)!.block = batch.block + batch.blocks;
+    if (batch.kind === 'records') used.at(-1)!.blocks.push(batch.block);
   }
   if (used.at(-1)?.number !== run.segment)
     used.push(startOf(fileOf(run.segment), run.ordinal + 1, run.sequence + 1, run.crc));

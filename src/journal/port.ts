@@ -47,6 +47,20 @@ export interface Journal {
   /** The batches from `from` on, up to what was synced when it was called. */
   read(from: number): AsyncIterable<StoredBatch>;
   /**
+   * The largest body that can be appended next without a segment being prepared for it: then it does not matter whether
+   * the disk is full. `ahead` bytes are those of an append that is in flight.
+   */
+  roomAfter(ahead: number): number;
+  /** Tries to make room for such a body, and for what should be kept ahead. Resolves when it was tried. */
+  makeRoom(bodyBytes: number): Promise<void>;
+  /** Rejects when the files are no longer those that the next start will find. */
+  check(): Promise<void>;
+  /**
+   * Some bytes of the body of a batch that is kept. What stands there is not checked: whoever asks knows its checksum.
+   * Rejects when the batch is not kept any more.
+   */
+  readAt(sequence: number, offset: number, length: number): Promise<Uint8Array>;
+  /**
    * A named reader: nothing from `sequence` on is released while it stands there. `undefined` takes the name away.
    * What nobody holds may be released, oldest first, after a floor that says so is synced.
    */
@@ -60,14 +74,20 @@ export interface JournalSpace {
   readonly usedBytes: number;
   /** The last batch of the oldest segment, when there is a later one: what lives in it is to be written again. Else 0. */
   readonly oldestLast: number;
-  /** Nothing new should be accepted: no segment can be prepared ahead. */
+  /** Nothing new should be accepted: the disk has no room for the segments that are kept ahead. */
   readonly full: boolean;
 }
 
 /** An operational error of a journal; `code` is stable. */
 export class JournalError extends Error {
   override readonly name = 'JournalError';
-  readonly code: 'journal_damaged' | 'journal_foreign' | 'journal_newer' | 'journal_unavailable' | 'journal_failed';
+  readonly code:
+    | 'journal_damaged'
+    | 'journal_foreign'
+    | 'journal_newer'
+    | 'journal_unavailable'
+    | 'journal_removed'
+    | 'journal_failed';
 
   constructor(code: JournalError['code'], message: string, options?: ErrorOptions) {
     super(message, options);

@@ -1,5 +1,6 @@
 /** Reads batches back, one segment in memory at a time. */
-import { blockBytes, blocksOf, readBatch } from './header.ts';
+import assert from 'node:assert/strict';
+import { blockBytes, blocksOf, headerBytes, readBatch } from './header.ts';
 import { JournalError, type StoredBatch } from './port.ts';
 import { readAll } from './scan.ts';
 import type { UsedSegment } from './segments.ts';
@@ -30,4 +31,19 @@ export async function* readFrom(
       yield { epoch, sequence, crc, records, body };
     }
   }
+}
+
+/** As the journal's port says. */
+export async function readAt(
+  used: readonly UsedSegment[],
+  sequence: number,
+  offset: number,
+  length: number,
+): Promise<Uint8Array> {
+  const segment = used.find((one) => one.firstSequence <= sequence && sequence <= one.lastSequence);
+  const block = segment?.blocks[sequence - segment.firstSequence];
+  assert(segment !== undefined && block !== undefined, `batch ${sequence} is not kept`);
+  const bytes = new Uint8Array(length);
+  await segment.file.read(bytes, block * blockBytes + headerBytes + offset);
+  return bytes;
 }

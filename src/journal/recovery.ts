@@ -47,8 +47,13 @@ export interface Witnesses {
 }
 
 export function recoverRun(segments: readonly FoundSegment[], { book, manifest }: Witnesses): Run {
-  const run = walkFromFloor(segments);
-  const synced = Math.max(0, ...batchesBeyond(segments, run).map((batch) => batch.synced));
+  const { run, from, isMissing } = findRun(segments);
+  if (isMissing)
+    throw new JournalError(
+      'journal_damaged',
+      `The journal is damaged: it begins in segment ${from.segment}, whose first batch is not there.`,
+    );
+  const synced = highestSynced(batchesBeyond(segments, run));
   if (synced > run.ordinal)
     throw damage(run, `a later one says that ${synced - run.ordinal} from there on were synced`);
   if (!run.hasSegment) throw damage(run, 'it was there once');
@@ -76,7 +81,7 @@ function checkBook(run: Run, book: Position): void {
     throw new JournalError(
       'journal_damaged',
       `The book ends at batch ${book.sequence} and the journal begins at ${first}: what lies between is missing. ` +
-        'The book was restored from an older copy, or segments were removed.',
+        'The book was removed or restored from an older copy, or segments were removed.',
     );
   const crc =
     book.sequence < first ? (run.batches[0]?.batch.recordsChain ?? 0) : records[book.sequence - first]!.batch.crc;
@@ -93,9 +98,22 @@ const batchesBeyond = (segments: readonly FoundSegment[], run: Run): FoundBatch[
     number < run.segment ? [] : batches.filter(({ block }) => number > run.segment || block >= run.block),
   );
 
-function walkFromFloor(segments: readonly FoundSegment[]): Run {
+const highestSynced = (batches: readonly FoundBatch[]): number =>
+  batches.reduce((most, { synced }) => Math.max(most, synced), 0);
+
+/** Where a journal begins, and what follows from there without a break. */
+interface FoundRun {
+  readonly from: Omit<SegmentPointer, 'salt'>;
+  readonly run: Run;
+  /** It was made to begin there, and its first batch is not there. */
+  readonly isMissing: boolean;
+  /** The highest ordinal that any whole batch knows to be synced. */
+  readonly synced: number;
+}
+
+export function findRun(segments: readonly FoundSegment[]): FoundRun {
   const all = segments.flatMap(({ batches }) => batches);
-  const synced = all.reduce((most, batch) => Math.max(most, batch.synced), 0);
+  const synced = highestSynced(all);
   const floors = all
     .filter((batch) => batch.kind !== 'close' && batch.pointer !== undefined)
     .map((batch) => ({ floor: batch.pointer!, statedBy: batch.ordinal }))
@@ -103,14 +121,11 @@ function walkFromFloor(segments: readonly FoundSegment[]): Run {
   for (const { floor, statedBy } of floors) {
     const isKnown = statedBy <= synced;
     const run = walk(segments, floor);
-    if (run.batches.length === 0 && isKnown)
-      throw new JournalError(
-        'journal_damaged',
-        `The journal is damaged: it begins in segment ${floor.segment}, whose first batch is not there.`,
-      );
-    if (run.batches.length > 0 && (run.ordinal >= statedBy || isKnown)) return run;
+    const isMissing = run.batches.length === 0;
+    if (isKnown || (!isMissing && run.ordinal >= statedBy)) return { from: floor, run, isMissing, synced };
   }
-  return walk(segments, { segment: 1, ordinal: 1, chain: 0 });
+  const from = { segment: 1, ordinal: 1, chain: 0 };
+  return { from, run: walk(segments, from), isMissing: false, synced };
 }
 
 /** The unbroken run from the beginning of a segment. */

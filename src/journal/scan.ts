@@ -83,7 +83,10 @@ function headSalt(bytes: Uint8Array, number: number, storeId: Uint8Array): Uint8
   const head = readSegmentHead(bytes);
   if (head === undefined) return undefined;
   if (!Buffer.from(head.storeId).equals(storeId))
-    throw new JournalError('journal_foreign', `Segment ${segmentName(number)} belongs to another store.`);
+    throw new JournalError(
+      'journal_foreign',
+      `Segment ${segmentName(number)} belongs to another store. Put it back where it belongs.`,
+    );
   return head.segment === number ? head.salt : undefined; // prepared for another number: it holds nothing yet
 }
 

@@ -4,12 +4,14 @@
  */
 import { type Disk, type DiskFile, DiskFullError } from './disk.ts';
 import { blockBytes, segmentHead } from './header.ts';
+import { JournalError } from './port.ts';
 import { segmentName } from './scan.ts';
 
 /** Zeros are written in slices, so that an append never waits long behind them. */
 const sliceBytes = 1024 * 1024;
 const zeros = new Uint8Array(sliceBytes);
-const firstSegmentBytes = 4 * 1024 * 1024;
+/** The first segment is small, so that a new store is there at once; the others grow with what is in use. */
+export const smallestSegment = (segmentBytes: number): number => Math.min(4 * 1024 * 1024, segmentBytes);
 /** Released files beyond this many are removed. */
 const freeMax = 2;
 
@@ -30,6 +32,10 @@ export interface UsedSegment extends Segment {
   readonly chain: number;
   /** The last batch of records in it, or before it. */
   lastSequence: number;
+  /** Behind its last batch. */
+  block: number;
+  /** Where its batches of records begin, in order. */
+  readonly blocks: number[];
   /** Written to since its last sync. */
   dirty: boolean;
 }
@@ -41,14 +47,20 @@ export const startOf = (segment: Segment, firstOrdinal: number, firstSequence: n
   firstSequence,
   chain,
   lastSequence: firstSequence - 1,
+  block: 1,
+  blocks: [],
   dirty: false,
 });
+
+interface FreeFile {
+  readonly number: number;
+  readonly file: DiskFile;
+  readonly bytes: number;
+}
 
 interface SegmentFilesOptions {
   readonly disk: Disk;
   readonly storeId: Uint8Array;
-  /** Of every segment but the first, which is small, so that a new store is there at once. */
-  readonly segmentBytes: number;
   /** Whether writes are durable when they return. */
   readonly synced: boolean;
   readonly newSalt: (segment: number) => Uint8Array;
@@ -59,9 +71,9 @@ export class SegmentFiles {
   /** Prepared, by number; they follow the last one in use without a gap. */
   readonly spares: Segment[] = [];
   /** Released; to be used again. */
-  readonly #free: { readonly number: number; readonly file: DiskFile }[] = [];
+  readonly #free: FreeFile[] = [];
   #top: number;
-  #preparing: Promise<void> | undefined;
+  #preparing: Promise<boolean> | undefined;
   #closed = false;
 
   constructor(options: SegmentFilesOptions, top: number) {
@@ -69,15 +81,13 @@ export class SegmentFiles {
     this.#top = top;
   }
 
-  /** Fills a file that is there with zeros behind `fromByte`, gives it a head, and syncs it. */
-  async clear(file: DiskFile, number: number, salt: Uint8Array, fromByte = blockBytes): Promise<Segment> {
-    const { storeId, segmentBytes } = this.#options;
-    const bytes = number === 1 ? Math.min(firstSegmentBytes, segmentBytes) : segmentBytes;
+  /** Fills a file with zeros behind `fromByte`, gives it a head, and syncs it. */
+  async clear(file: DiskFile, { number, salt, bytes }: Omit<Segment, 'file'>, fromByte = blockBytes): Promise<Segment> {
     for (let at = fromByte; at < bytes; at += sliceBytes) {
       if (this.#closed) throw new Error('the journal is closed');
       await file.write([zeros.subarray(0, Math.min(sliceBytes, bytes - at))], at);
     }
-    await file.write([segmentHead({ storeId, segment: number, salt })], 0);
+    await file.write([segmentHead({ storeId: this.#options.storeId, segment: number, salt })], 0);
     await file.sync();
     return { number, salt, file, bytes };
   }
@@ -86,56 +96,61 @@ export class SegmentFiles {
     return this.#closed;
   }
 
-  /** Makes the next segment ready, of a released file or a new one. Rejects with a DiskFullError. */
-  prepare(): Promise<void> {
-    this.#preparing ??= this.#prepare().finally(() => {
+  /** Makes the next segment ready, of a released file or a new one; false when the disk has no room for it. */
+  prepare(bytes: number): Promise<boolean> {
+    this.#preparing ??= this.#prepare(bytes).finally(() => {
       this.#preparing = undefined;
     });
     return this.#preparing;
   }
 
-  async #prepare(): Promise<void> {
+  async #prepare(bytes: number): Promise<boolean> {
     const { disk, synced, newSalt } = this.#options;
     const number = this.#top + 1;
     const name = segmentName(number);
     const old = this.#free.shift();
+    // Asked before anything is written, so that a disk that is nearly full is not filled, and emptied, again and again.
+    if (bytes > (old?.bytes ?? 0) && (await disk.free()) < bytes - (old?.bytes ?? 0)) {
+      if (old !== undefined) this.#free.unshift(old);
+      return false;
+    }
     if (old !== undefined) await disk.rename(segmentName(old.number), name);
     const file = old?.file ?? (await disk.open(name, { create: true, synced }));
     try {
-      const segment = await this.clear(file, number, newSalt(number));
+      const segment = await this.clear(file, {
+        number,
+        salt: newSalt(number),
+        bytes: Math.max(bytes, old?.bytes ?? 0),
+      });
       await disk.sync();
       this.#top = number;
       this.spares.push(segment);
+      return true;
     } catch (error) {
-      if (old !== undefined) this.#free.unshift({ number, file });
+      if (old !== undefined) this.#free.unshift({ ...old, number });
       else {
         await file.close();
         await disk.remove(name);
       }
+      if (error instanceof DiskFullError) return false;
       throw error;
     }
   }
 
   /** Takes a file that nothing needs any more: to be used again, or removed. */
-  async release({ number, file }: { readonly number: number; readonly file: DiskFile }): Promise<void> {
+  async release({ number, file, bytes }: FreeFile): Promise<void> {
     if (this.#free.length < freeMax) {
-      this.#free.push({ number, file });
+      this.#free.push({ number, file, bytes });
       return;
     }
     await file.close();
     await this.#options.disk.remove(segmentName(number));
   }
 
-  /** The next prepared segment, or undefined when none can be had. */
-  async next(): Promise<Segment | undefined> {
-    if (this.spares.length === 0) {
-      try {
-        await this.prepare();
-      } catch (error) {
-        if (error instanceof DiskFullError) return undefined;
-        throw error;
-      }
-    }
+  /** The next prepared segment, or undefined when there is none and none of so many bytes can be had. */
+  async next(bytes: number): Promise<Segment | undefined> {
+    // What is under way may be for less; then there is one, and room for the next is looked for again.
+    if (this.spares.length === 0) await this.prepare(bytes);
     return this.spares.shift();
   }
 
@@ -144,4 +159,12 @@ export class SegmentFiles {
     await this.#preparing?.catch(() => {});
     for (const { file } of [...this.spares, ...this.#free]) await file.close();
   }
+}
+
+/** Why nothing may be answered any more: the file of one of them is not where the next start looks for it. */
+export function removal(segments: readonly Segment[]): JournalError | undefined {
+  const gone = segments.find(({ number, file }) => !file.isAt(segmentName(number)));
+  if (gone === undefined) return undefined;
+  const name = segmentName(gone.number);
+  return new JournalError('journal_removed', `Segment ${name} was removed or replaced while it was open.`);
 }

@@ -4,7 +4,7 @@ import { blockBytes, saltBytes } from './header.ts';
 import { JournalError } from './port.ts';
 import type { Run } from './recovery.ts';
 import { type ScannedSegment, segmentName } from './scan.ts';
-import type { SegmentFiles } from './segments.ts';
+import { type SegmentFiles, smallestSegment } from './segments.ts';
 
 /** Copies beyond this many are removed, the oldest first. */
 const copiesMax = 10;
@@ -12,6 +12,7 @@ const copyName = /^journal\.torn-(\d+)$/;
 
 interface CutTailOptions {
   readonly disk: Disk;
+  readonly segmentBytes: number;
   readonly randomBytes: (count: number) => Uint8Array;
   readonly cut?: (sequence: number, bytes: number, copy: string | undefined) => void;
 }
@@ -34,27 +35,41 @@ export async function cutTail(
       options.cut?.(run.sequence, segment.contentBytes - fromByte, copy);
     }
     const isReady = segment.contentBytes <= fromByte && segment.isWhole;
-    if (isHead) await (isReady || clearHead(files, segment, file, fromByte));
+    if (isHead) await (isReady || clearHead(options, files, segment, file, fromByte));
     else await addSpare(options, files, segment, file, isReady);
   }
 }
 
-async function clearHead(files: SegmentFiles, segment: ScannedSegment, file: DiskFile, fromByte: number) {
+/** Of a segment whose file may have been cut short. */
+const wholeBytes = ({ bytes }: ScannedSegment, { segmentBytes }: CutTailOptions): number =>
+  Math.max(smallestSegment(segmentBytes), Math.ceil(bytes / blockBytes) * blockBytes);
+
+async function clearHead(
+  options: CutTailOptions,
+  files: SegmentFiles,
+  segment: ScannedSegment,
+  file: DiskFile,
+  fromByte: number,
+): Promise<void> {
   if (segment.salt === undefined)
     throw new JournalError('journal_damaged', `The salt of segment ${segment.number} is not known.`);
-  ({ bytes: segment.bytes } = await files.clear(file, segment.number, segment.salt, fromByte));
+  const { number, salt } = segment;
+  ({ bytes: segment.bytes } = await files.clear(file, { number, salt, bytes: wholeBytes(segment, options) }, fromByte));
 }
 
 /** A segment that is not in use yet; one that a full disk does not let us make ready is removed. */
 async function addSpare(
-  { disk, randomBytes }: CutTailOptions,
+  options: CutTailOptions,
   files: SegmentFiles,
-  { number, bytes, salt = randomBytes(saltBytes) }: ScannedSegment,
+  segment: ScannedSegment,
   file: DiskFile,
   isReady: boolean,
 ): Promise<void> {
+  const { disk, randomBytes } = options;
+  const { number, salt = randomBytes(saltBytes) } = segment;
+  const bytes = wholeBytes(segment, options);
   try {
-    files.spares.push(isReady ? { number, salt, file, bytes } : await files.clear(file, number, salt));
+    files.spares.push(isReady ? { number, salt, file, bytes } : await files.clear(file, { number, salt, bytes }));
   } catch (error) {
     if (!(error instanceof DiskFullError)) throw error;
     await file.close();

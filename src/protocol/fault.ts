@@ -77,6 +77,7 @@ export const faultTable = {
   cancelled: refusal('communication', 130, 'The caller cancelled.'),
   deadline_exceeded: refusal('timeout', 124, 'The timeout passed before an answer came.', true),
   handler_failed: refusal('internal', 1, 'The handler of the callee threw.'),
+  store_full: refusal('resource', 75, 'The disk is full; what was accepted is kept, and what runs may end.', true),
   store_failed: refusal('internal', 1, 'The store could not be read.', true),
 } satisfies Record<string, FaultRow>;
 
@@ -103,6 +104,7 @@ export const advice: Readonly<Partial<Record<FaultCode, string>>> = {
     'Submit it with a new id, if running it twice does no harm; if the id is new, set the clock of its maker.',
   collector_gone: 'Call again, if doing it twice does no harm.',
   caller_too_slow: 'Call again and read its parts as they come.',
+  store_full: 'Free some space; the broker notices by itself.',
   store_failed: 'Ask again; if it stays so, see: deye broker logs',
 };
 

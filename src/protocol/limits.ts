@@ -76,7 +76,12 @@ export const limitTable = {
 
   // waiting tasks
   pendingMax: row(100_000, 'count', 'most waiting tasks; beyond it a submit is refused with queue_full'),
-  pendingBytesMax: row(1024 * mib, 'bytes', 'most bytes of waiting payloads; beyond it a submit is refused'),
+  pendingBytesMax: row(8192 * mib, 'bytes', 'most bytes of waiting payloads; beyond it a submit is refused'),
+  memoryPayloadBytesMax: row(
+    256 * mib,
+    'bytes',
+    'payloads of tasks that are kept in memory; others are read back from the journal before they are handed out',
+  ),
   operationsMax: row(10_000, 'count', 'most operations with tasks, settings or history; idle ones are dropped first'),
   classesMax: row(1000, 'count', 'empty task classes that are kept for the next task of their kind'),
   batchMax: row(1000, 'count', 'most tasks in one batch submit', fixed),

@@ -28,7 +28,6 @@ export type TaskState = keyof typeof stateTable;
 export const taskStates = Object.keys(stateTable) as [TaskState, ...TaskState[]];
 export const isEnded = (state: TaskState): boolean => stateTable[state].next.length === 0;
 export const endedStates: readonly TaskState[] = taskStates.filter(isEnded);
-export const liveStates: readonly TaskState[] = taskStates.filter((state) => !isEnded(state));
 export const mayFollow = (from: TaskState, to: TaskState): boolean =>
   (stateTable[from].next as readonly TaskState[]).includes(to);
 

@@ -2,38 +2,61 @@
  * What has ended on its way into the book: kept in memory, where reads find it, until its row is in the book; and which
  * batches the journal must keep until the book is safe from a crash.
  */
+import { BookError } from '../book/error.ts';
 import type { Book, BookPosition } from '../book/port.ts';
 import { Writer } from '../core/bytes.ts';
 import type { AttemptRecord, RecordOf, StoredTask } from '../core/record.ts';
 import { writeRecord } from '../core/record-bytes.ts';
+import { bytesOf } from '../core/record-size.ts';
 import { fullRecord } from '../core/replay.ts';
-
-/** Bytes of one transaction of the book, and after how many it is made safe. */
-const applyBytes = 4 * 1024 * 1024;
-const checkpointBytes = 16 * 1024 * 1024;
-/** After so many bytes of pages deletions are made safe: they take few records and many pages, and so are many short pauses. */
-const deletedBytes = 2 * 1024 * 1024;
-/** Beyond this, commits wait for the book. */
-const backlogBytes = 64 * 1024 * 1024;
+import { blockBytes, blocksOf } from '../journal/header.ts';
+import { lostPayload, type Place, type ReadBody } from './payloads.ts';
+import type { StoreSizes } from './sizes.ts';
 
 interface RecentTask extends StoredTask {
   readonly result: Uint8Array | undefined;
+  /** Of its payload, when that is not in memory. */
+  readonly place: Place | undefined;
+}
+
+/** Records as bytes, or one that waits for its payload. */
+type Part = Uint8Array | RecentTask;
+
+/** What the feed is given of the rest of the store. */
+interface Feeding {
+  readonly book: Book;
+  readonly sizes: StoreSizes;
+  /** Where the book stands. */
+  readonly position: number;
+  readonly read: ReadBody;
+  readonly failed: (error: Error) => void;
 }
 
 interface Entry {
   readonly order: number;
   readonly position: BookPosition;
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly seqs: readonly number[];
+  readonly parts: readonly Part[];
+  /** Of all parts, about. */
+  readonly bytes: number;
+  /** Of its batch in the journal. */
+  readonly batchBytes: number;
+  /** What ended in it, and the tasks of which an attempt did. */
+  readonly ended: readonly RecentTask[];
+  readonly attempted: readonly number[];
   /** It is a transaction of its own, which takes as long as retention meant it to. */
   readonly deletes: boolean;
 }
 
 export class BookFeed {
   readonly #book: Book;
+  readonly #sizes: StoreSizes;
+  readonly #read: ReadBody;
   readonly #failed: (error: Error) => void;
   readonly #writer = new Writer();
-  #seqs: number[] = [];
+  /** Of the entry that is being gathered, before what the writer has. */
+  #parts: Part[] = [];
+  #ended: RecentTask[] = [];
+  #attempted: number[] = [];
   #deletes = false;
   /** Ended, and not in the book yet. */
   readonly tasks = new Map<number, RecentTask>();
@@ -45,6 +68,8 @@ export class BookFeed {
   #queue: Entry[] = [];
   #queuedBytes = 0;
   #running: Promise<void> | undefined;
+  /** The book could not take the front of the queue. */
+  #full = false;
   #sinceCheckpoint = 0;
   #applied: number;
   /** Who waits until so much is in the book. */
@@ -55,8 +80,10 @@ export class BookFeed {
   #ends: { readonly end: number; readonly full: number }[] = [];
   #oldestFull = Number.POSITIVE_INFINITY;
 
-  constructor(book: Book, position: number, failed: (error: Error) => void) {
+  constructor({ book, sizes, position, read, failed }: Feeding) {
     this.#book = book;
+    this.#read = read;
+    this.#sizes = sizes;
     this.#failed = failed;
     this.#applied = this.#safe = position;
   }
@@ -80,17 +107,21 @@ export class BookFeed {
       known.latest = this.#order;
     }
     writeRecord(this.#writer, record);
-    this.#seqs.push(seq);
+    this.#attempted.push(seq);
   }
 
-  /** @param full the batch of the task's last full record. */
-  end(task: StoredTask, moved: RecordOf<'moved'>, end: number, full: number): void {
-    const recent = { ...task, result: moved.result };
+  /**
+   * @param full the batch of the task's last full record.
+   * @param place of its payload, when that is not in memory; the full record holds it.
+   */
+  end(task: StoredTask, moved: RecordOf<'moved'>, end: number, full: number, place: Place | undefined): void {
+    const recent = { ...task, result: moved.result, place };
     this.tasks.set(task.seq, recent);
     this.byId.set(task.spec.id, recent);
-    writeRecord(this.#writer, fullRecord(task));
+    if (place === undefined) writeRecord(this.#writer, fullRecord(task));
+    else this.#parts.push(this.#written(), recent);
     if (moved.result !== undefined) writeRecord(this.#writer, moved);
-    this.#seqs.push(task.seq);
+    this.#ended.push(recent);
     this.#ends.push({ end, full });
     this.#oldestFull = Math.min(this.#oldestFull, full);
   }
@@ -100,59 +131,89 @@ export class BookFeed {
     this.#deletes = true;
   }
 
-  /** What was given since the last call belongs to this batch. Call when it is synced, in order of the batches. */
-  cut(): (position: BookPosition) => void {
-    const bytes = new Uint8Array(this.#writer.written);
-    const seqs = this.#seqs;
-    const deletes = this.#deletes;
+  /**
+   * What was given since the last call belongs to a batch of so many bytes. Call the answer when that is synced, in order
+   * of the batches.
+   */
+  cut(batchBytes: number): (position: BookPosition) => void {
+    const parts = [...this.#parts, this.#written()];
+    const bytes = parts.reduce((sum, part) => sum + (part instanceof Uint8Array ? part.length : bytesOfTask(part)), 0);
+    const [ended, attempted, deletes] = [this.#ended, this.#attempted, this.#deletes];
     const order = this.#order++;
-    this.#writer.clear();
-    this.#seqs = [];
-    this.#deletes = false;
+    [this.#ended, this.#attempted, this.#parts, this.#deletes] = [[], [], [], false];
     return (position) => {
-      this.#queue.push({ order, position, bytes, seqs, deletes });
-      this.#queuedBytes += bytes.length;
-      this.#running ??= this.#run();
+      this.#queue.push({ order, position, parts, bytes, batchBytes, ended, attempted, deletes });
+      this.#queuedBytes += bytes;
+      if (!this.#full) this.#running ??= this.#run();
     };
   }
 
-  /** Resolves when commits need not wait for the book. */
+  /** Resolves when commits need not wait for the book; never waits for a disk that is full. */
   async room(): Promise<void> {
-    while (this.#queuedBytes > backlogBytes && this.#running !== undefined) await this.#running;
+    while (this.#queuedBytes > this.#sizes.backlogBytes && this.#running !== undefined) await this.#running;
   }
 
-  /** Resolves when everything that was given until now is in the book. */
+  /** Resolves when everything that was given until now is in the book, or the disk is found to be full. */
   entered(): Promise<void> {
     const sequence = this.#queue.at(-1)?.position.sequence;
     if (this.#running === undefined || sequence === undefined) return Promise.resolve();
     return new Promise((resolve) => this.#waiting.push({ sequence, resolve }));
   }
 
-  /** Everything that was given is in the book, and safe. */
+  /** The disk had no room for what is to be entered. */
+  get full(): boolean {
+    return this.#full;
+  }
+
+  /** Nothing more should be given: what waits is as much as may wait on a full disk. */
+  get blocked(): boolean {
+    return this.#full && this.#queuedBytes > this.#sizes.backlogBytes / 2;
+  }
+
+  /** Tries again what a full disk did not let in. */
+  retry(): void {
+    if (this.#full) this.#running ??= this.#run();
+  }
+
+  /** Everything that was given is in the book, and safe, but for what a full disk does not let in. */
   async flush(): Promise<void> {
     while (this.#running !== undefined) await this.#running;
-    if (this.#applied > this.#safe) await this.#checkpoint();
+    if (this.#applied <= this.#safe) return;
+    this.#running = this.#run(0);
+    await this.#running;
   }
 
-  /** Gives free space of the book back to the disk, a slice of it, and at the end makes that safe; whether there is more. */
+  /**
+   * Gives free space of the book back to the disk, a slice of it, and at the end makes that safe; whether there is more. That
+   * takes some space itself, which a full disk does not have.
+   */
   async shrink(): Promise<boolean> {
-    const { isMore, unsavedBytes } = await this.#book.shrink();
-    if (unsavedBytes > (isMore ? deletedBytes : 0)) await this.#checkpoint();
-    return isMore;
+    try {
+      const { isMore, unsavedBytes } = await this.#book.shrink();
+      if (unsavedBytes > (isMore ? this.#sizes.deletedBytes : 0)) await this.#checkpoint();
+      return isMore;
+    } catch (error) {
+      if (isFullDisk(error)) return false;
+      throw error;
+    }
   }
 
-  async #run(): Promise<void> {
+  /** @param unsafeBytes so much of the book may stay unsafe. */
+  async #run(unsafeBytes = this.#sizes.checkpointBytes): Promise<void> {
     try {
       while (this.#queue.length > 0) {
         const entries = this.#next();
         const unsavedBytes = await this.#apply(entries);
         this.#queue.splice(0, entries.length);
         this.#waiting = this.#waiting.filter(({ sequence, resolve }) => sequence > this.#applied || resolve());
-        const isMuch = entries[0]!.deletes && unsavedBytes > deletedBytes;
-        if (isMuch || this.#sinceCheckpoint > checkpointBytes) await this.#checkpoint();
+        const isMuch = entries[0]!.deletes && unsavedBytes > this.#sizes.deletedBytes;
+        if (isMuch || this.#sinceCheckpoint > this.#sizes.checkpointBytes) await this.#checkpoint();
       }
+      if (this.#sinceCheckpoint > unsafeBytes) await this.#checkpoint();
+      this.#full = false;
     } catch (error) {
-      this.#failed(error as Error);
+      if (isFullDisk(error)) this.#full = true;
+      else this.#failed(error as Error);
     } finally {
       this.#running = undefined;
       for (const { resolve } of this.#waiting.splice(0)) resolve();
@@ -163,8 +224,8 @@ export class BookFeed {
   #next(): readonly Entry[] {
     let bytes = 0;
     const end = this.#queue.findIndex(({ deletes }, at) => {
-      const isFull = bytes >= applyBytes || deletes || (at > 0 && this.#queue[at - 1]!.deletes);
-      bytes += this.#queue[at]!.bytes.length;
+      const isFull = bytes >= this.#sizes.applyBytes || deletes || (at > 0 && this.#queue[at - 1]!.deletes);
+      bytes += this.#queue[at]!.bytes;
       return at > 0 && isFull;
     });
     return this.#queue.slice(0, end === -1 ? this.#queue.length : end);
@@ -172,31 +233,40 @@ export class BookFeed {
 
   /** Answers how much of the book waits for a checkpoint. */
   async #apply(entries: readonly Entry[]): Promise<number> {
-    const length = entries.reduce((sum, entry) => sum + entry.bytes.length, 0);
-    const bytes = new Uint8Array(length);
-    let at = 0;
-    for (const entry of entries) {
-      bytes.set(entry.bytes, at);
-      at += entry.bytes.length;
-    }
+    const parts: Uint8Array[] = [];
+    for (const part of entries.flatMap((entry) => entry.parts))
+      parts.push(part instanceof Uint8Array ? part : await this.#whole(part));
     const { position } = entries.at(-1)!;
-    const unsavedBytes = await this.#book.apply(bytes, position);
+    const unsavedBytes = await this.#book.apply(joined(parts), position);
     this.#applied = position.sequence;
-    this.#queuedBytes -= length;
-    this.#sinceCheckpoint += length + 1;
-    for (const { seqs, order } of entries)
-      for (const seq of seqs) {
-        this.#entered(seq);
-        if (this.#attempts.get(seq)?.latest === order) this.#attempts.delete(seq);
-      }
+    this.#queuedBytes -= entries.reduce((sum, { bytes }) => sum + bytes, 0);
+    for (const { ended, attempted, order, batchBytes } of entries) {
+      this.#sinceCheckpoint += blocksOf(batchBytes) * blockBytes;
+      for (const task of ended) this.#entered(task);
+      for (const seq of attempted) if (this.#attempts.get(seq)?.latest === order) this.#attempts.delete(seq);
+    }
     return unsavedBytes;
   }
 
-  #entered(seq: number): void {
-    const recent = this.tasks.get(seq);
-    if (recent === undefined) return;
-    this.tasks.delete(seq);
-    this.byId.delete(recent.spec.id);
+  /** What the writer has, as bytes of their own. */
+  #written(): Uint8Array {
+    const bytes = new Uint8Array(this.#writer.written);
+    this.#writer.clear();
+    return bytes;
+  }
+
+  /** The record of a task whose payload is read back for it. */
+  async #whole(task: RecentTask): Promise<Uint8Array> {
+    const payload = (await this.#read(task.spec.id, task.place!)) ?? lostPayload;
+    const writer = new Writer(payload.length + 1024);
+    writeRecord(writer, fullRecord({ ...task, spec: { ...task.spec, payload } }));
+    return writer.written;
+  }
+
+  #entered(task: RecentTask): void {
+    if (this.tasks.get(task.seq) !== task) return; // it lived and ended once more
+    this.tasks.delete(task.seq);
+    this.byId.delete(task.spec.id);
   }
 
   async #checkpoint(): Promise<void> {
@@ -206,4 +276,18 @@ export class BookFeed {
     this.#ends = this.#ends.filter(({ end }) => end > this.#safe);
     this.#oldestFull = this.#ends.reduce((oldest, { full }) => Math.min(oldest, full), Number.POSITIVE_INFINITY);
   }
+}
+
+const isFullDisk = (error: unknown): boolean => error instanceof BookError && error.code === 'book_full';
+
+const bytesOfTask = (task: RecentTask): number => bytesOf(fullRecord(task));
+
+function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
 }

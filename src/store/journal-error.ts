@@ -8,6 +8,7 @@ const codes: Readonly<Record<JournalError['code'] | BookError['code'], StoreErro
   journal_foreign: 'store_foreign',
   journal_newer: 'store_newer',
   journal_unavailable: 'store_unavailable',
+  journal_removed: 'store_removed',
   journal_failed: 'store_failed',
   book_damaged: 'store_corrupt',
   book_foreign: 'store_foreign',

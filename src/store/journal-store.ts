@@ -4,105 +4,174 @@
  */
 import assert from 'node:assert/strict';
 import type { Book, BookPosition, Expiry } from '../book/port.ts';
+import { present } from '../core/body.ts';
 import { Reader, Writer } from '../core/bytes.ts';
 import type { Expired } from '../core/expire.ts';
-import type { AttemptRecord, JournalRecord, RecordOf, StoredTask, StoreRecord } from '../core/record.ts';
-import { readRecord, storeLevel, writeRecord } from '../core/record-bytes.ts';
-import { type Durable, type DurableTask, fullRecord, newDurable, replay } from '../core/replay.ts';
+import type { JournalRecord, StoredTask } from '../core/record.ts';
+import { readRecord, writeRecord } from '../core/record-bytes.ts';
+import { fullRecord } from '../core/replay.ts';
+import { blockBytes, blocksOf } from '../journal/header.ts';
 import type { Journal } from '../journal/port.ts';
 import { isEnded, type TaskState } from '../protocol/state.ts';
-import { uuidFirst } from '../protocol/uuid-time.ts';
 import { BookFeed } from './book-feed.ts';
 import { explainPart } from './journal-error.ts';
-import { Living, type LivingKey } from './living.ts';
-import { type Loaded, type LoadOptions, type Store, type StoredDetail, StoreError, type TaskFilter } from './port.ts';
+import { LiveState } from './live-state.ts';
+import { newestOf } from './newest.ts';
+import { lostPayload, Payloads, type Place, type ReadBody, readBody } from './payloads.ts';
+import {
+  type Loaded,
+  type LoadOptions,
+  type Room,
+  type Store,
+  type StoredDetail,
+  StoreError,
+  type TaskFilter,
+} from './port.ts';
+import { Reads } from './reads.ts';
+import { Rewriting } from './rewriting.ts';
+import { type StoreSizes, storeSizes } from './sizes.ts';
 
-const noPayload = new Uint8Array(0);
-const counterKey = 'counter';
-const levelKey = 'level';
-const expiredKey = 'expired';
-const settingKey = (key: string): string => `setting ${key}`;
-/** Bytes of a full record beside its payload, about; and the size up to which the journal is left alone. */
-const fullBytes = 300;
-const idleBytes = 256 * 1024 * 1024;
+/** What a batch may have beside the records that it was made for. */
+const ownBytes = 64 * 1024;
+const keptWriterBytes = 1024 * 1024;
+const nothingExpired: Expired = { tasks: [], bodies: [], beforeMs: 0 };
 
 interface JournalStoreParts {
   readonly book: Book;
+  /** Called first. */
+  readonly prepare?: () => void;
   /** Opens the journal beside a book that stands there. */
   readonly openJournal: (position: BookPosition | undefined) => Promise<Journal>;
+  readonly sizes?: StoreSizes;
 }
 
 export class JournalStore implements Store {
   readonly #parts: JournalStoreParts;
+  readonly #sizes: StoreSizes;
   #journal!: Journal;
   #feed!: BookFeed;
-  readonly #durable: Durable = newDurable();
-  readonly #seqOf = new Map<string, number>();
-  readonly #living = new Living();
-  readonly #writer = new Writer();
-  #payloadBytes = 0;
+  #live = new LiveState(new Payloads(Number.POSITIVE_INFINITY));
+  #payloads!: Payloads;
+  #rewriting!: Rewriting;
+  #reads!: Reads;
+  #bodyReads = 0;
+  /** Places whose bytes are not what was written. */
+  readonly #damaged = new Set<Place>();
+  #bodyDamaged: (id: string) => void = () => {};
+  /** For batches to come; each is in use from a commit's beginning to its end. */
+  readonly #writers: Writer[] = [];
+  #inFlightBytes = 0;
   /** Of the batch that was made last. */
   #sequence = 0;
+  /** Batches are written one after the other. */
+  #writing: Promise<void> = Promise.resolve();
   #failure: StoreError | undefined;
   #closed = false;
 
   constructor(parts: JournalStoreParts) {
     this.#parts = parts;
+    this.#sizes = parts.sizes ?? storeSizes;
   }
 
   async load(options: LoadOptions): Promise<Loaded> {
     try {
-      const { book, openJournal } = this.#parts;
-      const position = await book.open();
+      const { book, openJournal, prepare } = this.#parts;
+      prepare?.();
+      const stood = await book.open();
+      const position = await book.checkpoint(); // what was just read may stand in the page cache only
+      if (stood !== undefined && position === undefined)
+        throw new StoreError('store_unavailable', 'Another program reads the book. Close it, and start again.');
+      const { payloadsBytesMax = Number.POSITIVE_INFINITY, bodyDamaged = () => {} } = options;
+      this.#payloads = new Payloads(payloadsBytesMax);
+      this.#live = new LiveState(this.#payloads);
+      const read: ReadBody = (id, place) => this.#read(id, place);
+      this.#rewriting = new Rewriting(this.#live, this.#payloads, read);
+      this.#bodyDamaged = bodyDamaged;
       this.#journal = await openJournal(position);
-      this.#feed = new BookFeed(book, position?.sequence ?? 0, (error) => this.fail(error));
+      this.#feed = new BookFeed({
+        book,
+        sizes: this.#sizes,
+        position: position?.sequence ?? 0,
+        read,
+        failed: (error) => this.fail(error),
+      });
+      this.#reads = new Reads({ book, live: this.#live, payloads: this.#payloads, feed: this.#feed, read });
       this.#journal.hold('store', this.#journal.first);
       await this.#replay(position?.sequence ?? 0);
       await this.#feed.flush();
+      if (this.#failure !== undefined) throw this.#failure;
       return await this.#loaded(options);
     } catch (error) {
       throw this.fail(error as Error);
     }
   }
 
-  async commit(records: readonly StoreRecord[]): Promise<void> {
+  async commit(records: readonly JournalRecord[]): Promise<void> {
     for (const record of records)
-      if (record.kind === 'submitted') assert(!this.#seqOf.has(record.spec.id), `task ${record.spec.id} lives already`);
+      if (record.kind === 'submitted')
+        assert(this.#live.task(record.spec.id) === undefined, `task ${record.spec.id} lives`);
     await this.#append(records);
   }
 
+  get room(): Room {
+    if (this.#feed.blocked) return { bytes: 0, full: true };
+    return { bytes: this.#bodyRoom - ownBytes, full: this.#journal.space.full || this.#feed.full };
+  }
+
+  /** Of the next batch. */
+  get #bodyRoom(): number {
+    return Math.min(this.#journal.bodyBytesMax, this.#journal.roomAfter(this.#inFlightBytes));
+  }
+
+  async makeRoom(bytes: number): Promise<void> {
+    try {
+      await this.#journal.makeRoom(bytes + ownBytes);
+    } catch (error) {
+      throw this.fail(error as Error);
+    }
+  }
+
   async show(id: string): Promise<StoredDetail | undefined> {
-    const seq = this.#seqOf.get(id);
-    const live = seq === undefined ? undefined : this.#durable.tasks.get(seq);
-    const recent = seq === undefined ? this.#feed.byId.get(id) : undefined;
-    const task = live === undefined ? (recent ?? (await this.#parts.book.show(id))) : { ...live, result: undefined };
-    return task === undefined ? undefined : { ...task, attempts: await this.#attempts(task.seq) };
+    return this.#reads.show(id);
+  }
+
+  async payload(id: string): Promise<Uint8Array | undefined> {
+    const task = this.#live.task(id);
+    if (task === undefined) return undefined;
+    const place = this.#payloads.place(task.seq);
+    return place === undefined ? present(task.spec.payload) : this.#read(id, place);
+  }
+
+  async #read(id: string, place: Place): Promise<Uint8Array | undefined> {
+    const hold = `body ${++this.#bodyReads}`;
+    this.#journal.hold(hold, place.batch);
+    const bytes = await readBody(this.#journal, place).finally(() => this.#journal.hold(hold, undefined));
+    if (bytes !== undefined) return bytes;
+    this.#damaged.add(place);
+    this.#bodyDamaged(id);
+    return undefined;
+  }
+
+  /** The end of a task whose payload cannot be read carries all that its row needs, so that nothing holds what is damaged. */
+  #withoutDamage(record: JournalRecord): readonly JournalRecord[] {
+    if (record.kind !== 'moved' || this.#damaged.size === 0 || !isEnded(record.state)) return [record];
+    const place = this.#payloads.place(record.seq);
+    if (place === undefined || !this.#damaged.delete(place)) return [record];
+    const task = this.#live.durable.tasks.get(record.seq)!;
+    return [{ ...fullRecord(task), spec: { ...task.spec, payload: lostPayload } }, record];
   }
 
   async states(ids: readonly string[]): Promise<ReadonlyMap<string, TaskState>> {
-    const found = new Map<string, TaskState>();
-    const unknown: string[] = [];
-    for (const id of ids) {
-      const task = this.#durable.tasks.get(this.#seqOf.get(id) ?? -1) ?? this.#feed.byId.get(id);
-      if (task === undefined) unknown.push(id);
-      else found.set(id, task.state);
-    }
-    if (unknown.length === 0) return found;
-    return new Map([...found, ...(await this.#parts.book.states(unknown))]);
+    return this.#reads.states(ids);
   }
 
   async list(filter: TaskFilter): Promise<readonly StoredTask[]> {
-    // Memory first: what moves into the book meanwhile is then seen twice, never not at all.
-    const memory = [...this.#durable.tasks.values(), ...this.#feed.tasks.values()].filter((task) => fits(task, filter));
-    const newest = memory.sort((a, b) => b.seq - a.seq).slice(0, filter.limit);
-    const found = new Map((await this.#parts.book.list(filter)).map((task) => [task.seq, task]));
-    for (const task of newest) found.set(task.seq, withoutPayload(task));
-    return [...found.values()].sort((a, b) => b.seq - a.seq).slice(0, filter.limit);
+    return this.#reads.list(filter);
   }
 
   async expired(expiry: Expiry): Promise<Expired> {
     await this.#feed.entered(); // what is being deleted would be found once more
-    return this.#parts.book.expired(expiry);
+    return this.#feed.full ? nothingExpired : this.#parts.book.expired(expiry);
   }
 
   shrink(): Promise<boolean> {
@@ -111,6 +180,12 @@ export class JournalStore implements Store {
 
   async check(): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
+    this.#feed.retry();
+    try {
+      await this.#journal.check();
+    } catch (error) {
+      throw this.fail(error as Error);
+    }
   }
 
   async close(): Promise<void> {
@@ -126,144 +201,86 @@ export class JournalStore implements Store {
   async #append(records: readonly JournalRecord[]): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     const sequence = ++this.#sequence;
-    const writer = this.#writer;
-    writer.clear();
+    const writer = this.#writers.pop() ?? new Writer();
     let count = 0;
     const add = (record: JournalRecord): void => {
       count++;
-      this.#fold(record, sequence, true);
       writeRecord(writer, record);
+      this.#live.fold(record, { batch: sequence, end: writer.length }, this.#feed);
     };
-    if (!this.#living.has(levelKey)) add({ kind: 'level', level: storeLevel });
-    for (const record of records) add(record);
-    if (!this.#living.has(counterKey)) add({ kind: 'counted', nextSeq: this.#durable.nextSeq });
-    this.#rewrite(writer, add);
-    const entered = this.#feed.cut();
-    const body = writer.written.slice();
-    await this.#feed.room();
-    this.#journal.hold('store', Math.min(this.#living.oldest?.batch ?? sequence, this.#feed.needed));
+    for (const record of this.#live.missing()) add(record);
+    for (const record of records) for (const one of this.#withoutDamage(record)) add(one);
+    count += this.#rewrite(writer, sequence);
+    const bytes = writer.length;
+    const entered = this.#feed.cut(bytes);
+    const settle = this.#live.cut();
+    this.#inFlightBytes += bytes;
+    const needed = Math.min(this.#live.oldest?.batch ?? sequence, this.#feed.needed);
+    const written = this.#writing.then(async () => {
+      await this.#write(writer, count, sequence);
+      // Not before: what this batch has written again must be in the journal when a floor lets go of what it replaces.
+      this.#journal.hold('store', needed);
+      const { epoch, storeId, synced } = this.#journal;
+      entered({ storeId, epoch, sequence, crc: synced.crc });
+      settle();
+    });
+    this.#writing = written.catch(() => {}); // thrown here:
+    await written;
+  }
+
+  async #write(writer: Writer, records: number, sequence: number): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
     try {
-      const appended = await this.#journal.append([body], count, sequence);
+      await this.#feed.room();
+      const appended = await this.#journal.append([writer.written], records, sequence);
       if (appended !== 'committed')
         throw new StoreError(appended === 'full' ? 'store_full' : 'store_failed', `The journal answered ${appended}.`);
     } catch (error) {
       throw this.fail(error as Error);
     }
-    const { epoch, storeId, synced } = this.#journal;
-    entered({ storeId, epoch, sequence, crc: synced.crc });
+    this.#inFlightBytes -= writer.length;
+    if (writer.length <= keptWriterBytes) this.#writers.push(writer);
+    writer.clear();
   }
 
-  /** Writes again what lives in the oldest segment, as many bytes as the batch has, while the journal is too large. */
-  #rewrite(writer: Writer, add: (record: JournalRecord) => void): void {
-    const { usedBytes, oldestLast } = this.#journal.space;
-    if (usedBytes <= Math.max(idleBytes, 2 * this.#aliveBytes)) return;
-    const most = 2 * Math.max(4096, Math.ceil(writer.length / 4096) * 4096);
-    for (let { oldest } = this.#living; oldest !== undefined; { oldest } = this.#living) {
-      if (oldest.batch > oldestLast || writer.length >= most) return;
-      add(this.#fullRecordOf(oldest.key));
-    }
-  }
-
-  get #aliveBytes(): number {
-    return this.#payloadBytes + this.#living.size * fullBytes;
-  }
-
-  #fullRecordOf(key: LivingKey): JournalRecord {
-    if (typeof key === 'number') return fullRecord(this.#durable.tasks.get(key)!);
-    if (key === counterKey) return { kind: 'counted', nextSeq: this.#durable.nextSeq };
-    if (key === expiredKey) return { kind: 'expired', beforeMs: this.#durable.expiredBeforeMs };
-    if (key === levelKey) return { kind: 'level', level: storeLevel };
-    const name = key.slice(settingKey('').length);
-    return { kind: 'setting', namespace: 'default', key: name, value: this.#durable.settings.get(name)! };
-  }
-
-  // ── folding: what is written and what is read back go the same way ──
-
-  /** @param isNew whether it is not in the book yet. */
-  #fold(record: JournalRecord, sequence: number, isNew: boolean): void {
-    const seq = 'seq' in record ? record.seq : undefined;
-    const before = seq === undefined ? undefined : this.#durable.tasks.get(seq);
-    replay(this.#durable, record);
-    switch (record.kind) {
-      case 'submitted':
-      case 'task':
-        if (before === undefined) this.#payloadBytes += record.spec.payload.length;
-        this.#seqOf.set(record.spec.id, record.seq);
-        return this.#living.written(record.seq, sequence);
-      case 'moved':
-        if (before !== undefined && isEnded(record.state)) this.#end(before, record, sequence, isNew);
-        return;
-      case 'attempt':
-        if (isNew) this.#feed.attempt(record);
-        return;
-      case 'purged':
-      case 'trimmed':
-        if (isNew) this.#feed.delete(record);
-        return;
-      case 'expired':
-        return this.#living.written(expiredKey, sequence);
-      case 'setting':
-        if (record.value === undefined) this.#living.ended(settingKey(record.key));
-        else this.#living.written(settingKey(record.key), sequence);
-        return;
-      case 'counted':
-        return this.#living.written(counterKey, sequence);
-      case 'level':
-        if (record.level > storeLevel)
-          throw new StoreError(
-            'store_newer',
-            `The journal has level ${record.level}; this deye knows up to ${storeLevel}. Start the newer deye that wrote it.`,
-          );
-        return this.#living.written(levelKey, sequence);
-    }
-  }
-
-  #end(task: DurableTask, moved: RecordOf<'moved'>, sequence: number, isNew: boolean): void {
-    this.#payloadBytes -= task.spec.payload.length;
-    this.#seqOf.delete(task.spec.id);
-    const full = this.#living.ended(task.seq);
-    if (isNew) this.#feed.end(task, moved, sequence, full ?? sequence);
+  /** As many bytes again as the batch has, while the journal is too large; on a full disk space is had by this only. */
+  #rewrite(writer: Writer, sequence: number): number {
+    const { usedBytes, oldestLast, full } = this.#journal.space;
+    if (usedBytes <= Math.max(full ? 0 : this.#sizes.idleBytes, 2 * this.#live.bytes)) return 0;
+    const room = this.#bodyRoom;
+    const most = Math.min(room, 2 * blocksOf(writer.length) * blockBytes);
+    return this.#rewriting.write(writer, sequence, { upTo: oldestLast, most, room });
   }
 
   async #replay(inBook: number): Promise<void> {
     this.#sequence = this.#journal.synced.sequence;
     for await (const { sequence, epoch, crc, body } of this.#journal.read(this.#journal.first)) {
       const isNew = sequence > inBook;
-      for (const reader = new Reader(body); !reader.done; ) this.#fold(owned(readRecord(reader)), sequence, isNew);
+      const ends = isNew ? this.#feed : undefined;
+      for (const reader = new Reader(body); !reader.done; ) {
+        const record = readRecord(reader);
+        this.#live.foldRead(record, { batch: sequence, end: reader.at }, ends);
+      }
       if (!isNew) continue;
-      this.#feed.cut()({ storeId: this.#journal.storeId, epoch, sequence, crc });
+      this.#feed.cut(body.length)({ storeId: this.#journal.storeId, epoch, sequence, crc });
       await this.#feed.room();
     }
   }
 
-  async #loaded({ wallMs, idsAheadMax }: LoadOptions): Promise<Loaded> {
-    const newest = await this.#parts.book.newest(wallMs, idsAheadMax + 1);
-    const tasks = [...this.#durable.tasks.values()].sort((a, b) => a.seq - b.seq);
-    const ahead = uuidFirst(wallMs + 1);
-    let newestId = newest.id;
-    let newestAtMs = newest.endedAtMs;
-    const idsAhead = [...newest.idsAhead];
-    for (const { spec, atMs } of tasks) {
-      if (spec.id >= ahead) idsAhead.push(spec.id);
-      else if (newestId === undefined || spec.id > newestId) newestId = spec.id;
-      newestAtMs = Math.max(newestAtMs ?? 0, atMs);
-    }
-    // Too many to be told one by one: then the newest of them is where every look-up begins.
-    if (idsAhead.length > idsAheadMax) newestId = idsAhead.splice(0).sort().at(-1);
-    const nextSeq = Math.max(this.#durable.nextSeq, newest.seq + 1);
-    this.#durable.nextSeq = nextSeq;
-    const settings = new Map(this.#durable.settings);
-    const { expiredBeforeMs } = this.#durable;
-    return { epoch: this.#journal.epoch, newestAtMs, tasks, settings, nextSeq, expiredBeforeMs, newestId, idsAhead };
-  }
-
-  // ── reading ──
-
-  async #attempts(seq: number): Promise<readonly AttemptRecord[]> {
-    const recent = this.#feed.attemptsOf(seq) ?? [];
-    const byNumber = new Map((await this.#parts.book.attempts(seq)).map((attempt) => [attempt.attempt, attempt]));
-    for (const attempt of recent) byNumber.set(attempt.attempt, attempt);
-    return [...byNumber.values()].sort((a, b) => a.attempt - b.attempt);
+  async #loaded(options: LoadOptions): Promise<Loaded> {
+    const { durable } = this.#live;
+    const newest = await this.#parts.book.newest(options.wallMs, options.idsAheadMax + 1);
+    const tasks = [...durable.tasks.values()].sort((a, b) => a.seq - b.seq);
+    durable.nextSeq = Math.max(durable.nextSeq, newest.seq + 1);
+    const { nextSeq, expiredBeforeMs, settings } = durable;
+    return {
+      epoch: this.#journal.epoch,
+      tasks,
+      settings: new Map(settings),
+      nextSeq,
+      expiredBeforeMs,
+      ...newestOf(newest, tasks, options),
+    };
   }
 
   /** Something failed outside a request: every later one is refused. */
@@ -271,19 +288,4 @@ export class JournalStore implements Store {
     this.#failure ??= explainPart(error);
     return this.#failure;
   }
-}
-
-const withoutPayload = (task: StoredTask): StoredTask => ({ ...task, spec: { ...task.spec, payload: noPayload } });
-
-const fits = (task: StoredTask, { states, operation, collectorId, beforeSeq }: TaskFilter): boolean =>
-  (states.length === 0 || states.includes(task.state)) &&
-  (operation === undefined || task.spec.operation === operation) &&
-  (collectorId === undefined || task.collectorId === collectorId) &&
-  (beforeSeq === undefined || task.seq < beforeSeq);
-
-/** A record that does not keep the bytes it was read from: they are those of a whole segment. */
-function owned(record: JournalRecord): JournalRecord {
-  if (record.kind === 'moved' && record.result !== undefined) return { ...record, result: record.result.slice() };
-  if (record.kind !== 'submitted' && record.kind !== 'task') return record;
-  return { ...record, spec: { ...record.spec, payload: new Uint8Array(record.spec.payload) } };
 }

@@ -46,6 +46,12 @@ export class Living {
     return undefined;
   }
 
+  /** What has its full record in a batch up to this one, the oldest first. */
+  *upTo(batch: number): Generator<LivingKey> {
+    for (let at = this.#first; at < this.#keys.length && this.#batches[at]! <= batch; at++)
+      if (this.#batchOf.get(this.#keys[at]!) === this.#batches[at]) yield this.#keys[at]!;
+  }
+
   /** Forgets the stale front, when it is most of the queue. */
   #compact(): void {
     if (this.#first * 2 < this.#keys.length) return;

@@ -1,15 +1,18 @@
 /** The in-memory twin of the store: for the embedded broker that need not remember, for tests and for the simulator. */
 import type { Expiry } from '../book/port.ts';
+import { present } from '../core/body.ts';
 import type { Expired } from '../core/expire.ts';
 import type { AttemptRecord, StoredTask, StoreRecord } from '../core/record.ts';
 import { advance, keptFromMs, submittedTask } from '../core/replay.ts';
 import { isEnded, type TaskState } from '../protocol/state.ts';
 import { afterIds, uuidTimeMs } from '../protocol/uuid-time.ts';
-import type { Loaded, LoadOptions, Store, StoredDetail, TaskFilter } from './port.ts';
+import { listed } from './listing.ts';
+import type { Loaded, LoadOptions, Room, Store, StoredDetail, TaskFilter } from './port.ts';
 
 type Row = StoredTask & { readonly attempts: readonly AttemptRecord[]; readonly result: Uint8Array | undefined };
 
 const noPayload = new Uint8Array(0);
+const unbounded: Room = { bytes: Number.POSITIVE_INFINITY, full: false };
 
 export class MemoryStore implements Store {
   readonly #rows = new Map<number, Row>();
@@ -45,6 +48,15 @@ export class MemoryStore implements Store {
     for (const record of records) this.#apply(record);
   }
 
+  async payload(id: string): Promise<Uint8Array | undefined> {
+    const row = this.#rows.get(this.#seqOf.get(id) ?? -1);
+    return row === undefined ? undefined : present(row.spec.payload);
+  }
+
+  readonly room = unbounded;
+
+  async makeRoom(): Promise<void> {}
+
   async show(id: string): Promise<StoredDetail | undefined> {
     return this.#rows.get(this.#seqOf.get(id) ?? -1);
   }
@@ -59,17 +71,7 @@ export class MemoryStore implements Store {
   }
 
   async list(filter: TaskFilter): Promise<readonly StoredTask[]> {
-    return [...this.#rows.values()]
-      .filter(
-        (row) =>
-          (filter.states.length === 0 || filter.states.includes(row.state)) &&
-          (filter.operation === undefined || row.spec.operation === filter.operation) &&
-          (filter.collectorId === undefined || row.collectorId === filter.collectorId) &&
-          (filter.beforeSeq === undefined || row.seq < filter.beforeSeq),
-      )
-      .sort((a, b) => b.seq - a.seq)
-      .slice(0, filter.limit)
-      .map(withoutPayload);
+    return listed(this.#rows.values(), filter);
   }
 
   async expired({ beforeMs, deadLettersBeforeMs, tasksMax, bytesMax, wallMs, limit }: Expiry): Promise<Expired> {

@@ -1,13 +1,11 @@
-/** Stores by their address: `memory:` remembers nothing, `journal:DIRECTORY` and `sqlite:PATH` are on the disk. */
+/** Stores by their address: `memory:` remembers nothing, `journal:DIRECTORY` is on the disk. */
 import { journalStoreIn } from './journal-directory.ts';
 import { MemoryStore } from './memory.ts';
 import { type Store, StoreError } from './port.ts';
-import { SqliteStore } from './sqlite.ts';
 
 const engines: Readonly<Record<string, (rest: string) => Store>> = {
   memory: () => new MemoryStore(),
   journal: (directory) => journalStoreIn(directory),
-  sqlite: (path) => new SqliteStore(path),
 };
 
 /** Opens nothing yet: `load` does. Throws a StoreError for an engine that there is none of. */

@@ -1,6 +1,6 @@
 /**
- * The store's port: what is remembered. Two engines implement it, in memory and on SQLite, and one conformance suite
- * (test/conformance/store.ts) holds both to the same behaviour.
+ * The store's port: what is remembered. Two engines implement it, in memory and on a journal with its book, and one
+ * conformance suite (test/conformance/store.ts) holds both to the same behaviour.
  */
 import type { Expiry } from '../book/port.ts';
 import type { Expired } from '../core/expire.ts';
@@ -12,6 +12,10 @@ export interface LoadOptions {
   readonly wallMs: number;
   /** How many ids from ahead of the clock are told one by one. */
   readonly idsAheadMax: number;
+  /** Bytes of payloads of living tasks that are kept in memory. Default: all. */
+  readonly payloadsBytesMax?: number;
+  /** The payload of this task cannot be read any more. */
+  readonly bodyDamaged?: (id: string) => void;
 }
 
 export interface Loaded extends StoredState {
@@ -35,13 +39,27 @@ export interface TaskFilter {
   readonly limit: number;
 }
 
+/** What the next commit may bring. */
+export interface Room {
+  /** Bytes of records that are taken for sure, however full the disk is. */
+  readonly bytes: number;
+  /** The disk is full: what is left is for ending what was accepted. */
+  readonly full: boolean;
+}
+
 export interface Store {
   /** Call once, before anything else. Begins a new epoch. Rejects with a StoreError when what is there cannot be trusted. */
   load(options: LoadOptions): Promise<Loaded>;
   /** Resolves when every record is durable; rejects having kept none of them. Commits take effect in order. */
   commit(records: readonly StoreRecord[]): Promise<void>;
+  /** Behind the commits that are under way. */
+  readonly room: Room;
+  /** Tries to have room for so many bytes; resolves when it was tried. */
+  makeRoom(bytes: number): Promise<void>;
   /** Reads see every commit made before them. */
   show(id: string): Promise<StoredDetail | undefined>;
+  /** Of a task that lives. Undefined when it cannot be read back as it was written, which `bodyDamaged` was told. */
+  payload(id: string): Promise<Uint8Array | undefined>;
   /** The states of those of the ids that are kept. */
   states(ids: readonly string[]): Promise<ReadonlyMap<string, TaskState>>;
   /** Newest first. Payloads are left out (empty). */
@@ -69,7 +87,10 @@ export class StoreError extends Error {
     | 'store_unsafe'
     | 'store_removed'
     | 'store_full'
-    | 'store_failed';
+    | 'store_failed'
+    | 'directory_not_empty'
+    | 'backup_damaged'
+    | 'backup_newer';
 
   constructor(code: StoreError['code'], message: string, options?: ErrorOptions) {
     super(message, options);

@@ -1,226 +1,156 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
-import type { BookPosition, EndedFilter, Expiry } from '../../src/book/port.ts';
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
+import type { EndedFilter } from '../../src/book/port.ts';
 import { SqliteBook } from '../../src/book/sqlite-book.ts';
-import { Writer } from '../../src/core/bytes.ts';
-import type { JournalRecord, RecordOf } from '../../src/core/record.ts';
-import { writeRecord } from '../../src/core/record-bytes.ts';
-import { fullRecord, submittedTask } from '../../src/core/replay.ts';
-import { expiryOf, moved, specOf } from '../conformance/records.ts';
+import { ThreadedBook } from '../../src/book/threaded-book.ts';
+import { bookConformance, bytesOf, endedTask, failedAttempt, positionAt } from '../conformance/book.ts';
+import { expiryOf, specOf } from '../conformance/records.ts';
+import { BookTwin } from '../twins/book.ts';
+import { inlineBook } from './inline-book.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'deye-book-'));
 afterAll(() => rmSync(directory, { recursive: true }));
 let files = 0;
+const newPath = (): string => join(directory, `${++files}.db`);
 const open: SqliteBook[] = [];
 afterEach(() => {
   for (const book of open.splice(0)) book.close();
 });
 
-const opened = (path = join(directory, `${++files}.db`)) => {
+const opened = (path = newPath()) => {
   const book = new SqliteBook(path);
   open.push(book);
   return { book, path };
 };
 
-const at = (sequence: number): BookPosition => ({ storeId: 'ab', epoch: 3, sequence, crc: sequence * 7 });
-
-function bytesOf(...records: readonly JournalRecord[]): Uint8Array {
-  const writer = new Writer();
-  for (const record of records) writeRecord(writer, record);
-  return writer.written.slice();
-}
-
-const ended = (seq: number, id: string, changes: Partial<RecordOf<'task'>> = {}): RecordOf<'task'> => ({
-  ...fullRecord(submittedTask({ seq, spec: specOf(id), submittedAtMs: 10 })),
-  ...{ state: 'completed', attempt: 1, token: '1.1', atMs: 100 + seq, collectorId: 'A' },
-  ...changes,
+bookConformance('the twin of the', () => {
+  const twin = new BookTwin();
+  return { open: () => twin.attach(), kill: async () => twin.kill(), cutPower: async () => twin.cutPower(() => 0) };
 });
 
-const attempt = (seq: number, number: number, collectorId = 'A'): JournalRecord => ({
-  ...{ kind: 'attempt', seq, attempt: number, collectorId, startedAtMs: 1, endedAtMs: 2, outcome: 'failed' },
-  error: { code: 'broken', message: 'it broke' },
+for (const [name, engine] of [
+  ['the SQLite', inlineBook],
+  ['the threaded', (path: string) => new ThreadedBook(path)],
+] as const)
+  bookConformance(name, () => {
+    let path = newPath();
+    // The files as they are now, while the book is open: what a new process finds.
+    const moveTo = async (names: readonly string[]): Promise<void> => {
+      const next = newPath();
+      for (const suffix of names) if (existsSync(path + suffix)) copyFileSync(path + suffix, next + suffix);
+      path = next;
+    };
+    return { open: () => engine(path), kill: () => moveTo(['', '-wal']), cutPower: () => moveTo(['']) };
+  });
+
+test('nothing more is safe while another program reads the book, and it goes on', () => {
+  const { book, path } = opened();
+  book.apply(bytesOf(endedTask(1, 'a')), positionAt(1));
+  expect(book.checkpoint()).toEqual(positionAt(1));
+  const other = new DatabaseSync(path);
+  other.exec('BEGIN');
+  other.prepare('SELECT * FROM task').all();
+  book.apply(bytesOf(endedTask(2, 'b')), positionAt(2));
+  expect(book.checkpoint()).toBeUndefined();
+  other.close();
+  expect(book.checkpoint()).toEqual(positionAt(2));
 });
 
-const all: EndedFilter = {
-  ...{ states: [], operation: undefined, collectorId: undefined, beforeSeq: undefined, limit: 100 },
-};
-const ids = (book: SqliteBook, filter: Partial<EndedFilter> = {}) =>
-  book.list({ ...all, ...filter }).map(({ spec }) => spec.id);
-
-describe('the book', () => {
-  test('a new one stands nowhere, and a file that others cannot read', () => {
-    const { book, path } = opened();
-    expect(book.open()).toBeUndefined();
-    expect(book.checkpoint()).toBeUndefined();
+describe('the book on SQLite', () => {
+  test('a new one is a file that others cannot read', () => {
+    const { path } = opened();
     expect(statSync(path).mode & 0o077).toBe(0);
   });
 
-  test('what ended is there with its bodies and attempts, and where it stands', () => {
-    const { book, path } = opened();
-    const task = ended(1, 'a');
-    book.apply(
-      bytesOf(attempt(1, 1), attempt(1, 2, 'B'), task, moved(1, 'completed', { result: Uint8Array.of(5) })),
-      at(4),
-    );
-    for (const one of [book, opened(path).book]) {
-      expect(one.open()).toEqual(at(4));
-      const { kind: _, ...fields } = task;
-      expect(one.show('a')).toEqual({
-        ...fields,
-        spec: { ...fields.spec, payload: Uint8Array.from(fields.spec.payload) },
-        result: Uint8Array.of(5),
-      });
-      expect(one.attempts(1).map(({ attempt: number, collectorId }) => [number, collectorId])).toEqual([
-        [1, 'A'],
-        [2, 'B'],
-      ]);
-      expect([...one.states(['a', 'none'])]).toEqual([['a', 'completed']]);
-      expect(one.show('none')).toBeUndefined();
+  test('slices grow with what the ones before took, and together they delete each task once', () => {
+    const { book } = opened();
+    const seqs = Array.from({ length: 3000 }, (_, at) => at + 1);
+    book.apply(bytesOf(...seqs.map((seq) => endedTask(seq, `t${seq}`))), positionAt(1));
+    const slices: (readonly number[])[] = [];
+    for (let sequence = 2; ; sequence++) {
+      const { tasks } = book.expired(expiryOf({ beforeMs: 1e6 }));
+      if (tasks.length === 0) break;
+      slices.push(tasks);
+      book.apply(bytesOf({ kind: 'purged', seqs: tasks }), positionAt(sequence));
     }
+    expect(slices.flat()).toEqual(seqs);
+    expect(Math.max(...slices.map(({ length }) => length))).toBeGreaterThan(slices[0]!.length);
   });
 
-  test('the same batch again changes nothing', () => {
-    const { book } = opened();
-    const records = bytesOf(attempt(1, 1), ended(1, 'a'), moved(1, 'completed', { result: Uint8Array.of(5) }));
-    for (const _ of [1, 2]) book.apply(records, at(1));
-    expect(ids(book)).toEqual(['a']);
-    expect(book.attempts(1)).toHaveLength(1);
-    expect(book.show('a')?.result).toEqual(Uint8Array.of(5));
-  });
-
-  test('a task that lives again is out of it, and keeps its attempts', () => {
-    const { book } = opened();
-    book.apply(bytesOf(attempt(1, 1), ended(1, 'a', { state: 'dead_letter' })), at(1));
-    book.apply(bytesOf(ended(1, 'a', { state: 'pending' })), at(2));
-    expect(book.show('a')).toBeUndefined();
-    expect(book.attempts(1)).toHaveLength(1);
-    book.apply(bytesOf(attempt(1, 2), ended(1, 'a')), at(3));
-    expect(book.attempts(1)).toHaveLength(2);
-  });
-
-  test('lists the newest first, by state, operation, collector and page, without bodies', () => {
-    const { book } = opened();
-    book.apply(
-      bytesOf(
-        ended(1, 'a', { spec: specOf('a', { operation: 'hash' }) }),
-        ended(2, 'b', { state: 'cancelled', collectorId: undefined }),
-        ended(3, 'c', { collectorId: 'B' }),
-      ),
-      at(1),
-    );
-    expect(ids(book)).toEqual(['c', 'b', 'a']);
-    expect(ids(book, { limit: 2 })).toEqual(['c', 'b']);
-    expect(ids(book, { beforeSeq: 2 })).toEqual(['a']);
-    expect(ids(book, { states: ['completed', 'expired' as 'completed'] })).toEqual(['c', 'a']);
-    expect(ids(book, { operation: 'hash' })).toEqual(['a']);
-    expect(ids(book, { collectorId: 'B', states: ['completed'] })).toEqual(['c']);
-    expect(book.list(all).every(({ spec }) => spec.payload.length === 0)).toBe(true);
-  });
-
-  test('what expired is named, the oldest first, and a purge takes all of it', () => {
-    const { book } = opened();
-    const dead = { state: 'dead_letter' } as const;
-    book.apply(
-      bytesOf(ended(1, 'a', { atMs: 30 }), ended(2, 'b', { atMs: 20 }), ended(3, 'c', { ...dead, atMs: 15 })),
-      at(1),
-    );
-    book.apply(bytesOf(attempt(2, 1), moved(2, 'completed', { result: Uint8Array.of(1) })), at(2));
-    const expired = (changes: Partial<Expiry>) => book.expired(expiryOf(changes)).tasks;
-    expect(expired({ beforeMs: 31, deadLettersBeforeMs: 15 })).toEqual([2, 1]);
-    expect(expired({ beforeMs: 31, deadLettersBeforeMs: 16 })).toEqual([3, 2, 1]);
-    expect(expired({ beforeMs: 31, limit: 1 })).toEqual([2]);
-    expect(expired({ deadLettersBeforeMs: 16 })).toEqual([3]);
-    book.apply(bytesOf({ kind: 'purged', seqs: [2, 3] }), at(3));
-    expect(ids(book)).toEqual(['a']);
-    expect(book.attempts(2)).toEqual([]);
-    expect(book.show('b')).toBeUndefined();
-  });
-
-  test('knows how many tasks it has, whatever became of them, and when the latest ended', () => {
-    const { book, path } = opened();
-    const over = (one: SqliteBook, tasksMax: number) => one.expired(expiryOf({ tasksMax })).tasks;
-    const records = bytesOf(ended(1, 'a'), ended(2, 'b', { state: 'dead_letter' }), ended(3, 'c'), ended(4, 'd'));
-    for (const _ of [1, 2]) book.apply(records, at(1));
-    expect(() => book.apply(bytesOf(ended(5, 'e'), ended(6, 'a')), at(2))).toThrow();
-    expect(over(book, 4)).toEqual([]);
-    book.apply(bytesOf(ended(2, 'b', { state: 'pending' })), at(2));
-    book.apply(bytesOf({ kind: 'purged', seqs: [1, 1, 9] }), at(3));
-    const again = opened(path).book;
-    for (const one of [book, again]) {
-      expect(over(one, 2)).toEqual([]);
-      expect(over(one, 1)).toEqual([3]);
-      expect(one.newest(1000, 1)).toMatchObject({ endedAtMs: 104, seq: 4 });
-    }
-  });
-
-  test('deletes in slices: as many tasks as their bodies allow, and one at least', () => {
+  test('a slice is as many tasks as their bodies allow, and one at least', () => {
     const { book } = opened();
     const large = specOf('large', { payload: new Uint8Array(400_000) });
-    book.apply(bytesOf(...Array.from({ length: 100 }, (_, seq) => ended(seq + 1, `t${seq}`))), at(1));
-    book.apply(bytesOf(ended(101, 'large', { spec: large, atMs: 1 })), at(2));
+    book.apply(bytesOf(...Array.from({ length: 100 }, (_, seq) => endedTask(seq + 1, `t${seq}`))), positionAt(1));
+    book.apply(bytesOf(endedTask(101, 'large', { spec: large, atMs: 1 })), positionAt(2));
     expect(book.expired(expiryOf({ beforeMs: 1e6 })).tasks).toEqual([101]);
-    book.apply(bytesOf({ kind: 'purged', seqs: [101] }), at(3));
+    book.apply(bytesOf({ kind: 'purged', seqs: [101] }), positionAt(3));
     const { tasks } = book.expired(expiryOf({ beforeMs: 1e6 }));
     expect(tasks).toEqual(tasks.map((_, order) => order + 1));
     expect(tasks.length).toBeGreaterThan(1);
     expect(tasks.length).toBeLessThan(20);
   });
 
-  test('slices grow with what the ones before took, and together they delete each task once', () => {
-    const { book } = opened();
-    const seqs = Array.from({ length: 3000 }, (_, at) => at + 1);
-    book.apply(bytesOf(...seqs.map((seq) => ended(seq, `t${seq}`))), at(1));
-    const slices: (readonly number[])[] = [];
-    for (let sequence = 2; ; sequence++) {
-      const { tasks } = book.expired(expiryOf({ beforeMs: 1e6 }));
-      if (tasks.length === 0) break;
-      slices.push(tasks);
-      book.apply(bytesOf({ kind: 'purged', seqs: tasks }), at(sequence));
-    }
-    expect(slices.flat()).toEqual(seqs);
-    expect(Math.max(...slices.map(({ length }) => length))).toBeGreaterThan(slices[0]!.length);
-  });
-
-  test('bodies are deleted alone; what is over is deleted, and no more', () => {
+  test('its bytes are the pages in use; what is over is deleted, and no more', () => {
     const { book, path } = opened();
     const payload = new Uint8Array(40_000);
     const all = Array.from({ length: 50 }, (_, seq) =>
-      ended(seq + 1, `t${seq}`, { spec: specOf(`t${seq}`, { payload }) }),
+      endedTask(seq + 1, `t${seq}`, { spec: specOf(`t${seq}`, { payload }) }),
     );
-    book.apply(bytesOf(...all), at(1));
+    book.apply(bytesOf(...all), positionAt(1));
     using db = new DatabaseSync(path);
     const bytes = Number(db.prepare('PRAGMA page_count').get()!.page_count) * 4096;
     expect(book.expired(expiryOf({ bytesMax: bytes })).bodies).toEqual([]);
     expect(book.expired(expiryOf({ bytesMax: bytes - 1 })).bodies).toEqual([1]);
     const { tasks, bodies } = book.expired(expiryOf({ bytesMax: 1 }));
     expect([tasks, bodies.length]).toEqual([[], 4]); // 64 pages, and the one that is over
-    book.apply(bytesOf({ kind: 'trimmed', seqs: bodies }), at(2));
-    expect(book.show('t0')).toMatchObject({ state: 'completed', spec: { payload: new Uint8Array(0) } });
+    book.apply(bytesOf({ kind: 'trimmed', seqs: bodies }), positionAt(2));
     expect(book.expired(expiryOf({ bytesMax: 1 })).bodies[0]).toBe(5);
   });
 
-  test('is entered whole or not at all', () => {
-    const { book } = opened();
-    book.apply(bytesOf(ended(1, 'a')), at(1));
-    // Another task with the same id, and a record that is nothing for the book.
-    expect(() => book.apply(bytesOf(ended(2, 'b'), ended(3, 'a')), at(2))).toThrow();
-    const setting = { kind: 'setting', namespace: 'default', key: 'k', value: 'v' } as const;
-    expect(() => book.apply(bytesOf(ended(2, 'b'), setting), at(2))).toThrow('a setting is nothing for the book');
-    expect([book.open(), ids(book)]).toEqual([at(1), ['a']]);
+  test('a list follows an index, whatever it asks for', () => {
+    const { book, path } = opened();
+    using prepared = vi.spyOn(DatabaseSync.prototype, 'prepare');
+    const filters: readonly Partial<EndedFilter>[] = [
+      ...[{}, { beforeSeq: 9 }, { states: ['dead_letter'] }, { states: ['dead_letter', 'completed'], beforeSeq: 9 }],
+      ...[{ operation: 'scan' }, { operation: 'scan', states: ['completed'], beforeSeq: 9 }],
+    ] as const;
+    const none = { states: [], operation: undefined, collectorId: undefined, beforeSeq: undefined, limit: 9 };
+    for (const filter of filters) book.list({ ...none, ...filter });
+    const asked = prepared.mock.calls.map(([sql]) => sql);
+    expect(asked).toHaveLength(2 + 1 + 2 + 3 + 1);
+    using db = new DatabaseSync(path);
+    const plans = asked.map((sql) => {
+      const values = sql.match(/\?/g)!.map(() => 1);
+      return db
+        .prepare(`EXPLAIN QUERY PLAN ${sql}`)
+        .all(...values)
+        .map(({ detail }) => String(detail))
+        .join('; ');
+    });
+    for (const [at, plan] of plans.entries()) {
+      expect(plan, asked[at]).not.toContain('TEMP B-TREE');
+      expect(plan, asked[at]).toMatch(
+        asked[at]!.includes('operation =')
+          ? /task_operation \(operation=\? AND state=\?/
+          : asked[at]!.includes('state =')
+            ? /task_state \(state=\?/
+            : /^(SCAN task|SEARCH task USING INTEGER PRIMARY KEY \(rowid<\?\))$/,
+      );
+    }
   });
 
-  test('a kill takes transactions from its end at most; a checkpoint is safe from that', () => {
+  test('anything for a write-ahead file costs what was not saved at most', () => {
     const { path, book } = opened();
     book.close();
     open.pop();
     const script = `
       import { SqliteBook } from ${JSON.stringify(new URL('../../src/book/sqlite-book.ts', import.meta.url).href)};
       const book = new SqliteBook(${JSON.stringify(path)});
-      const records = Uint8Array.from(${JSON.stringify([...bytesOf(ended(1, 'a'))])});
+      const records = Uint8Array.from(${JSON.stringify([...bytesOf(endedTask(1, 'a'))])});
       book.apply(records, { storeId: 'ab', epoch: 3, sequence: 1, crc: 7 });
       console.log(JSON.stringify(book.checkpoint()));
       book.apply(new Uint8Array(0), { storeId: 'ab', epoch: 3, sequence: 2, crc: 14 });
@@ -235,17 +165,17 @@ describe('the book', () => {
     } catch (killed) {
       output = (killed as { stdout: string }).stdout;
     }
-    expect(JSON.parse(output)).toEqual(at(1));
+    expect(JSON.parse(output)).toEqual(positionAt(1));
     expect(existsSync(`${path}-wal`)).toBe(true);
     writeFileSync(`${path}-wal`, 'anything but a write-ahead file');
-    expect(opened(path).book.open()).toEqual(at(1));
+    expect(opened(path).book.open()).toEqual(positionAt(1));
   });
 });
 
 describe('a book that cannot be trusted is refused', () => {
   test('of another program, of a newer deye, or no SQLite file', () => {
     const refused = (change: (path: string) => void) => {
-      const path = join(directory, `${++files}.db`);
+      const path = newPath();
       change(path);
       try {
         opened(path);
@@ -277,7 +207,7 @@ describe('a book that cannot be trusted is refused', () => {
     ['an attempt', "UPDATE attempt SET record = x'00'"],
   ])('%s that is not what was written is never shown', (_, sql) => {
     const { book, path } = opened();
-    book.apply(bytesOf(attempt(1, 1), ended(1, 'a')), at(1));
+    book.apply(bytesOf(failedAttempt(1, 1), endedTask(1, 'a')), positionAt(1));
     const db = new DatabaseSync(path);
     db.exec(sql);
     db.close();

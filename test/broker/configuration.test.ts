@@ -46,7 +46,7 @@ describe('where values come from', () => {
     expect(loaded).toMatchObject({
       logLevel: 'debug',
       stateDir: '/project',
-      store: 'sqlite:/project/deye.db',
+      store: 'journal:/project/store',
       socket: '/r/deye/broker.sock',
       strategy: 'round_robin',
       limits: { ...defaultLimits, pendingMax: 9, leaseMs: 7000 },

@@ -4,7 +4,7 @@ import { type Core, Turn, type TurnOptions } from '../../src/broker/turn.ts';
 import type { Input, Output } from '../../src/core/input.ts';
 import { newState } from '../../src/core/state.ts';
 import type { TaskState } from '../../src/protocol/state.ts';
-import { specOf } from '../conformance/records.ts';
+import { endlessRoom, specOf } from '../conformance/records.ts';
 
 const submitOf = (at: number): Input => ({
   kind: 'submit',
@@ -22,7 +22,7 @@ function turnWith(options: Partial<TurnOptions> = {}) {
   const errors: string[] = [];
   const turn = new Turn({
     core,
-    store: { commit: async () => {}, states: async () => new Map() },
+    store: { ...endlessRoom, commit: async () => {}, states: async () => new Map() },
     now: () => ({ monotonicMs: 0, wallMs: 1_800_000_000_000 }),
     wake: () => {},
     deliver,
@@ -77,7 +77,7 @@ test('inputs that wait while the state is replaced are noted in the new one only
 test('a look-up that outlives its state is made again for the new one, and leaves nothing noted', async () => {
   const answers: (() => void)[] = [];
   const states = () => new Promise<ReadonlyMap<string, TaskState>>((resolve) => answers.push(() => resolve(new Map())));
-  const { core, turn, answered, settle } = turnWith({ store: { commit: async () => {}, states } });
+  const { core, turn, answered, settle } = turnWith({ store: { ...endlessRoom, commit: async () => {}, states } });
   const [old, fresh] = [core.state, newState()];
   for (const state of [old, fresh]) state.ended.horizonMs = Number.MAX_SAFE_INTEGER;
   turn.enqueue(submitOf(1));
@@ -102,7 +102,7 @@ test('what was gathered for a look-up is found out for the new state, in order',
     asked.push(ids);
     return new Map<string, TaskState>();
   };
-  const { core, turn, answered, settle } = turnWith({ store: { commit: async () => {}, states } });
+  const { core, turn, answered, settle } = turnWith({ store: { ...endlessRoom, commit: async () => {}, states } });
   const [old, fresh] = [core.state, newState()];
   for (const state of [old, fresh]) state.ended.horizonMs = Number.MAX_SAFE_INTEGER;
   const from = (session: number, input: Input): Input => ({ ...input, to: { session, id: 70_000 } }) as Input;
@@ -118,7 +118,9 @@ test('what was gathered for a look-up is found out for the new state, in order',
 
 test('a broken turn stays broken: its state is not replaced, and nothing is delivered any more', async () => {
   const commit = () => Promise.reject(new Error('full'));
-  const { core, turn, answered, errors, settle } = turnWith({ store: { commit, states: async () => new Map() } });
+  const { core, turn, answered, errors, settle } = turnWith({
+    store: { ...endlessRoom, commit, states: async () => new Map() },
+  });
   turn.enqueue(submitOf(1));
   await settle();
   expect([turn.broken, errors]).toEqual([true, ['full']]);

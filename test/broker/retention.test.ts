@@ -16,7 +16,7 @@ const wallMs = 1_800_000_000_000;
 type Found = readonly [tasks: number, bodies: number];
 
 /** What retention looks for and does over a store that has this to delete in turn, and how long it waits each time. */
-async function rounds(found: readonly Found[], shrinks: readonly boolean[] = []) {
+async function rounds(found: readonly Found[], shrinks: readonly boolean[] = [], hasRoom = true) {
   const looks: Expiry[] = [];
   const inputs: Input[] = [];
   const waits: number[] = [];
@@ -36,7 +36,7 @@ async function rounds(found: readonly Found[], shrinks: readonly boolean[] = [])
     },
     enqueue: (input) => {
       inputs.push(input);
-      if (input.kind === 'expire') next.push(input.run);
+      if (input.kind === 'expire') next.push(hasRoom ? input.run : input.skipped);
     },
     limits: { ...defaultLimits, retentionMs: 1000, deadLetterRetentionMs: 5000, endedTasksMax: 7, bookBytesMax: 9 },
     log: pino({ level: 'silent' }),
@@ -80,6 +80,11 @@ test('what is found is a step of the core, and the next look comes soon after th
   ]);
   expect(waits).toEqual([10, 10, 60_000]);
   expect(shrunk).toBe(1);
+});
+
+test('what the disk has no room for is looked for again a minute later', async () => {
+  const { waits, inputs } = await rounds([[3, 0]], [], false);
+  expect([waits, inputs.length]).toEqual([[60_000], 1]);
 });
 
 test('what was freed is given back in slices, too', async () => {

@@ -5,7 +5,7 @@ import { newState } from '../../src/core/state.ts';
 import { registrationSchema } from '../../src/protocol/collector-schema.ts';
 import { defaultLimits } from '../../src/protocol/limits.ts';
 import { MemoryStore } from '../../src/store/memory.ts';
-import { specOf } from '../conformance/records.ts';
+import { endlessRoom, specOf } from '../conformance/records.ts';
 
 const register: Input = {
   kind: 'register',
@@ -19,7 +19,7 @@ const submit: Input = { kind: 'submit', to: { session: 2, id: 70_000 }, specs: [
 function turnWithDeadline(): Turn {
   const turn = new Turn({
     core: { state: newState() },
-    store: { commit: () => Promise.reject(new Error('full')), states: async () => new Map() },
+    store: { ...endlessRoom, commit: () => Promise.reject(new Error('full')), states: async () => new Map() },
     now: () => ({ monotonicMs: 0, wallMs: 0 }),
     wake: () => {},
     deliver: () => {},
@@ -71,6 +71,7 @@ function turnOverHeldStore() {
   const turn = new Turn({
     core: { state: newState({ limits: { ...defaultLimits, endedIdsMax: 1 } }) },
     store: {
+      ...endlessRoom,
       commit: (records) => {
         asked.push('commit');
         const done = store.commit(records);
@@ -136,6 +137,7 @@ function turnOfOldIds() {
   const turn = new Turn({
     core: { state },
     store: {
+      ...endlessRoom,
       commit: (records) => {
         asked.push(`commit ${records.length}`);
         return store.commit(records);

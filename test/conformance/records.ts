@@ -87,3 +87,10 @@ export const moved = (
   result: undefined,
   ...changes,
 });
+
+/** Of a store that is never full, and never asked for a payload. */
+export const endlessRoom = {
+  payload: async () => undefined,
+  room: { bytes: Number.POSITIVE_INFINITY, full: false },
+  makeRoom: async (): Promise<void> => {},
+};

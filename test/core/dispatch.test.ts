@@ -156,7 +156,16 @@ test('what an assignment is, and what is counted and kept of it', () => {
     { kind: 'record', record: { kind: 'submitted', seq: 1, spec, submittedAtMs: 5100 } },
     { kind: 'task_moved', spec, state: 'pending', attempt: 0, collectorId: undefined },
     { kind: 'record', record: { ...moved, ...nothing } },
-    { kind: 'assign', session: 1, topic: 'control.tasks.deep.A', spec, attempt: 1, token, leaseMs: 30_000 },
+    {
+      kind: 'assign',
+      session: 1,
+      topic: 'control.tasks.deep.A',
+      spec,
+      payload: spec.payload,
+      attempt: 1,
+      token,
+      leaseMs: 30_000,
+    },
     { kind: 'task_moved', spec, state: 'in_progress', attempt: 1, collectorId: 'A', strategy: 'least_loaded' },
   ]);
   expect(core.task('t1').life).toEqual({

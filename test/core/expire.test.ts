@@ -18,7 +18,10 @@ function scene() {
   return {
     state,
     expire: (expired: Partial<Expired>) =>
-      stepped({ kind: 'expire', expired: { tasks: [], bodies: [], beforeMs: 0, ...expired }, run: () => {} }),
+      stepped({
+        ...{ kind: 'expire', run: () => {}, skipped: () => {} },
+        expired: { tasks: [], bodies: [], beforeMs: 0, ...expired },
+      }),
     submit: (id: string) =>
       outcomeOf(stepped({ kind: 'submit', to: caller, specs: [specOf(id)], batch: false })) as {
         code?: string;

@@ -8,7 +8,7 @@ export interface Edit {
   readonly text: string;
 }
 
-export interface Place {
+export interface MutantPlace {
   readonly node: Node;
   /** The nearest first. */
   readonly parents: readonly Node[];
@@ -16,7 +16,7 @@ export interface Place {
   readonly unions: Unions;
 }
 
-type Mutator = (place: Place) => readonly Edit[];
+type Mutator = (place: MutantPlace) => readonly Edit[];
 
 const operators: Readonly<Record<string, readonly string[]>> = {
   '<': ['<=', '>='],

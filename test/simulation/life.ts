@@ -107,7 +107,7 @@ class Life {
     this.trace.note(`trouble ${what}`);
     if (what < 30) this.#crash();
     else if (what < 55) this.#wall.jump(dice.oneOf(jumps) * (dice.chance(0.5) ? 1 : -1));
-    else if (what < 67) this.#diskState = what < 63 ? 'full' : 'removed';
+    else if (what < 67) this.#diskState = dice.oneOf(['short', 'short', 'short', 'full', 'removed']);
     else if (what < 82) void this.#process.broker?.refold();
     else if (what < 90) this.#stop(this.#process, dice.chance(0.5) ? 'graceful' : 'immediate');
     else this.#callCollector();
@@ -278,6 +278,7 @@ class Life {
       limits: limitsOf(this.#dice),
       durable: this.#durable,
       ledger: new Ledger(this.#durable),
+      damaged: new Set(),
       get isCalm() {
         return life.#isCalm;
       },

@@ -1,4 +1,5 @@
 /** How the disk and the connections of a life behave. */
+import type { Room } from '../../src/store/port.ts';
 import type { DiskNature, Fate, Work } from '../twins/store.ts';
 import type { StreamNature } from '../twins/stream.ts';
 import type { LifeWorld } from './world.ts';
@@ -16,8 +17,32 @@ export function streamNature({ dice, timeline, fail }: LifeWorld): StreamNature 
   };
 }
 
-/** `full`: commits fail; `removed`: the files of the store are no longer where the next start looks for them. */
-export type DiskState = 'sound' | 'full' | 'removed';
+/**
+ * `short`: there is room for little, now and then for nothing; `full`: commits fail, whatever was said; `removed`: the files
+ * of the store are no longer where the next start looks for them.
+ */
+export type DiskState = 'sound' | 'short' | 'full' | 'removed';
+
+const endless: Room = { bytes: Number.POSITIVE_INFINITY, full: false };
+
+/** A payload that cannot be read back once cannot be read ever again. */
+function damagedIn({ dice, damaged, isCalm }: LifeWorld, id: string): boolean {
+  if (!isCalm && dice.chance(0.01)) damaged.add(id);
+  return damaged.has(id);
+}
+
+function roomOf(world: LifeWorld, state: () => DiskState): () => Room {
+  const { dice, timeline } = world;
+  let room = endless;
+  let untilMs = 0;
+  return () => {
+    if (world.isCalm || state() !== 'short') return endless;
+    if (timeline.nowMs < untilMs) return room;
+    untilMs = timeline.nowMs + dice.spanMs(4000);
+    room = { bytes: dice.oneOf([0, 1_000_000, 1_700_000, 20_000_000]), full: dice.chance(0.7) };
+    return room;
+  };
+}
 
 /** Of the disk, as long as one process uses it. */
 export function diskNature(world: LifeWorld, state: () => DiskState, die: () => void): DiskNature {
@@ -28,6 +53,9 @@ export function diskNature(world: LifeWorld, state: () => DiskState, die: () => 
       const isStalled = !world.isCalm && dice.chance(0.01);
       timeline.after(dice.spanMs(slowMs) + (isStalled ? dice.pick(6000) : 0), run);
     },
+    leavesMemory: () => dice.chance(0.3),
+    damages: (id) => damagedIn(world, id),
+    room: roomOf(world, state),
     fate: (work) => fateOf(world, work, state()),
     die,
     applied: (records) => {

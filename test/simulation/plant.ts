@@ -16,6 +16,11 @@ export interface Plant {
 export const over = (store: Store, changes: Partial<Store>): Store => ({
   load: (options) => store.load(options),
   commit: (records) => store.commit(records),
+  get room() {
+    return store.room;
+  },
+  makeRoom: (bytes) => store.makeRoom(bytes),
+  payload: (id) => store.payload(id),
   show: (id) => store.show(id),
   states: (ids) => store.states(ids),
   list: (filter) => store.list(filter),

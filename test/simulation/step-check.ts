@@ -6,11 +6,12 @@ import assert from 'node:assert/strict';
 import { Reader, Writer } from '../../src/core/bytes.ts';
 import type { Input, Output } from '../../src/core/input.ts';
 import { checkInvariants } from '../../src/core/invariants.ts';
-import type { JournalRecord } from '../../src/core/record.ts';
+import type { JournalRecord, StoredTask } from '../../src/core/record.ts';
 import { readRecord, writeRecord } from '../../src/core/record-bytes.ts';
 import { fullRecord, newDurable, replay } from '../../src/core/replay.ts';
 import type { CoreState } from '../../src/core/state.ts';
 import type { step } from '../../src/core/step.ts';
+import type { TaskSpec } from '../../src/core/task.ts';
 import type { Limits } from '../../src/protocol/limits.ts';
 import type { Now } from '../../src/time/now.ts';
 import { type Backoff, Behaviour } from './behaviour.ts';
@@ -63,7 +64,8 @@ export class StepCheck {
     const before = this.#behaviour.before(state, input);
     inner(state, input, now, out, facts);
     checkInvariants(state);
-    assert(state.deadlines.nextMs > now.monotonicMs, 'I7: something is overdue after a step');
+    const isOver = !state.frozen && !state.unfinished;
+    if (isOver) assert(state.deadlines.nextMs > now.monotonicMs, 'I7: something is overdue after a step');
     this.#behaviour.after(state, input, before, now, out, first);
     this.#fold(state, out.slice(first));
   }
@@ -71,7 +73,8 @@ export class StepCheck {
   /** The records of the step, as bytes and back, make the same durable state; so does a full record alone. */
   #fold(state: CoreState, out: readonly Output[]): void {
     const records = out.flatMap((output) => (output.kind === 'record' ? [output.record] : []));
-    for (const record of records) replay(this.#folded, throughBytes(record));
+    for (const record of records)
+      replay(this.#folded, throughBytes('spec' in record ? { ...record, spec: blank(record.spec) } : record));
     assert.equal(this.#folded.tasks.size, state.tasks.size, 'the fold of the records has what lives');
     assert.equal(this.#folded.nextSeq, state.nextSeq, 'the fold of the records counts on');
     assert.equal(this.#folded.expiredBeforeMs, state.expiredBeforeMs, 'the fold of the records knows what expired');
@@ -81,8 +84,8 @@ export class StepCheck {
       const task = state.tasks.get(folded.spec.id);
       assert(task !== undefined, `${folded.spec.id} lives in the fold of the records only`);
       const alone = newDurable();
-      replay(alone, throughBytes(fullRecord(task)));
-      assert.deepEqual(folded, fieldsOf(fullRecord(task)), 'the fold of the records is the durable state');
+      replay(alone, throughBytes(blankRecord(task)));
+      assert.deepEqual(folded, fieldsOf(blankRecord(task)), 'the fold of the records is the durable state');
       assert.deepEqual(alone.tasks.get(task.seq), folded, 'a full record gives what the small ones gave');
     }
   }
@@ -91,7 +94,7 @@ export class StepCheck {
   #recovered(state: CoreState): void {
     this.state = state;
     this.#folded = newDurable();
-    for (const task of state.tasks.values()) replay(this.#folded, throughBytes(fullRecord(task)));
+    for (const task of state.tasks.values()) replay(this.#folded, throughBytes(blankRecord(task)));
     this.#folded.nextSeq = state.nextSeq;
     this.#folded.expiredBeforeMs = state.expiredBeforeMs;
     const { durable, loadedAt } = this.#options;
@@ -137,8 +140,9 @@ function throughBytes(record: JournalRecord): JournalRecord {
   return readRecord(new Reader(writer.written.slice()));
 }
 
-/** Bytes that are read are no Buffers; what was written may be. */
-const fieldsOf = ({ kind: _, ...task }: ReturnType<typeof fullRecord>) => ({
-  ...task,
-  spec: { ...task.spec, payload: new Uint8Array(task.spec.payload) },
-});
+/** The payload may have left memory: only its length counts here. */
+const blank = (spec: TaskSpec): TaskSpec => ({ ...spec, payload: new Uint8Array(spec.payload.length) });
+
+const blankRecord = (task: StoredTask) => ({ ...fullRecord(task), spec: blank(task.spec) });
+
+const fieldsOf = ({ kind: _, ...task }: ReturnType<typeof fullRecord>) => task;

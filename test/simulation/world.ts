@@ -17,6 +17,8 @@ export interface LifeWorld {
   readonly limits: Limits;
   readonly durable: DurableLedger;
   readonly ledger: Ledger;
+  /** Tasks whose payloads cannot be read back. */
+  readonly damaged: Set<string>;
   /** From now on nothing goes wrong any more. */
   readonly isCalm: boolean;
   /** A connection to the broker; undefined while none runs. */

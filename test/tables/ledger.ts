@@ -32,6 +32,11 @@ export class CommitLedger {
         await store.commit(records);
         for (const record of records) this.#commit(record);
       },
+      get room() {
+        return store.room;
+      },
+      makeRoom: (bytes) => store.makeRoom(bytes),
+      payload: (id) => store.payload(id),
       states: async (ids) => {
         const found = await store.states(ids);
         for (const id of found.keys()) this.#known.add(id);

@@ -1,7 +1,11 @@
 /** Limits of waiting tasks, of waits, and of what is remembered of both. */
-import { expect, test } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test, vi } from 'vitest';
 import { uuidv7 } from '../../src/protocol/uuid.ts';
 import { uuidTimeMs } from '../../src/protocol/uuid-time.ts';
+import { journalStoreIn } from '../../src/store/journal-directory.ts';
 import { MemoryStore } from '../../src/store/memory.ts';
 import type { Raw } from '../broker/harness.ts';
 import { harness } from '../broker/harness.ts';
@@ -160,4 +164,23 @@ test('snapshotRowsMax: the busiest operations', async () => {
   const { queues, operation_count: operations } = await raw.request('broker.snapshot', {});
   expect([queues.map(({ operation }) => operation), operations]).toEqual([['busier', 'busy'], 3]);
   speak('snapshotRowsMax');
+});
+
+test('memoryPayloadBytesMax: what is over it is read back before it is handed out', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'deye-payloads-'));
+  const store = journalStoreIn(directory);
+  {
+    await using broker = await harness({ memoryPayloadBytesMax: 1000 }, { ...socket, store });
+    const raw = await broker.session();
+    const read = vi.spyOn(store, 'payload');
+    const ids = [];
+    for (const byte of [1, 2, 3]) ids.push(await submit(raw, 'work', { payload: Buffer.alloc(600, byte) }));
+    const collector = await broker.session('collector');
+    await collector.register('w', { max_concurrent_tasks: 9 });
+    const assigned = [await collector.message(), await collector.message(), await collector.message()];
+    expect(assigned).toMatchObject([1, 2, 3].map((byte) => ({ kind: 'assign', payload: Buffer.alloc(600, byte) })));
+    expect(read.mock.calls.map(([id]) => id)).toEqual(ids.slice(1));
+  }
+  rmSync(directory, { recursive: true });
+  speak('memoryPayloadBytesMax');
 });

@@ -50,6 +50,9 @@ export class DiskTwin {
     };
     return {
       names: async () => [...this.#names.keys()],
+      // A quota may end before what the disk says is free.
+      free: async () =>
+        nature.capacity === undefined || nature.chance() < 0.5 ? Infinity : nature.capacity - this.#usedBytes,
       open: async (name, { create, synced }) => {
         tick(`open ${name}`);
         if (create)
@@ -91,6 +94,7 @@ export class DiskTwin {
     };
     return {
       size: async () => file.cache.length,
+      isAt: (name) => this.#names.get(name) === file,
       read: async (into, position) => {
         tick('read');
         const bytes = file.cache.subarray(position, position + into.length);

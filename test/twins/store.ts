@@ -2,20 +2,25 @@
  * The twin of the store: a disk that outlives processes, over the memory store. What is done takes time, one thing after
  * the other; a commit may fail, or the process may die just before or just after it took effect.
  */
+import assert from 'node:assert/strict';
 import type { Expiry } from '../../src/book/port.ts';
+import { absentBody, present } from '../../src/core/body.ts';
 import type { Expired } from '../../src/core/expire.ts';
 import type { StoreRecord } from '../../src/core/record.ts';
+import { bytesOf } from '../../src/core/record-size.ts';
+import type { TaskSpec } from '../../src/core/task.ts';
 import type { MemoryStore } from '../../src/store/memory.ts';
 import {
   type Loaded,
   type LoadOptions,
+  type Room,
   type Store,
   type StoredDetail,
   StoreError,
   type TaskFilter,
 } from '../../src/store/port.ts';
 
-export type Work = 'load' | 'commit' | 'read' | 'check';
+export type Work = 'load' | 'commit' | 'room' | 'read' | 'check';
 /** `removed`: of a commit or a check, the files are gone; what was committed is written back, and nothing is answered. */
 export type Fate = 'done' | 'fails' | 'removed' | 'dies_before' | 'dies_after';
 
@@ -23,6 +28,11 @@ export type Fate = 'done' | 'fails' | 'removed' | 'dies_before' | 'dies_after';
 export interface DiskNature {
   /** Runs `run` when such work, begun now, is finished. */
   readonly after: (work: Work, run: () => void) => void;
+  /** Whether a payload is on the disk only from now on; and whether it cannot be read back. */
+  readonly leavesMemory: () => boolean;
+  readonly damages: (id: string) => boolean;
+  /** What the disk still takes. */
+  readonly room: () => Room;
   /** What becomes of it. Only a commit is asked whether the process dies by it. */
   readonly fate: (work: Work) => Fate;
   /** The process dies now. */
@@ -35,6 +45,9 @@ export interface DiskNature {
 
 export const kindNature: DiskNature = {
   after: (_work, run) => queueMicrotask(run),
+  leavesMemory: () => false,
+  damages: () => false,
+  room: () => ({ bytes: Number.POSITIVE_INFINITY, full: false }),
   fate: () => 'done',
   die: () => {},
   applied: () => {},
@@ -55,6 +68,10 @@ export class StoreTwin implements Store {
   #dead = false;
   #closed = false;
   #failed = false;
+  readonly #payloads = new Map<string, Uint8Array>();
+  #bodyDamaged: (id: string) => void = () => {};
+  /** The most room that was shown since the last commit. */
+  #promised: number | undefined;
 
   constructor(disk: MemoryStore, nature: DiskNature) {
     this.#disk = disk;
@@ -66,11 +83,20 @@ export class StoreTwin implements Store {
     return this.#failed;
   }
 
-  load(options: LoadOptions): Promise<Loaded> {
-    return this.#do('load', () => this.#disk.load(options));
+  async load(options: LoadOptions): Promise<Loaded> {
+    const loaded = await this.#do('load', () => this.#disk.load(options));
+    this.#bodyDamaged = options.bodyDamaged ?? (() => {});
+    // Each process has specs of its own, as those that are read back are.
+    const tasks = Array.from(loaded.tasks, (task) => ({ ...task, spec: { ...task.spec } }));
+    for (const { spec } of tasks) this.#mayLeaveMemory(spec);
+    return { ...loaded, tasks };
   }
 
   commit(records: readonly StoreRecord[]): Promise<void> {
+    const bytes = records.reduce((sum, record) => sum + bytesOf(record), 0);
+    const promised = this.#promised ?? bytes; // who never asked was promised everything
+    assert(bytes <= promised, `a commit has ${bytes} bytes, and there was room for ${promised}`);
+    if (this.#promised !== undefined) this.#promised = 0;
     return new Promise((resolve, reject) =>
       this.#add('commit', () => {
         // After a failed commit nothing more is written: a retry would lie.
@@ -86,6 +112,24 @@ export class StoreTwin implements Store {
         else done.then(resolve, reject);
       }),
     );
+  }
+
+  get room(): Room {
+    const room = this.#nature.room();
+    this.#promised = Math.max(this.#promised ?? 0, room.bytes);
+    return room;
+  }
+
+  payload(id: string): Promise<Uint8Array | undefined> {
+    return this.#do('read', async () => this.#payloads.get(id)).then((payload) => {
+      if (payload !== undefined && !this.#nature.damages(id)) return payload;
+      this.#bodyDamaged(id);
+      return undefined;
+    });
+  }
+
+  makeRoom(): Promise<void> {
+    return this.#do('room', async () => {});
   }
 
   show(id: string): Promise<StoredDetail | undefined> {
@@ -136,9 +180,16 @@ export class StoreTwin implements Store {
   }
 
   #apply(records: readonly StoreRecord[]): Promise<void> {
-    const done = this.#disk.commit(records);
+    const own = records.map((one) => (one.kind === 'submitted' ? { ...one, spec: { ...one.spec } } : one));
+    const done = this.#disk.commit(own);
     this.#nature.applied(records);
+    for (const record of records) if (record.kind === 'submitted') this.#mayLeaveMemory(record.spec);
     return done;
+  }
+
+  #mayLeaveMemory(spec: TaskSpec): void {
+    this.#payloads.set(spec.id, present(spec.payload));
+    if (this.#nature.leavesMemory()) spec.payload = absentBody(spec.payload.length);
   }
 
   #do<T>(work: Work, run: () => Promise<T>): Promise<T> {

@@ -12,7 +12,7 @@ export const damaged = (path: string, what: string, cause?: unknown): StoreError
   );
 
 /** Any error as a StoreError that says what to do. */
-export function explainSqlite(path: string, cause: unknown): StoreError {
+export function explainOld(path: string, cause: unknown): StoreError {
   if (cause instanceof StoreError) return cause;
   const { errcode = 0, message } = cause as { errcode?: number; message: string };
   switch (errcode & 0xff) {

@@ -1,4 +1,4 @@
-/** The tables of the SQLite store and how older files are brought up to date. */
+/** The tables of the store that was one SQLite file (deye.db), and how its older versions are brought to the last. */
 
 /** "deye" in ASCII: marks the file as ours. */
 export const applicationId = 0x64657965;
@@ -9,7 +9,7 @@ interface Migration {
   readonly damaged?: string;
 }
 
-/** One entry per version; entry n brings a store from version n to n + 1. Never edit one that was released. */
+/** One entry per version; entry n brings a store from version n to n + 1. Nothing is ever added. */
 export const migrations: readonly Migration[] = [
   {
     sql: `CREATE TABLE task (

@@ -1,15 +1,13 @@
-/** Opening the SQLite file: whether it is ours and sound, and bringing an older one up to date. */
+/** Opening deye.db: whether it is ours and sound, and bringing an older version of it to the last. */
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
+import { damaged } from './old-error.ts';
+import { defineRowChecksum } from './old-row.ts';
+import { applicationId, migrations } from './old-schema.ts';
 import { StoreError } from './port.ts';
-import { damaged } from './sqlite-error.ts';
-import { preparePrivately } from './sqlite-files.ts';
-import { defineRowChecksum } from './sqlite-row.ts';
-import { applicationId, migrations } from './sqlite-schema.ts';
 
 /** Opens or creates the store at `path`. Throws a StoreError or an error of SQLite. */
 export function openDatabase(path: string): DatabaseSync {
-  preparePrivately(path);
   const db = new DatabaseSync(path);
   db.exec('PRAGMA busy_timeout = 2000');
   const version = Number(db.prepare('PRAGMA user_version').get()!.user_version);

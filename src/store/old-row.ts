@@ -1,4 +1,4 @@
-/** Rows of the SQLite store as tasks. Every row carries a checksum over all of its other columns. */
+/** Rows of deye.db as tasks. Every row carries a checksum over all of its other columns. */
 import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
 import type { AttemptRecord, StoredTask } from '../core/record.ts';
@@ -42,7 +42,8 @@ export const isSound = (table: Table, row: Row): boolean =>
 /** Of a row that is sound. */
 export function taskOf(row: Row, payload: Uint8Array): StoredTask {
   const text = (column: string) => (row[column] as string | null) ?? undefined;
-  const number = (column: string) => (row[column] as number | null) ?? undefined;
+  // Times had fractions once.
+  const number = (column: string) => (row[column] === null ? undefined : Math.round(row[column] as number));
   const rest = decodeBytes(row.spec as Uint8Array) as Omit<
     TaskSpec,
     'payload' | 'id' | 'operation' | 'priority' | 'namespace'
@@ -75,8 +76,8 @@ export function taskOf(row: Row, payload: Uint8Array): StoredTask {
 export const attemptOf = (row: Row): AttemptRecord => ({
   attempt: row.attempt as number,
   collectorId: row.collector as string,
-  startedAtMs: row.started_ms as number,
-  endedAtMs: row.ended_ms as number,
+  startedAtMs: Math.round(row.started_ms as number),
+  endedAtMs: Math.round(row.ended_ms as number),
   outcome: row.outcome as AttemptRecord['outcome'],
   error: readError(row.error as Uint8Array | null),
 });

@@ -1,0 +1,27 @@
+import { Args, Flags } from '@oclif/core';
+import { DeyeCommand } from '../../src/cli/command.ts';
+import { backedUpText } from '../../src/cli/store-print.ts';
+
+export default class StoreBackup extends DeyeCommand {
+  static override summary = 'Copy the store into a new directory, from which it can be restored.';
+  static override description =
+    `For a store whose broker is not running. The copy has a manifest with the checksum of every file, written last: a
+directory without one is no backup. A store that is damaged is not copied; see deye store verify.`;
+  static override examples = [
+    '<%= config.bin %> store backup /mnt/backup/deye-monday',
+    '<%= config.bin %> store backup ./copy --state-dir ~/b --json',
+  ];
+  static override args = {
+    to: Args.directory({ required: true, description: 'the directory to make; must be missing or empty' }),
+  };
+  static override flags = {
+    'state-dir': Flags.directory({ description: 'the state directory of the broker', env: 'DEYE_STATE_DIR' }),
+  };
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(StoreBackup);
+    const { backup } = await import('../../src/cli/store-work.ts');
+    const made = await backup(flags['state-dir'], args.to, this.config.version);
+    await this.print(made, flags, () => backedUpText(made));
+  }
+}

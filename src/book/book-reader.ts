@@ -1,0 +1,153 @@
+/**
+ * A book that is only read, whole or damaged: every row is looked at, and what is wrong with one holds up no other.
+ * Statements are short, so that a broker that writes the same book is never held up either.
+ */
+import { closeSync, existsSync, openSync, statSync } from 'node:fs';
+import { backup, DatabaseSync } from 'node:sqlite';
+import { pathToFileURL } from 'node:url';
+import type { RecordOf } from '../core/record.ts';
+import { type BookError, explainBook } from './error.ts';
+import type { BookPosition } from './port.ts';
+import { attemptOf, bodyOf, type Row, taskOf } from './row.ts';
+import { positionIn, versionOf } from './schema.ts';
+
+/** What belongs to one `seq`: the row of the task when it has ended, its bodies and its attempts. */
+interface BookEntry {
+  readonly seq: number;
+  /** Undefined for a task that lives, and for one whose row is damaged. Its payload is in it. */
+  readonly task: RecordOf<'task'> | undefined;
+  readonly result: Uint8Array | undefined;
+  readonly attempts: readonly RecordOf<'attempt'>[];
+  /** One for each row that is not whole. */
+  readonly damage: readonly BookError[];
+  /** Of the damaged row of a task, as far as it can be read. */
+  readonly id: string | undefined;
+}
+
+const slice = 500;
+/** In one step: a backup in several begins again each time a broker writes. */
+const allPages = 2 ** 31 - 1;
+const noBytes = new Uint8Array(0);
+/** Rows in the order of their `seq`; what the bodies are is the first part of their key. */
+const tables = [
+  'task WHERE seq',
+  'body WHERE is_last = 0 AND seq',
+  'body WHERE is_last = 1 AND seq',
+  'attempt WHERE seq',
+];
+const scans = tables.flatMap((table) => (['ASC', 'DESC'] as const).map((order) => ({ table, order })));
+
+export class BookReader implements Disposable {
+  readonly #path: string;
+  readonly #db: DatabaseSync;
+
+  /** @param isMoving whether a broker writes the book. Throws a BookError. */
+  constructor(path: string, isMoving: boolean) {
+    this.#path = path;
+    const hasLog = existsSync(`${path}-wal`) && statSync(`${path}-wal`).size > 0;
+    try {
+      // Immutable: SQLite makes no file beside it. What is in a write-ahead file is found only without.
+      const location = isMoving || hasLog ? path : `${pathToFileURL(path).href}?immutable=1`;
+      this.#db = new DatabaseSync(location, { readOnly: true });
+      this.#db.exec('PRAGMA busy_timeout = 2000');
+      versionOf(this.#db, path);
+    } catch (error) {
+      throw explainBook(path, error);
+    }
+  }
+
+  get position(): BookPosition | undefined {
+    return this.#orExplained(() => (this.isEmpty ? undefined : positionIn(this.#db)));
+  }
+
+  /** It was made, and nothing was written to it yet. */
+  get isEmpty(): boolean {
+    return this.#orExplained(() => versionOf(this.#db, this.#path) === 0);
+  }
+
+  /** What SQLite itself finds wrong with the file. Reads all of it, in one go. */
+  flaws(): string[] {
+    try {
+      const rows = this.#db.prepare('PRAGMA integrity_check(20)').all();
+      return rows.map((row) => String(row.integrity_check)).filter((text) => text !== 'ok');
+    } catch (error) {
+      return [(error as Error).message];
+    }
+  }
+
+  /** Every `seq` that any table knows, in order. A page that cannot be read is come to from its other side. */
+  seqs(): { readonly seqs: readonly number[]; readonly damage: readonly BookError[] } {
+    const found = new Set<number>();
+    const damage = new Map<string, BookError>();
+    for (const scan of this.isEmpty ? [] : scans)
+      try {
+        for (const seq of this.#scan(scan)) found.add(seq);
+      } catch (error) {
+        damage.set((error as Error).message, explainBook(this.#path, error));
+      }
+    return { seqs: [...found].sort((a, b) => a - b), damage: [...damage.values()] };
+  }
+
+  entry(seq: number): BookEntry {
+    const damage: BookError[] = [];
+    const attempt = <T>(read: () => T): T | undefined => {
+      try {
+        return read();
+      } catch (error) {
+        damage.push(explainBook(this.#path, error));
+        return undefined;
+      }
+    };
+    const rows = (table: string): Row[] => attempt(() => this.#db.prepare(`SELECT * FROM ${table} = ?`).all(seq)) ?? [];
+    const [row] = rows('task WHERE seq');
+    const bodies = new Map(
+      rows('body WHERE is_last IN (0, 1) AND seq').map((one) => [one.kind, attempt(() => bodyOf(this.#path, one))]),
+    );
+    const attempts = rows('attempt WHERE seq').flatMap((one) => attempt(() => attemptOf(this.#path, one)) ?? []);
+    const task = row === undefined ? undefined : attempt(() => taskOf(this.#path, row));
+    return {
+      seq,
+      task: task && { ...task, spec: { ...task.spec, payload: bodies.get('payload') ?? noBytes } },
+      result: bodies.get('result'),
+      attempts,
+      damage,
+      id: typeof row?.id === 'string' ? row.id : undefined,
+    };
+  }
+
+  /** Copies the book as it is at one moment, by SQLite's own backup, into a file that only we may read. */
+  async copyTo(path: string): Promise<void> {
+    closeSync(openSync(path, 'wx', 0o600));
+    try {
+      await backup(this.#db, path, { rate: allPages });
+    } catch (error) {
+      throw explainBook(this.#path, error);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#db.close();
+  }
+
+  *#scan({ table, order }: (typeof scans)[number]): Generator<number> {
+    const beyond = order === 'ASC' ? '>' : '<';
+    const statement = this.#db.prepare(
+      `SELECT DISTINCT seq FROM ${table} ${beyond} ? ORDER BY seq ${order} LIMIT ${slice}`,
+    );
+    let last = order === 'ASC' ? -1 : Number.MAX_SAFE_INTEGER;
+    for (;;) {
+      const rows = statement.all(last);
+      for (const { seq } of rows) yield Number(seq);
+      if (rows.length < slice) return;
+      last = Number(rows.at(-1)!.seq);
+    }
+  }
+
+  #orExplained<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      throw explainBook(this.#path, error);
+    }
+  }
+}

@@ -1,0 +1,49 @@
+/** A state directory as commands meet it that work on its files: whose it is now. */
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { readBrokerInfo } from '../broker/broker-info.ts';
+import { findPlace } from '../configuration/place.ts';
+import { lockFile } from '../transport/file-lock.ts';
+import { shellQuoted } from './hint.ts';
+
+/** The directory that was named, or that of the broker that every other command talks to. */
+export const findStateDirectory = async (given: string | undefined): Promise<string> =>
+  given === undefined ? (await findPlace()).stateDir.value : resolve(given);
+
+interface Look extends Disposable {
+  /** A broker runs on it. */
+  readonly isMoving: boolean;
+}
+
+/** Keeps a broker from starting on it meanwhile, unless one runs. Changes nothing. */
+export function lookAt(stateDir: string): Look {
+  const isRunning = readBrokerInfo(stateDir) !== undefined;
+  const lock = join(stateDir, 'broker.lock');
+  if (isRunning || !existsSync(lock)) return { isMoving: isRunning, [Symbol.dispose]: () => {} };
+  const held = lockOrNothing(lock);
+  return { isMoving: held === undefined, [Symbol.dispose]: () => held?.[Symbol.dispose]() };
+}
+
+function lockOrNothing(path: string): Disposable | undefined {
+  try {
+    return lockFile(path);
+  } catch {
+    return { [Symbol.dispose]: () => {} }; // it cannot be written, so no broker holds it
+  }
+}
+
+/** A broker writes to what a command needs at rest. */
+class StoreInUseError extends Error {
+  override readonly name = 'StoreInUseError';
+  readonly code = 'store_in_use';
+}
+
+/** As `lookAt`; throws a StoreInUseError when a broker runs on it. */
+export function lookAtRest(stateDir: string): Disposable {
+  const look = lookAt(stateDir);
+  if (!look.isMoving) return look;
+  look[Symbol.dispose]();
+  throw new StoreInUseError(
+    `A broker runs on ${stateDir}, and this needs a store that nobody writes to. Stop it first with: deye broker stop --state-dir ${shellQuoted(stateDir)}`,
+  );
+}

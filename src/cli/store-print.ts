@@ -1,0 +1,95 @@
+/** What the commands of the store found, for people. */
+import type { Finding } from '../store/finding.ts';
+import type { Restored } from '../store/restore.ts';
+import type { Salvaged } from '../store/salvage.ts';
+import type { Verified } from '../store/verify.ts';
+import { paint } from '../text/paint.ts';
+import { plain } from '../text/plain.ts';
+import { bytes, counted } from '../text/quantity.ts';
+import { shellQuoted } from './hint.ts';
+import type { BackedUp } from './store-work.ts';
+import { pairs } from './table.ts';
+
+export function verifiedText(found: Verified): string {
+  const damaged = found.findings.filter(({ severity }) => severity === 'damage').length + found.findings_left_out;
+  const verdict = found.is_whole ? 'whole' : `damaged: ${counted(damaged, 'finding')}`;
+  return [
+    pairs([
+      ['store', `${found.directory} (${found.store_id})`],
+      ['journal', `${counted(found.segments, 'segment')}, ${bytes(found.journal_bytes)}`],
+      ['read', `${counted(found.batches, 'batch', 'batches')}, ${counted(found.records, 'record')}`],
+      ['stands at', `batch ${found.sequence} of epoch ${found.epoch}; the book at batch ${found.book_sequence}`],
+      ['tasks', `${found.live_tasks} live, ${found.ended_tasks} ended`],
+      ['looked at', found.is_moving ? 'while a broker writes to it: up to what is synced' : undefined],
+      ['verdict', paint(found.is_whole ? 'green' : 'red', verdict)],
+    ]),
+    ...found.findings.map(findingText),
+    ...(found.findings_left_out === 0 ? [] : [`and ${found.findings_left_out} more`]),
+  ].join('\n');
+}
+
+function findingText({ severity, code, message, advice, segment, byte, sequence }: Finding): string {
+  const place = [
+    segment === undefined ? '' : `segment ${segment}`,
+    byte === undefined ? '' : `byte ${byte}`,
+    sequence === undefined ? '' : `batch ${sequence}`,
+  ].filter((part) => part !== '');
+  const where = place.length === 0 ? '' : ` (${place.join(', ')})`;
+  return `\n${paint(severity === 'damage' ? 'red' : 'yellow', severity)} ${code}${where}\n  ${message}\n  ${advice}`;
+}
+
+export const backedUpText = ({ directory, files, sequence, epoch, store_id }: BackedUp): string =>
+  `The store is copied.\n${pairs([
+    ['backup', directory],
+    ['of store', store_id],
+    ['up to', `batch ${sequence} of epoch ${epoch}`],
+    ['holds', `${counted(files.length, 'file')}, ${bytes(files.reduce((sum, file) => sum + file.bytes, 0))}`],
+    ['restore with', `deye store restore ${shellQuoted(directory)} --state-dir NEW_DIR`],
+  ])}`;
+
+export const restoredText = ({ directory, store_id, epoch, sequence, made_at_ms }: Restored): string =>
+  `The store is restored.\n${pairs([
+    ['state directory', directory],
+    ['store', store_id],
+    ['stands at', `batch ${sequence}; it goes on in epoch ${epoch}`],
+    ['made', new Date(made_at_ms).toISOString()],
+    ['start with', `deye broker start --state-dir ${shellQuoted(directory)}`],
+  ])}`;
+
+/** Names beyond these are for programs: --json has all of them. */
+const namesShown = 20;
+
+export function salvagedText({ lost, may_run_again, ...found }: Salvaged): string {
+  const missing = [
+    ...lost.book.map((what) => `the book: ${what}`),
+    ...lost.batches.map(({ first, last }) => `batches ${first === 0 ? 'up to' : `${first} to`} ${last}`),
+    ...lost.records.map(({ sequence, byte, why }) => `a record of batch ${sequence}, at byte ${byte}: ${why}`),
+    ...lost.tasks.map(
+      ({ seq, id, state, what }) => `task ${id ?? `number ${seq}`}${state === undefined ? '' : ` (${state})`}: ${what}`,
+    ),
+  ];
+  const again = may_run_again.map((id) => `task ${id}`);
+  return [
+    found.is_written
+      ? 'What is whole is in a new store.'
+      : 'Nothing was written, since something acknowledged is missing.',
+    pairs([
+      ['new store', found.is_written ? found.directory : undefined],
+      ['holds', `${found.live_tasks} live and ${found.ended_tasks} ended tasks, ${counted(found.settings, 'setting')}`],
+      ['epoch', String(found.epoch)],
+      ['missing', missing.length === 0 ? 'nothing' : String(missing.length)],
+      ['may run again', again.length === 0 ? undefined : `${again.length}: they may have ended in what is missing`],
+    ]),
+    ...listed('missing', missing),
+    ...listed('may run again', again),
+    found.is_written
+      ? `Start with: deye broker start --state-dir ${shellQuoted(found.directory)}`
+      : 'Restore a backup, or take what is whole with: --accept-gap',
+  ].join('\n');
+}
+
+function listed(what: string, names: readonly string[]): string[] {
+  const more = names.length - namesShown;
+  const shown = names.slice(0, namesShown).map((name) => `  ${plain(name, 300)}`);
+  return names.length === 0 ? [] : [`${what}:`, ...shown, ...(more > 0 ? [`  and ${more} more; see --json`] : [])];
+}

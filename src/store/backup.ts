@@ -1,0 +1,154 @@
+/**
+ * Backup: nothing is released from the journal while the book is copied; what is synced after that is noted, and the
+ * journal is copied exactly to it. So the book in the copy is never ahead of its journal. The manifest comes last.
+ */
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { BookReader } from '../book/book-reader.ts';
+import { fileDisk } from '../journal/file-disk.ts';
+import { blockBytes } from '../journal/header.ts';
+import type { Journal, Position } from '../journal/port.ts';
+import { findRun, type Run } from '../journal/recovery.ts';
+import { segmentName } from '../journal/scan.ts';
+import { type PlacedBatch, surveyJournal } from '../journal/survey.ts';
+import { type CopiedFile, copyFile, fileChecksum, syncFile } from './copy-file.ts';
+import { bookIn, journalIn } from './layout.ts';
+import { type Manifest, writeManifest } from './manifest.ts';
+import { buildDirectory } from './new-directory.ts';
+import { openParts } from './parts.ts';
+import { StoreError } from './port.ts';
+import type { Progress } from './progress.ts';
+import { refuseDamaged } from './refuse-damaged.ts';
+
+const holdName = 'backup';
+
+/** A journal that others append to, or one at rest: what is synced of it, and who may keep it from being released. */
+type BackupJournal = Pick<Journal, 'storeId' | 'epoch' | 'first' | 'synced' | 'hold'>;
+
+interface BackupOptions {
+  /** Of this deye. */
+  readonly version: string;
+  readonly wallMs: number;
+  readonly progress?: Progress;
+}
+
+/** Of a store that nobody writes to. Rejects with what a start would refuse. */
+export async function backupAtRest(directory: string, to: string, options: BackupOptions): Promise<Manifest> {
+  const { progress } = options;
+  await using parts = await openParts(directory, false, progress);
+  const run = refuseDamaged(directory, parts);
+  const last = run.batches.at(-1)?.batch;
+  const synced: Position = {
+    sequence: run.sequence,
+    crc: last === undefined ? 0 : last.kind === 'records' ? last.crc : last.recordsChain,
+  };
+  const storeId = Buffer.from(parts.survey.storeId).toString('hex');
+  const journal: BackupJournal = { storeId, epoch: run.epoch, first: 1, synced, hold: () => {} };
+  return await backup(directory, journal, false, to, options);
+}
+
+/** Of a store that its broker writes to meanwhile: what is synced of it at the end of the book's copy. */
+export const backupRunning = (
+  directory: string,
+  journal: BackupJournal,
+  to: string,
+  options: BackupOptions,
+): Promise<Manifest> => backup(directory, journal, true, to, options);
+
+async function backup(
+  directory: string,
+  journal: BackupJournal,
+  isMoving: boolean,
+  to: string,
+  { version, wallMs, progress = () => {} }: BackupOptions,
+): Promise<Manifest> {
+  journal.hold(holdName, journal.first);
+  try {
+    return await buildDirectory(to, async (draft) => {
+      progress('copying the book', 0, 1);
+      const files = new Map<string, CopiedFile>();
+      const book = await copyBook(directory, draft, isMoving);
+      if (book !== undefined) files.set('book.db', book);
+      const { storeId, epoch, synced } = journal;
+      for (const [name, copied] of await copyJournal(journalIn(directory), journalIn(draft), synced, progress))
+        files.set(`journal/${name}`, copied);
+      await checkCopy(draft, synced);
+      return writeManifest(draft, {
+        version,
+        store_id: storeId,
+        epoch,
+        sequence: synced.sequence,
+        crc: synced.crc,
+        made_at_ms: wallMs,
+        files: [...files].map(([name, { bytes, crc }]) => ({ name, bytes, crc })),
+      });
+    });
+  } finally {
+    journal.hold(holdName, undefined);
+  }
+}
+
+/** Undefined when there is none yet. */
+async function copyBook(directory: string, to: string, isMoving: boolean): Promise<CopiedFile | undefined> {
+  if (!existsSync(bookIn(directory))) return undefined;
+  using book = new BookReader(bookIn(directory), isMoving);
+  await book.copyTo(bookIn(to));
+  await syncFile(bookIn(to));
+  return fileChecksum(bookIn(to));
+}
+
+async function copyJournal(
+  from: string,
+  to: string,
+  { sequence }: Position,
+  progress: Progress,
+): Promise<Map<string, CopiedFile>> {
+  const ends = await endsOf(from, sequence);
+  mkdirSync(to, { mode: 0o700 });
+  const copied = new Map<string, CopiedFile>();
+  const all = [...ends.values()].reduce((sum, blocks) => sum + (blocks + 1) * blockBytes, 0);
+  let done = 0;
+  const each = (bytes: number): void => {
+    done += bytes;
+    progress('copying the journal', done, all);
+  };
+  // Where it is gone the heads of the segments say the same.
+  if (existsSync(join(from, 'journal.json')))
+    copied.set('journal.json', await copyFile(join(from, 'journal.json'), join(to, 'journal.json')));
+  for (const [segment, blocks] of ends) {
+    const [name, bytes] = [segmentName(segment), blocks * blockBytes];
+    // A block of zeros: there the next start can close the last segment.
+    copied.set(name, await copyFile(join(from, name), join(to, name), { bytes, zeros: blockBytes, each }));
+  }
+  return copied;
+}
+
+/** The segments of the run up to a batch of records, each with the block at which it is to end. */
+async function endsOf(journal: string, sequence: number): Promise<Map<number, number>> {
+  await using survey = await surveyJournal(fileDisk(journal, { readOnly: true }));
+  const ends = new Map<number, number>([[1, 1]]);
+  if (survey === undefined) return ends;
+  const upTo = batchesUpTo(findRun(survey.segments).run, sequence);
+  if (upTo.length > 0) ends.clear();
+  for (const { segment, batch } of upTo) ends.set(segment, batch.block + batch.blocks);
+  return ends;
+}
+
+/** A closing batch is never the last of them: what it points to would not be there. */
+function batchesUpTo({ batches }: Run, sequence: number): readonly PlacedBatch[] {
+  let end = batches.findLastIndex(({ batch }) => batch.sequence <= sequence) + 1;
+  while (end > 0 && batches[end - 1]!.batch.kind === 'close') end--;
+  return batches.slice(0, end);
+}
+
+/** A start on the copy would find all of it. */
+async function checkCopy(draft: string, { sequence, crc }: Position): Promise<void> {
+  await using parts = await openParts(draft, false);
+  const { batches } = refuseDamaged(draft, parts, sequence);
+  const last = batches.findLast(({ batch }) => batch.kind === 'records')?.batch;
+  if (last !== undefined && (last.sequence !== sequence || last.crc !== crc))
+    throw new StoreError(
+      'backup_damaged',
+      `The copy of the journal ends at batch ${last.sequence}, and not as batch ${sequence} of the store does. Try again; if it happens twice, run: deye store verify`,
+    );
+}

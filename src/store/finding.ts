@@ -1,0 +1,19 @@
+/** What a look at a store finds: where, what, and what is to be done. */
+export interface Finding {
+  /** `note`: nothing that was acknowledged is touched by it. */
+  readonly severity: 'damage' | 'note';
+  readonly code: string;
+  readonly message: string;
+  readonly advice: string;
+  readonly segment?: number;
+  /** Of the segment. */
+  readonly byte?: number;
+  /** Of the batch. */
+  readonly sequence?: number;
+  /** The `seq` of a task. */
+  readonly task?: number;
+}
+
+export const adviseSalvage =
+  'Keep the directory as it is, and write what is whole into another one with: deye store salvage DIR NEW_DIR. Or restore a backup.';
+export const adviseNothing = 'Nothing needs to be done.';

@@ -1,0 +1,55 @@
+/** What a backup says of itself, written last: what it is of, up to where, and every file in it. */
+import { readFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { StoreError } from './port.ts';
+
+const name = 'manifest.json';
+const formatVersion = 1;
+
+export interface Manifest {
+  readonly format: number;
+  /** Of the deye that wrote it. */
+  readonly version: string;
+  readonly store_id: string;
+  readonly epoch: number;
+  /** The last batch in it, and its CRC-32. */
+  readonly sequence: number;
+  readonly crc: number;
+  readonly made_at_ms: number;
+  readonly files: readonly { readonly name: string; readonly bytes: number; readonly crc: number }[];
+}
+
+const crcOf = (manifest: object): number => crc32(JSON.stringify(manifest));
+
+export async function writeManifest(directory: string, fields: Omit<Manifest, 'format'>): Promise<Manifest> {
+  const manifest: Manifest = { format: formatVersion, ...fields };
+  await using file = await open(join(directory, name), 'wx', 0o600);
+  await file.writeFile(`${JSON.stringify({ ...manifest, manifest_crc: crcOf(manifest) }, null, 2)}\n`);
+  await file.sync();
+  return manifest;
+}
+
+/** Throws a StoreError when there is none, or it is not whole, or of a newer deye. */
+export function readManifest(directory: string): Manifest {
+  const path = join(directory, name);
+  const refuse = (what: string, cause?: unknown): never => {
+    throw new StoreError('backup_damaged', `${directory} is no whole backup: ${what}. Take another one.`, { cause });
+  };
+  let parsed: Manifest & { readonly manifest_crc: number };
+  try {
+    parsed = JSON.parse(readFileSync(path, 'utf8')) as typeof parsed;
+  } catch (cause) {
+    const isMissing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    return refuse(isMissing ? `it has no ${name}, which is written last` : `${name} cannot be read`, cause);
+  }
+  const { manifest_crc: stated, ...manifest } = Object(parsed) as typeof parsed;
+  if (typeof manifest.format === 'number' && manifest.format > formatVersion)
+    throw new StoreError(
+      'backup_newer',
+      `The backup ${directory} is of format ${manifest.format}, made by deye ${manifest.version}; this deye knows up to ${formatVersion}. Use the newer one.`,
+    );
+  if (crcOf(manifest) !== stated) return refuse(`${name} was changed`);
+  return manifest;
+}

@@ -1,0 +1,79 @@
+/** A directory that is there whole or not at all: made beside its place under another name, and moved there at the end. */
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+} from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { StoreError } from './port.ts';
+
+/** `build` fills the draft and syncs its files. What is at `path` must be missing or empty. */
+export async function buildDirectory<T>(path: string, build: (draft: string) => Promise<T>): Promise<T> {
+  const target = resolve(path);
+  refuseFilled(target);
+  const draft = makeDraft(target);
+  const remove = (): void => rmSync(draft, { recursive: true, force: true });
+  process.once('exit', remove); // it is interrupted
+  try {
+    const built = await build(draft);
+    for (const name of readdirSync(draft, { recursive: true, withFileTypes: true }))
+      if (name.isDirectory()) syncDirectory(join(name.parentPath, name.name));
+    syncDirectory(draft);
+    refuseFilled(target);
+    if (existsSync(target)) rmdirSync(target);
+    renameSync(draft, target);
+    syncDirectory(dirname(target));
+    return built;
+  } finally {
+    process.off('exit', remove);
+    remove();
+  }
+}
+
+function refuseFilled(path: string): void {
+  if (!existsSync(path)) return;
+  let names: string[];
+  try {
+    names = readdirSync(path);
+  } catch (cause) {
+    throw new StoreError('directory_not_empty', `${path} is no directory. Name one that is missing or empty.`, {
+      cause,
+    });
+  }
+  if (names.length > 0)
+    throw new StoreError(
+      'directory_not_empty',
+      `The directory ${path} is not empty. Name one that is missing or empty.`,
+    );
+}
+
+function makeDraft(target: string): string {
+  try {
+    mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
+    return mkdtempSync(join(dirname(target), `.${basename(target)}.unfinished-`)); // closed to others
+  } catch (cause) {
+    const why = (cause as Error).message;
+    throw new StoreError(
+      'store_unavailable',
+      `Nothing can be written to ${dirname(target)}: ${why}. Name another place.`,
+      { cause },
+    );
+  }
+}
+
+export function syncDirectory(path: string): void {
+  if (process.platform === 'win32') return; // there a directory cannot be synced
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,78 @@
+/** Both parts of a store in a state directory, opened to be read only. */
+import { existsSync } from 'node:fs';
+import { BookReader } from '../book/book-reader.ts';
+import type { BookPosition } from '../book/port.ts';
+import { fileDisk } from '../journal/file-disk.ts';
+import { JournalError } from '../journal/port.ts';
+import { type Survey, surveyJournal } from '../journal/survey.ts';
+import { bookIn, journalIn } from './layout.ts';
+import { StoreError } from './port.ts';
+import type { Progress } from './progress.ts';
+
+export interface Parts extends AsyncDisposable {
+  readonly book: BookReader | undefined;
+  /** Why there is none, when it is there and cannot be read. */
+  readonly bookError: Error | undefined;
+  readonly position: BookPosition | undefined;
+  readonly survey: Survey;
+}
+
+/**
+ * @param isMoving whether a broker writes to them meanwhile.
+ * @param bookDirectory where the book is, if it was copied. Rejects with a StoreError or a JournalError.
+ */
+export async function openParts(
+  directory: string,
+  isMoving: boolean,
+  progress: Progress = () => {},
+  bookDirectory = directory,
+): Promise<Parts> {
+  const { book, bookError, position } = openBookIn(bookDirectory, isMoving);
+  try {
+    const survey = existsSync(journalIn(directory))
+      ? await surveyJournal(fileDisk(journalIn(directory), { readOnly: true }), (done, all) =>
+          progress('reading the journal', Math.min(done, all), all),
+        )
+      : undefined;
+    if (survey === undefined) throw missing(directory, book !== undefined || bookError !== undefined);
+    return {
+      book,
+      bookError,
+      position,
+      survey,
+      [Symbol.asyncDispose]: async () => {
+        book?.[Symbol.dispose]();
+        await survey[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    book?.[Symbol.dispose]();
+    throw error;
+  }
+}
+
+function openBookIn(directory: string, isMoving: boolean): Pick<Parts, 'book' | 'bookError' | 'position'> {
+  const nothing = { book: undefined, bookError: undefined, position: undefined };
+  if (!existsSync(bookIn(directory))) return nothing;
+  let book: BookReader | undefined;
+  try {
+    book = new BookReader(bookIn(directory), isMoving);
+    return { book, bookError: undefined, position: book.position };
+  } catch (error) {
+    book?.[Symbol.dispose]();
+    return { ...nothing, bookError: error as Error };
+  }
+}
+
+const missing = (directory: string, hasBook: boolean): Error =>
+  hasBook
+    ? new JournalError(
+        'journal_damaged',
+        `The book is in ${directory}, and the journal is not: its files were removed. Restore a backup.`,
+      )
+    : new StoreError(
+        'store_unavailable',
+        existsSync(`${directory}/deye.db`)
+          ? `There is no journal in ${directory}, but a store of an earlier deye: deye.db. Start a broker on it once, to bring it over.`
+          : `There is no store in ${directory}. Name the state directory of a broker.`,
+      );

@@ -1,0 +1,77 @@
+/**
+ * Restore: a backup as a state directory that a broker starts on. Every file is checked against the manifest while it is
+ * copied, and a new epoch is synced before the directory is there, so that no token of the store's other life fits.
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { copyFile } from './copy-file.ts';
+import { openJournalIn } from './journal-directory.ts';
+import { journalIn } from './layout.ts';
+import { type Manifest, readManifest } from './manifest.ts';
+import { buildDirectory } from './new-directory.ts';
+import { openParts } from './parts.ts';
+import { StoreError } from './port.ts';
+import type { Progress } from './progress.ts';
+import { refuseDamaged } from './refuse-damaged.ts';
+
+export interface Restored {
+  readonly directory: string;
+  readonly store_id: string;
+  /** The new one. */
+  readonly epoch: number;
+  readonly sequence: number;
+  /** When the backup was made. */
+  readonly made_at_ms: number;
+}
+
+/** `to` must be missing or empty. Rejects with a StoreError, a JournalError or a BookError, and then nothing is there. */
+export async function restoreBackup(backup: string, to: string, progress: Progress = () => {}): Promise<Restored> {
+  const manifest = readManifest(backup);
+  return buildDirectory(to, async (draft) => {
+    await copyChecked(backup, draft, manifest, progress);
+    const { store_id, sequence, made_at_ms } = manifest;
+    const epoch = await newEpoch(draft, manifest);
+    return { directory: to, store_id, epoch, sequence, made_at_ms };
+  });
+}
+
+async function copyChecked(backup: string, draft: string, { files }: Manifest, progress: Progress): Promise<void> {
+  const all = files.reduce((sum, { bytes }) => sum + bytes, 0);
+  let done = 0;
+  mkdirSync(journalIn(draft), { mode: 0o700 });
+  for (const { name, bytes, crc } of files) {
+    if (!/^(journal\/)?[\w.]+$/.test(name) || name.includes('..'))
+      throw damaged(backup, `its manifest names ${JSON.stringify(name)}, which is no file of a store`);
+    const copied = await copyFile(join(backup, name), join(draft, name), {
+      each: (count) => {
+        done += count;
+        progress('copying the backup', done, all);
+      },
+    }).catch((cause: NodeJS.ErrnoException) => {
+      throw cause.code === 'ENOENT' ? damaged(backup, `${name} is missing`, cause) : cause;
+    });
+    if (copied.bytes !== bytes || copied.crc !== crc)
+      throw damaged(
+        backup,
+        `${name} is not as the manifest says: ${copied.bytes} bytes, CRC-32 ${copied.crc}, and not ${bytes} and ${crc}`,
+      );
+  }
+}
+
+const damaged = (backup: string, what: string, cause?: unknown): StoreError =>
+  new StoreError('backup_damaged', `The backup ${backup} is damaged: ${what}. Restore another one.`, { cause });
+
+async function newEpoch(draft: string, { store_id, epoch, sequence, crc }: Manifest): Promise<number> {
+  await using parts = await openParts(draft, false);
+  const run = refuseDamaged(draft, parts, sequence);
+  const last = run.batches.findLast(({ batch }) => batch.kind === 'records')?.batch;
+  if (Buffer.from(parts.survey.storeId).toString('hex') !== store_id || (last !== undefined && last.crc !== crc))
+    throw damaged(draft, 'its journal is not the one that the manifest is of');
+  const { promise: failed, reject } = Promise.withResolvers<never>();
+  failed.catch(() => {}); // it is raced below
+  const { position } = parts;
+  const witnesses = async () => ({ book: position, manifest: sequence, epoch });
+  const journal = await Promise.race([openJournalIn(journalIn(draft), undefined, reject, witnesses), failed]);
+  await Promise.race([journal.close(), failed]);
+  return journal.epoch;
+}

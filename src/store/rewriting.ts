@@ -1,0 +1,84 @@
+/**
+ * Writing again what lives in the oldest segment, so that it can be let go. A payload that is not in memory is read before,
+ * while others commit; it counts only if it is still the one when its record is written.
+ */
+import { isAbsent } from '../core/body.ts';
+import type { Writer } from '../core/bytes.ts';
+import type { JournalRecord } from '../core/record.ts';
+import { writeRecord } from '../core/record-bytes.ts';
+import { bytesOf } from '../core/record-size.ts';
+import type { LiveState } from './live-state.ts';
+import type { LivingKey } from './living.ts';
+import type { Payloads, Place, ReadBody } from './payloads.ts';
+
+/** Bytes of payloads that are read ahead. */
+const aheadBytes = 1024 * 1024;
+
+interface Bounds {
+  /** The last batch of the oldest segment. */
+  readonly upTo: number;
+  /** Nothing more is written again once the body has so many bytes. */
+  readonly most: number;
+  /** The body may not have more. */
+  readonly room: number;
+}
+
+export class Rewriting {
+  readonly #live: LiveState;
+  readonly #payloads: Payloads;
+  readonly #read: ReadBody;
+  #ahead = new Map<Place, Uint8Array>();
+  #isReading = false;
+
+  constructor(live: LiveState, payloads: Payloads, read: ReadBody) {
+    this.#live = live;
+    this.#payloads = payloads;
+    this.#read = read;
+  }
+
+  /** Adds full records to the body of this batch; answers how many. */
+  write(writer: Writer, batch: number, { upTo, most, room }: Bounds): number {
+    for (let count = 0; ; count++) {
+      const { oldest } = this.#live;
+      if (oldest === undefined || oldest.batch > upTo || writer.length >= most) return count;
+      const record = this.#whole(oldest.key);
+      if (record === undefined) void this.#readAhead(upTo);
+      if (record === undefined || writer.length + bytesOf(record) > room) return count;
+      writeRecord(writer, record);
+      const payload = record.kind === 'task' && !isAbsent(record.spec.payload) ? record.spec.payload : undefined;
+      this.#live.rewritten(oldest.key, { batch, end: writer.length }, payload);
+    }
+  }
+
+  /** Undefined when its payload must be read first. */
+  #whole(key: LivingKey): JournalRecord | undefined {
+    const record = this.#live.fullRecord(key);
+    if (record.kind !== 'task' || !isAbsent(record.spec.payload)) return record;
+    const place = this.#payloads.place(record.seq)!;
+    const payload = this.#ahead.get(place);
+    if (payload === undefined) return undefined;
+    this.#ahead.delete(place);
+    return { ...record, spec: { ...record.spec, payload } };
+  }
+
+  async #readAhead(upTo: number): Promise<void> {
+    if (this.#isReading) return;
+    this.#isReading = true;
+    try {
+      const ahead = new Map<Place, Uint8Array>();
+      let bytes = 0;
+      for (const key of [...this.#live.upTo(upTo)]) {
+        const record = this.#live.fullRecord(key);
+        if (record.kind !== 'task' || !isAbsent(record.spec.payload)) continue;
+        const place = this.#payloads.place(record.seq)!;
+        const payload = this.#ahead.get(place) ?? (await this.#read(record.spec.id, place));
+        if (payload !== undefined) ahead.set(place, payload);
+        bytes += place.length;
+        if (bytes > aheadBytes) break;
+      }
+      this.#ahead = ahead;
+    } finally {
+      this.#isReading = false;
+    }
+  }
+}

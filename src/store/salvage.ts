@@ -1,0 +1,225 @@
+/**
+ * Salvage: everything whole that a damaged store holds, as a new store that starts, and the names of what is not. The
+ * rows of the old book come first, then the journal is folded over them, so what a damaged row has lost may be had back
+ * from the journal. Nothing is written when something acknowledged is missing, unless that is accepted.
+ */
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { StoredTask } from '../core/record.ts';
+import { UnknownRecordError } from '../core/record-bytes.ts';
+import { fullRecord } from '../core/replay.ts';
+import type { PlacedBatch } from '../journal/survey.ts';
+import { type Gap, wholeBatches } from '../journal/whole-batches.ts';
+import { copyFile } from './copy-file.ts';
+import { Fold } from './fold.ts';
+import { bookIn } from './layout.ts';
+import { Losses, type Lost } from './losses.ts';
+import { buildDirectory } from './new-directory.ts';
+import { NewStore } from './new-store.ts';
+import { openParts, type Parts } from './parts.ts';
+import { StoreError } from './port.ts';
+import type { Progress } from './progress.ts';
+
+export interface Salvaged {
+  readonly directory: string;
+  /** False when something that was acknowledged is missing, and that was not accepted. */
+  readonly is_written: boolean;
+  readonly of_store: string;
+  readonly epoch: number;
+  readonly live_tasks: number;
+  readonly ended_tasks: number;
+  readonly settings: number;
+  readonly lost: Lost;
+  /** Tasks that live as far as is known, and may have ended in what is missing: they run again. */
+  readonly may_run_again: readonly string[];
+}
+
+interface SalvageOptions {
+  readonly acceptGap: boolean;
+  readonly progress?: Progress;
+}
+
+/** `to` must be missing or empty; `directory` is not touched, and no broker may run on it. */
+export async function salvageStore(
+  directory: string,
+  to: string,
+  { acceptGap, progress = () => {} }: SalvageOptions,
+): Promise<Salvaged> {
+  let refused: Salvaged | undefined;
+  try {
+    return await buildDirectory(to, async (draft) => {
+      const scratch = await copyBook(directory, draft);
+      const salvaged = await salvage(directory, scratch, to, draft, progress);
+      rmSync(scratch, { recursive: true });
+      if (salvaged.lost.is_nothing || acceptGap) return salvaged;
+      refused = { ...salvaged, is_written: false };
+      throw new Error('something is missing'); // and the draft goes away
+    });
+  } catch (error) {
+    if (refused !== undefined) return refused;
+    throw error;
+  }
+}
+
+/** SQLite makes files beside one that it reads. */
+async function copyBook(directory: string, draft: string): Promise<string> {
+  const scratch = join(draft, 'scratch');
+  mkdirSync(scratch);
+  for (const suffix of ['', '-wal'])
+    if (existsSync(bookIn(directory) + suffix)) await copyFile(bookIn(directory) + suffix, bookIn(scratch) + suffix);
+  return scratch;
+}
+
+async function salvage(
+  directory: string,
+  scratch: string,
+  to: string,
+  draft: string,
+  progress: Progress,
+): Promise<Salvaged> {
+  await using parts = await openParts(directory, false, progress, scratch);
+  const { survey, position } = parts;
+  const storeId = Buffer.from(survey.storeId).toString('hex');
+  const losses = new Losses();
+  const whole = wholeBatches(survey.segments, position?.storeId === storeId ? position : undefined);
+  for (const gap of whole.gaps) losses.gap(gap);
+  const hasBook = isOfThis(parts, storeId, whole.batches, losses);
+  const all = survey.segments.flatMap(({ batches }) => batches);
+  const epoch = all.reduce((most, batch) => Math.max(most, batch.epoch), position?.epoch ?? 0);
+  await using store = await NewStore.create(draft, epoch);
+  const rows = hasBook ? enterBook(parts, store, losses, progress) : new Set<number>();
+  const fold = await foldInto(parts, whole.batches, whole.gaps, { store, losses, rows, progress });
+  const inBook = hasBook ? (position?.sequence ?? 0) : 0;
+  const tasks = [...fold.durable.tasks.values()].filter(
+    ({ seq }) => !(rows.has(seq) && fold.latest.get(seq)! <= inBook),
+  );
+  for (const moved of fold.orphans.values()) losses.orphan(moved, rows);
+  const nextSeq = [...rows].reduce((next, seq) => Math.max(next, seq + 1), fold.durable.nextSeq);
+  const { settings, expiredBeforeMs } = fold.durable;
+  await store.finish({ tasks, settings, nextSeq, expiredBeforeMs });
+  return {
+    directory: to,
+    is_written: true,
+    of_store: storeId,
+    epoch: store.epoch,
+    live_tasks: tasks.length,
+    ended_tasks: rows.size,
+    settings: settings.size,
+    lost: losses.all(),
+    may_run_again: mayRunAgain(tasks, fold, whole.gaps),
+  };
+}
+
+/** Whether the book belongs to this journal; what it lacks is told. */
+function isOfThis(
+  { bookError, position }: Parts,
+  storeId: string,
+  batches: readonly PlacedBatch[],
+  losses: Losses,
+): boolean {
+  const [first] = batches;
+  const begins = first === undefined ? 1 : first.batch.sequence + (first.batch.kind === 'records' ? 0 : 1);
+  if (bookError !== undefined) {
+    if (begins > 1)
+      losses.book(`It cannot be read: ${bookError.message} Tasks that ended before batch ${begins} are missing.`);
+    return false;
+  }
+  if (position !== undefined && position.storeId !== storeId) {
+    losses.book(`It is of another store (${position.storeId}), and is left out.`);
+    return false;
+  }
+  const known = position ?? { sequence: 0, crc: 0 };
+  const same = batches.find(({ batch }) => batch.kind === 'records' && batch.sequence === known.sequence);
+  if (same !== undefined && same.batch.crc !== known.crc) {
+    losses.book(
+      `It went another way than the journal at batch ${known.sequence}: it is of another copy of the store, and is left out.`,
+    );
+    return false;
+  }
+  if (known.sequence < begins - 1)
+    losses.book(
+      `It ends at batch ${known.sequence} and the journal begins at ${begins}: tasks that ended between are missing.`,
+    );
+  return true;
+}
+
+/** Every whole row; answers the `seq` of the tasks that have one. */
+function enterBook({ book }: Parts, store: NewStore, losses: Losses, progress: Progress): Set<number> {
+  const rows = new Set<number>();
+  if (book === undefined) return rows;
+  const { seqs, damage } = book.seqs();
+  for (const { message } of damage) losses.book(message);
+  for (const [at, seq] of seqs.entries()) {
+    if (at % 1000 === 0) progress('reading the book', at, seqs.length);
+    const { task, result, attempts, damage: damaged, id } = book.entry(seq);
+    for (const attempt of attempts) store.enter(attempt);
+    for (const { what, message } of damaged) losses.row(seq, id, what ?? message);
+    if (task === undefined) continue;
+    store.enter(task);
+    if (result !== undefined) store.enter(resultOf(task, result));
+    rows.add(seq);
+  }
+  return rows;
+}
+
+const resultOf = (task: StoredTask, result: Uint8Array) => {
+  const { spec: _, submittedAtMs: __, ...progress } = task;
+  return { ...progress, kind: 'moved', result } as const;
+};
+
+interface FoldParts {
+  readonly store: NewStore;
+  readonly losses: Losses;
+  readonly rows: Set<number>;
+  readonly progress: Progress;
+}
+
+async function foldInto(
+  { survey }: Parts,
+  batches: readonly PlacedBatch[],
+  gaps: readonly Gap[],
+  { store, losses, rows, progress }: FoldParts,
+): Promise<Fold> {
+  let unseenFrom: number | undefined;
+  const fold = new Fold({
+    damaged: (sequence, byte, why) => {
+      if (why instanceof UnknownRecordError)
+        throw new StoreError(
+          'store_newer',
+          `Batch ${sequence} holds what only a newer deye knows: ${why.message}. Use that one.`,
+        );
+      losses.record(sequence, byte, why.message);
+    },
+    submitted: (seq) => {
+      if (unseenFrom !== undefined) losses.unseen(unseenFrom, seq - 1);
+      unseenFrom = undefined;
+    },
+    attempt: (record) => store.enter(record),
+    ended: (task, moved) => {
+      store.enter(fullRecord(task));
+      if (moved.result !== undefined) store.enter(moved);
+      rows.add(task.seq);
+      losses.foundAgain(task.seq);
+    },
+    deleted: (record) => {
+      store.enter(record);
+      if (record.kind === 'trimmed') return;
+      for (const seq of record.seqs) rows.delete(seq);
+      losses.known(record.seqs);
+    },
+  });
+  const behindGap = new Set(gaps.map(({ before }) => before));
+  let done = 0;
+  for await (const { batch, body } of survey.bodies(batches)) {
+    if (behindGap.has(batch.ordinal)) unseenFrom = fold.durable.nextSeq;
+    if (batch.kind === 'records') fold.batch(batch.sequence, body);
+    progress('reading the journal', ++done, batches.length);
+  }
+  losses.known([...rows, ...fold.durable.tasks.keys(), ...fold.orphans.keys()]);
+  return fold;
+}
+
+function mayRunAgain(tasks: readonly StoredTask[], { latest }: Fold, gaps: readonly Gap[]): string[] {
+  const after = gaps.at(-1)?.after;
+  return after === undefined ? [] : tasks.filter(({ seq }) => latest.get(seq)! <= after).map(({ spec }) => spec.id);
+}

@@ -1,0 +1,108 @@
+/** The commands that work on the files of a store. */
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { connect } from '../../src/index.ts';
+import { World } from '../process/daemon.ts';
+import { brokerOn } from '../store/broker.ts';
+import { damage, filled, Scratch } from '../store/fixture.ts';
+
+const scratch = new Scratch();
+let sound: string;
+beforeAll(async () => {
+  sound = scratch.path('sound');
+  mkdirSync(sound, { mode: 0o700 });
+  await (await filled(sound)).close();
+});
+afterAll(() => scratch[Symbol.dispose]());
+
+describe('deye store verify', () => {
+  test('says that a store is whole, for people and for programs', async () => {
+    await using world = new World();
+    const people = await world.run(['store', 'verify', sound]);
+    expect([people.code, people.stderr]).toEqual([0, '']);
+    expect(people.stdout).toMatch(/tasks +20 live, 20 ended\nverdict +whole/);
+    const { code, stdout } = await world.run(['store', 'verify', '--json'], { env: { DEYE_STATE_DIR: sound } });
+    expect([code, JSON.parse(stdout)]).toEqual([
+      0,
+      expect.objectContaining({ is_whole: true, directory: sound, findings: [] }),
+    ]);
+  });
+
+  test('names the place of a damage, and what to do; exits with 1', async () => {
+    await using world = new World();
+    const directory = scratch.copy(sound);
+    damage(join(directory, 'journal', '000000000002.journal'), 4096 + 40, Uint8Array.of(0xaa, 0xbb));
+    const { code, stdout } = await world.run(['store', 'verify', directory]);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/verdict +damaged: 2 findings/);
+    expect(stdout).toMatch(/damage batch_damaged \(segment 2, byte 4096, batch \d+\)\n.*\n.*deye store salvage/);
+  });
+
+  test('a directory without a store', async () => {
+    await using world = new World();
+    const { code, stderr } = await world.run(['store', 'verify', scratch.root]);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/There is no store in .* \[store_unavailable\]/)]);
+  });
+
+  test('looks at a store that a broker writes to, and leaves it alone', async () => {
+    await using world = new World();
+    const directory = scratch.path();
+    await using broker = await brokerOn(directory);
+    const client = await connect({ socket: broker.socket!, name: 'test' });
+    await client.submit({ operation: 'later' });
+    const found = await world.run(['store', 'verify', directory, '--json']);
+    expect(JSON.parse(found.stdout)).toMatchObject({ is_moving: true, is_whole: true, live_tasks: 1 });
+    await client.submit({ operation: 'later' });
+    await client.close();
+  });
+});
+
+describe('deye store backup and restore', () => {
+  test('one makes what the other needs, and both say how to go on', async () => {
+    await using world = new World();
+    const [to, restored] = [scratch.path(), scratch.path()];
+    const made = await world.run(['store', 'backup', to, '--state-dir', sound]);
+    expect([made.code, made.stderr]).toEqual([0, '']);
+    expect(made.stdout).toContain(`restore with  deye store restore ${to} --state-dir NEW_DIR`);
+    const done = await world.run(['store', 'restore', to, '--state-dir', restored, '--json']);
+    expect([done.code, JSON.parse(done.stdout)]).toEqual([
+      0,
+      expect.objectContaining({ directory: restored, epoch: 2 }),
+    ]);
+    const again = await world.run(['store', 'restore', to, '--state-dir', restored]);
+    expect([again.code, again.stderr]).toEqual([2, expect.stringMatching(/is not empty.* \[directory_not_empty\]/)]);
+    const none = await world.run(['store', 'restore', sound, '--state-dir', scratch.path()]);
+    expect([none.code, none.stderr]).toEqual([1, expect.stringMatching(/no manifest.json.* \[backup_damaged\]/)]);
+  });
+
+  test('a store whose broker runs is not copied', async () => {
+    await using world = new World();
+    const directory = scratch.path();
+    await using broker = await brokerOn(directory);
+    expect(broker.socket).toBeDefined();
+    const { code, stderr } = await world.run(['store', 'backup', scratch.path(), '--state-dir', directory]);
+    expect([code, stderr]).toEqual([
+      75,
+      expect.stringMatching(/A broker runs on .*deye broker stop.* \[store_in_use\]/),
+    ]);
+  });
+});
+
+describe('deye store salvage', () => {
+  test('names what is missing and writes nothing, until that is accepted', async () => {
+    await using world = new World();
+    const [directory, to] = [scratch.copy(sound), scratch.path()];
+    damage(join(directory, 'journal', '000000000002.journal'), 4096 + 40, Uint8Array.of(0xaa, 0xbb));
+    const refused = await world.run(['store', 'salvage', directory, to]);
+    expect([refused.code, refused.stderr]).toEqual([1, '']);
+    expect(refused.stdout).toMatch(/Nothing was written[\s\S]*missing:\n {2}batches \d+ to \d+[\s\S]*--accept-gap/);
+    expect(existsSync(to)).toBe(false);
+    const done = await world.run(['store', 'salvage', directory, to, '--accept-gap', '--json']);
+    expect([done.code, JSON.parse(done.stdout)]).toEqual([
+      0,
+      expect.objectContaining({ is_written: true, directory: to }),
+    ]);
+    expect((await world.run(['store', 'verify', to])).code).toBe(0);
+  });
+});

@@ -1,0 +1,418 @@
+/** Histories of a store that have a name: each was a mistake once, in the model or in the store, or is one that others made. */
+import { describe, expect, test } from 'vitest';
+import { Writer } from '../../src/core/bytes.ts';
+import type { StoreRecord } from '../../src/core/record.ts';
+import { writeRecord } from '../../src/core/record-bytes.ts';
+import { blockBytes, headerBytes, readSegmentHead, writeHeader } from '../../src/journal/header.ts';
+import { openJournal } from '../../src/journal/open.ts';
+import { segmentName } from '../../src/journal/scan.ts';
+import type { StoreError } from '../../src/store/port.ts';
+import { deletionOf, expiryOf, moved, purge, submitted } from '../conformance/records.ts';
+import { BookTwin } from '../twins/book.ts';
+import { DiskTwin, GoneError } from '../twins/disk.ts';
+import { StoreBench, turn } from './twin-store.ts';
+
+const setting = (value: string): StoreRecord => ({ kind: 'setting', namespace: 'default', key: 'k', value });
+const payload = (length: number) => ({ payload: new Uint8Array(length).fill(7) });
+
+/** Commits that fill the journal and leave nothing behind. */
+async function fill({ store }: StoreBench, count: number): Promise<void> {
+  for (let at = 0; at < count; at++) await store.commit([setting(`${at}`)]);
+}
+
+const refusal = (starting: Promise<unknown>): Promise<StoreError> =>
+  starting.then(
+    () => expect.unreachable('it starts'),
+    (error: StoreError) => error,
+  );
+
+describe('space', () => {
+  test('a segment is not released under a task whose end is not in the book yet', async () => {
+    const bench = await new StoreBench().start();
+    await bench.store.commit([submitted(1, 'a', payload(5000))]);
+    await fill(bench, 3);
+    bench.stall();
+    await bench.store.commit([moved(1, 'completed', { result: Uint8Array.of(1) })]);
+    await fill(bench, 60);
+    expect(bench.journal.first).toBe(1);
+    bench.cutPower();
+    await bench.letGo();
+    await bench.start();
+    expect((await bench.store.show('a'))!.spec.payload.length).toBe(5000);
+    await fill(bench, 40);
+    expect(bench.journal.first).toBeGreaterThan(60);
+  });
+
+  test('a row that the book has and did not save yet holds the segment of its task', async () => {
+    const bench = await new StoreBench({ checkpointBytes: 1e9 }).start();
+    await bench.store.commit([submitted(1, 'a', payload(5000)), moved(1, 'completed')]);
+    await fill(bench, 60);
+    expect(bench.book.rows.tasks.size).toBe(1);
+    expect(bench.journal.first).toBe(1);
+    bench.cutPower();
+    expect(bench.book.rows.tasks.size).toBe(0);
+    await bench.start();
+    expect((await bench.store.show('a'))!.state).toBe('completed');
+  });
+
+  test('a start saves what a killed process left in the write-ahead file, before it lets go of anything', async () => {
+    const bench = await new StoreBench({ checkpointBytes: 1e9 }).start();
+    await bench.store.commit([submitted(1, 'a'), moved(1, 'completed')]);
+    await fill(bench, 40);
+    bench.kill();
+    await bench.start();
+    await fill(bench, 40);
+    expect(bench.journal.first).toBeGreaterThan(1);
+    bench.cutPower();
+    await bench.start();
+    expect((await bench.store.show('a'))!.state).toBe('completed');
+  });
+
+  test('what a commit writes again is in the journal before the old record is let go, with another commit before it', async () => {
+    const bench = await new StoreBench().start();
+    await bench.store.commit([submitted(1, 'a', payload(3000))]);
+    await fill(bench, 30);
+    // At every moment of two commits at once.
+    for (let dies = 1, dead = false; ; dies++, dead = false) {
+      let works = 0;
+      bench.tick = () => {
+        if (!dead && ++works < dies) return;
+        dead = true;
+        throw new GoneError();
+      };
+      const commits = [1, 2, 3].map((at) => bench.store.commit([setting(`${dies} ${at}`)]).catch(() => {}));
+      await Promise.all(commits);
+      await turn();
+      bench.tick = () => {};
+      bench.cutPower();
+      await bench.start();
+      expect(bench.loaded.tasks).toHaveLength(1);
+      if (!dead) break;
+    }
+    expect(bench.journal.first).toBeGreaterThan(1);
+  });
+
+  test('commits of which the book gets nothing do not let the journal grow', async () => {
+    const bench = await new StoreBench().start();
+    await fill(bench, 400);
+    expect(bench.journal.space.usedBytes).toBeLessThanOrEqual(4 * bench.segmentBytes);
+  });
+
+  test('tasks that only retry do not let it grow, and keep every attempt', async () => {
+    const bench = await new StoreBench().start();
+    await bench.store.commit([submitted(1, 'a', payload(2000))]);
+    for (let attempt = 1; attempt <= 150; attempt++) {
+      const ended = { kind: 'attempt', seq: 1, attempt, collectorId: 'c', startedAtMs: 1, endedAtMs: 2 } as const;
+      await bench.store.commit([moved(1, 'in_progress', { attempt, collectorId: 'c' })]);
+      await bench.store.commit([
+        { ...ended, outcome: 'failed', error: { code: 'broken', message: 'it broke' } },
+        moved(1, 'retrying', { attempt, readyAtMs: 5 }),
+      ]);
+    }
+    expect(bench.journal.space.usedBytes).toBeLessThanOrEqual(4 * bench.segmentBytes);
+    bench.cutPower();
+    await bench.start();
+    expect((await bench.store.show('a'))!.attempts).toHaveLength(150);
+  });
+
+  test('what is written again stays within a batch', async () => {
+    const bench = await new StoreBench({ idleBytes: 0 }).start();
+    const most = bench.journal.bodyBytesMax;
+    for (let seq = 1; seq <= 4; seq++) await bench.store.commit([submitted(seq, `t${seq}`, payload(most * 0.6))]);
+    await bench.store.commit([submitted(5, 't5', payload(most * 0.7))]);
+    for (let seq = 1; seq <= 5; seq++) await bench.store.commit([moved(seq, 'cancelled')]);
+    await fill(bench, 40);
+    expect(bench.journal.space.usedBytes).toBeLessThanOrEqual(4 * bench.segmentBytes);
+  });
+});
+
+describe('commits at once', () => {
+  test('each is written with its own bytes', async () => {
+    const bench = await new StoreBench().start();
+    const bodies = [1, 2, 3].map((seq) => submitted(seq, `t${seq}`, { payload: new Uint8Array(100).fill(seq) }));
+    await Promise.all(bodies.map((record) => bench.store.commit([record])));
+    bench.cutPower();
+    await bench.start();
+    expect([...bench.loaded.tasks].map(({ spec }) => [...new Set(spec.payload as Uint8Array)])).toEqual([
+      [1],
+      [2],
+      [3],
+    ]);
+  });
+
+  test('a purge beside a commit takes nothing from it', async () => {
+    const bench = await new StoreBench().start();
+    await bench.store.commit([submitted(1, 'a'), moved(1, 'completed', { atMs: 5 })]);
+    const purged = purge(bench.store, { beforeMs: 1000 });
+    await turn();
+    await bench.store.commit([submitted(2, 'b', payload(2000))]);
+    expect((await purged).tasks).toEqual([1]);
+    bench.cutPower();
+    await bench.start();
+    expect(await bench.store.states(['a', 'b'])).toEqual(new Map([['b', 'pending']]));
+  });
+
+  test('they stay in order behind a book that is late', async () => {
+    const bench = await new StoreBench({ backlogBytes: 1 }).start();
+    bench.stall();
+    await bench.store.commit([submitted(1, 'a'), submitted(2, 'b'), moved(1, 'completed')]);
+    const commits = [bench.store.commit([moved(2, 'completed')])];
+    for (let turns = 0; turns < 5; turns++) {
+      commits.push(bench.store.commit([setting(`${turns}`)]));
+      await bench.letGo(1);
+    }
+    await bench.letGo();
+    await Promise.all(commits);
+    expect((await bench.store.show('b'))!.state).toBe('completed');
+  });
+});
+
+describe('reads while rows move', () => {
+  test('a task whose earlier attempt is in the book and whose end is not is still shown', async () => {
+    const bench = await new StoreBench({ checkpointBytes: 1 }).start();
+    bench.stall();
+    await bench.store.commit([submitted(1, 'a')]);
+    const failed = { kind: 'attempt', seq: 1, attempt: 1, collectorId: 'c', startedAtMs: 1, endedAtMs: 2 } as const;
+    await bench.store.commit([{ ...failed, outcome: 'failed', error: undefined }, moved(1, 'retrying')]);
+    await bench.letGo(1); // the submit's entry, which is empty
+    await bench.letGo(1); // its checkpoint; that of the attempt is under way
+    await bench.store.commit([moved(1, 'cancelled')]);
+    await bench.letGo(1);
+    const states = bench.store.states(['a']);
+    await bench.letGo();
+    expect(await states).toEqual(new Map([['a', 'cancelled']]));
+  });
+
+  test('a list shows tasks as they fitted it', async () => {
+    const bench = await new StoreBench().start();
+    await bench.store.commit([submitted(1, 'a')]);
+    bench.stall();
+    const all = { operation: undefined, collectorId: undefined, beforeSeq: undefined, limit: 10 };
+    const pending = bench.store.list({ ...all, states: ['pending'] });
+    await bench.store.commit([moved(1, 'in_progress', { collectorId: 'c' })]);
+    await bench.letGo();
+    expect((await pending).map(({ state }) => state)).toEqual(['pending']);
+  });
+});
+
+describe('a start', () => {
+  test('whose book fails while it catches up is refused, and the next one has everything', async () => {
+    const bench = await new StoreBench().start();
+    bench.stall();
+    await bench.store.commit([submitted(1, 'a'), moved(1, 'completed')]);
+    bench.kill();
+    await bench.letGo();
+    bench.isFull = true;
+    expect(await refusal(bench.start())).toMatchObject({ code: 'store_full' });
+    bench.kill();
+    bench.isFull = false;
+    await bench.start();
+    expect((await bench.store.show('a'))!.state).toBe('completed');
+  });
+
+  test('after the disk was full for the book first has everything that was answered', async () => {
+    const bench = await new StoreBench().start();
+    bench.isFull = true;
+    let answered = 0;
+    for (; answered < 99; answered++) {
+      await bench.store.commit([submitted(answered + 1, `t${answered + 1}`), moved(answered + 1, 'completed')]);
+      await turn();
+    }
+    expect(bench.store.room.full).toBe(true);
+    bench.cutPower();
+    bench.isFull = false;
+    await bench.start();
+    const ids = Array.from({ length: answered }, (_, at) => `t${at + 1}`);
+    expect([...(await bench.store.states(ids)).keys()]).toEqual(ids);
+  });
+
+  test('a book that the full disk let in again is fed on, in the same process', async () => {
+    const bench = await new StoreBench().start();
+    bench.isFull = true;
+    await bench.store.commit([submitted(1, 'a'), moved(1, 'completed')]);
+    while (!bench.store.room.full) await turn();
+    bench.isFull = false;
+    await bench.store.check();
+    while (bench.store.room.full) await turn();
+    expect((await bench.store.show('a'))!.state).toBe('completed');
+    bench.cutPower();
+    await bench.start();
+    expect((await bench.store.show('a'))!.state).toBe('completed');
+  });
+
+  test('what is deleted while the book is full is gone once there is room, and is found once', async () => {
+    const bench = await new StoreBench().start();
+    await bench.store.commit([submitted(1, 't1'), moved(1, 'completed')]);
+    const look = () => bench.store.expired(expiryOf({ beforeMs: 9999 }));
+    const expired = await look();
+    expect(expired.tasks).toEqual([1]);
+    bench.isFull = true;
+    await bench.store.commit(deletionOf(expired));
+    while (!bench.store.room.full) await turn();
+    expect([await look(), await bench.store.shrink()]).toEqual([{ tasks: [], bodies: [], beforeMs: 0 }, false]);
+    bench.isFull = false;
+    await bench.store.check();
+    while (bench.store.room.full) await turn();
+    expect((await look()).tasks).toEqual([]);
+    expect(await bench.store.show('t1')).toBeUndefined();
+  });
+
+  test('space that a full disk does not let the book give back fails nothing', async () => {
+    const bench = await new StoreBench().start();
+    bench.isFull = true;
+    expect(await bench.store.shrink()).toBe(false);
+    bench.isFull = false;
+    await bench.store.commit([submitted(1, 't1')]);
+  });
+
+  test('does not take a batch of a torn tail for one that follows what it writes itself', async () => {
+    // Two batches that were written and never synced; of the first nothing arrived, of the second everything.
+    const disk = new DiskTwin();
+    const open = () =>
+      openJournal({
+        ...{ disk: disk.attach({ tick: () => {}, chance: () => 0.5 }), segmentBytes: 8 * blockBytes, sync: 100 },
+        ...{ sealMs: 100, later: () => {}, wallMs: () => 0, failed: () => {}, witnesses: async () => ({}) },
+        randomBytes: (count) => new Uint8Array(count).fill(9),
+      });
+    const first = await open();
+    for (const sequence of [1, 2, 3]) await first.append([Uint8Array.of(sequence)], 1, sequence);
+    const name = segmentName(1);
+    disk.kill();
+    disk.damage(name, (bytes) => bytes.fill(0, 3 * blockBytes, 4 * blockBytes));
+    const second = await open();
+    expect(second.synced.sequence).toBe(1);
+    // The sealing batch of this start stands where the lost batch was; behind it there is nothing any more.
+    expect(disk.bytes(name).findLastIndex((byte) => byte !== 0)).toBeLessThan(4 * blockBytes);
+    await second.append([Uint8Array.of(8)], 1, 2);
+    disk.kill();
+    const bodies: number[] = [];
+    for await (const { body } of (await open()).read(1)) bodies.push(...body);
+    expect(bodies).toEqual([1, 8]);
+  });
+
+  test('a payload that looks like a batch header is no batch, where a torn batch lays it bare', async () => {
+    const bench = await new StoreBench().start();
+    await bench.store.commit([submitted(1, 'a')]);
+    const heads = new Map<number, Uint8Array>();
+    const note = (): void => {
+      for (const name of bench.disk.names)
+        if (name.endsWith('.journal')) heads.set(heads.size, bench.disk.bytes(name).slice(0, blockBytes));
+    };
+    note();
+    await fill(bench, 60);
+    // Whoever has an old backup knows the salts of segments that were released.
+    const now = bench.disk.names.filter((name) => name.endsWith('.journal')).map((name) => bench.disk.bytes(name));
+    const released = [...heads.values()]
+      .map((head) => readSegmentHead(head)!)
+      .find(({ salt }) => !now.some((bytes) => Buffer.from(readSegmentHead(bytes)!.salt).equals(salt)))!;
+    const body = new Uint8Array(9000);
+    const writer = new Writer();
+    writeRecord(writer, submitted(2, 'b', { payload: body }));
+    const lie = { ordinal: 5000, sequence: 5000, synced: 5000, chain: 0, recordsChain: 0, epoch: 9, records: 1 };
+    const header = { ...lie, kind: 'records', bodyBytes: 0, pointer: undefined, writtenAtMs: 0 } as const;
+    const at = blockBytes - headerBytes - (writer.length - body.length);
+    writeHeader(body.subarray(at, at + headerBytes), released.salt, released.storeId, header, []);
+    // The process dies with the batch written and not synced.
+    const before = new Map(bench.disk.names.map((name) => [name, bench.disk.bytes(name).slice()]));
+    bench.tick = (work) => {
+      if (work === 'written, not synced') throw new GoneError();
+    };
+    await refusal(bench.store.commit([submitted(2, 'b', { payload: body })]));
+    bench.tick = () => {};
+    bench.kill();
+    const [name, start] = [...before].flatMap(([file, bytes]) => {
+      const first = bench.disk.bytes(file).findIndex((byte, index) => byte !== bytes[index]);
+      return first < 0 ? [] : [[file, Math.floor(first / blockBytes) * blockBytes] as const];
+    })[0]!;
+    const lieAt = Buffer.from(bench.disk.bytes(name).subarray(start + blockBytes, start + blockBytes + 16));
+    expect(lieAt.equals(released.salt)).toBe(true);
+    bench.disk.damage(name, (bytes) => bytes.fill(0, start, start + 512));
+    await bench.start();
+    expect(await bench.store.states(['a', 'b'])).toEqual(new Map([['a', 'pending']]));
+  });
+});
+
+describe('a book that is not the one beside this journal', () => {
+  /** A store whose first segments are released, and copies of its book from before and after. */
+  async function grown() {
+    const bench = await new StoreBench().start();
+    await bench.store.commit([submitted(1, 'a'), moved(1, 'completed')]);
+    await turn();
+    const oldest = bench.book.copy();
+    await fill(bench, 60);
+    const older = bench.book.copy();
+    await bench.store.commit([submitted(2, 'b'), moved(2, 'completed')]);
+    await fill(bench, 3);
+    await bench.store.close();
+    return { bench, oldest, older };
+  }
+
+  test('restored older than the journal begins: refused', async () => {
+    const { bench, oldest } = await grown();
+    bench.book = oldest;
+    const { code, message } = await refusal(bench.start());
+    expect([code, message]).toEqual(['store_corrupt', expect.stringMatching(/what lies between is missing/)]);
+  });
+
+  test('gone: refused, and not begun anew', async () => {
+    const { bench } = await grown();
+    bench.book = new BookTwin();
+    const { code, message } = await refusal(bench.start());
+    expect([code, message]).toEqual(['store_corrupt', expect.stringMatching(/what lies between is missing/)]);
+  });
+
+  test('restored older, but not older than the journal begins: caught up', async () => {
+    const { bench, older } = await grown();
+    expect(older.rows.tasks.has(2)).toBe(false);
+    bench.book = older;
+    await bench.start();
+    expect([...(await bench.store.states(['a', 'b'])).values()]).toEqual(['completed', 'completed']);
+  });
+
+  test('newer, since the journal was restored older: refused', async () => {
+    const bench = await new StoreBench().start();
+    await bench.store.commit([submitted(1, 'a'), moved(1, 'completed')]);
+    await bench.store.close();
+    const copies = new Map(bench.disk.names.map((name) => [name, bench.disk.bytes(name).slice()]));
+    await bench.start();
+    await bench.store.commit([submitted(2, 'b'), moved(2, 'completed')]);
+    await bench.store.close();
+    for (const [name, bytes] of copies) bench.disk.damage(name, () => bytes);
+    const { code, message } = await refusal(bench.start());
+    expect([code, message]).toEqual(['store_corrupt', expect.stringMatching(/the book has taken in batch 2/)]);
+  });
+
+  test('of a journal that went another way from the same copy: refused', async () => {
+    const bench = await new StoreBench().start();
+    await bench.store.commit([submitted(1, 'a'), moved(1, 'completed')]);
+    await bench.store.close();
+    const [copies, book] = [
+      new Map(bench.disk.names.map((name) => [name, bench.disk.bytes(name).slice()])),
+      bench.book.copy(),
+    ];
+    await bench.start();
+    await bench.store.commit([setting('this way')]);
+    await bench.store.close();
+    const other = bench.book;
+    for (const [name, bytes] of copies) bench.disk.damage(name, () => bytes);
+    bench.book = book;
+    await bench.start();
+    await bench.store.commit([setting('that way')]);
+    await fill(bench, 2);
+    await bench.store.close();
+    bench.book = other;
+    const { code, message } = await refusal(bench.start());
+    expect([code, message]).toEqual(['store_corrupt', expect.stringMatching(/went different ways at batch 2/)]);
+  });
+
+  test('of another store: refused', async () => {
+    const bench = await new StoreBench().start();
+    await bench.store.commit([setting('one')]);
+    await bench.store.close();
+    const other = await new StoreBench({}, 2).start();
+    await other.store.commit([submitted(1, 'a'), moved(1, 'completed')]);
+    await other.store.close();
+    bench.book = other.book;
+    expect(await refusal(bench.start())).toMatchObject({ code: 'store_foreign' });
+  });
+});

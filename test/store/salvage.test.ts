@@ -1,0 +1,214 @@
+/** Salvage has back all that is whole, names what is not, and leaves the damaged store as it is. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { fileDisk } from '../../src/journal/file-disk.ts';
+import { blockBytes } from '../../src/journal/header.ts';
+import { surveyJournal } from '../../src/journal/survey.ts';
+import { journalIn } from '../../src/store/layout.ts';
+import type { StoredDetail } from '../../src/store/port.ts';
+import { type Salvaged, salvageStore } from '../../src/store/salvage.ts';
+import { verifyStore } from '../../src/store/verify.ts';
+import { brokerOn } from './broker.ts';
+import {
+  contentOf,
+  damage,
+  expiredBeforeMs,
+  filesOf,
+  filled,
+  idOf,
+  purgedSeq,
+  Scratch,
+  taskCount,
+  trimmedSeq,
+} from './fixture.ts';
+
+const scratch = new Scratch();
+let sound: string;
+let content: StoredDetail[];
+let open: string;
+beforeAll(async () => {
+  sound = scratch.path('sound');
+  mkdirSync(sound);
+  const store = await filled(sound);
+  open = scratch.copy(sound); // as a kill leaves it: with a write-ahead file
+  await store.close();
+  [content] = await contentOf(scratch.copy(sound));
+});
+afterAll(() => scratch[Symbol.dispose]());
+
+const segment = (directory: string, number: number): string =>
+  join(directory, 'journal', `${String(number).padStart(12, '0')}.journal`);
+
+/** Salvages, sees that the old directory is as it was and that the new one is whole, if there is one. */
+async function salvaged(directory: string, acceptGap = false): Promise<Salvaged & { readonly to: string }> {
+  const to = scratch.path();
+  const before = filesOf(directory);
+  const result = await salvageStore(directory, to, { acceptGap });
+  expect(filesOf(directory)).toEqual(before);
+  expect(existsSync(to)).toBe(result.is_written);
+  expect(readdirSync(scratch.root).filter((name) => name.includes('unfinished'))).toEqual([]);
+  if (result.is_written) expect((await verifyStore(to, { isMoving: false })).findings).toEqual([]);
+  return { ...result, to };
+}
+
+const idsOf = (tasks: readonly StoredDetail[]): string[] => tasks.map(({ spec }) => spec.id);
+
+/** The batches of records in a segment, and a way to spoil one of them. */
+async function batchesOf(directory: string, number: number) {
+  await using survey = await surveyJournal(fileDisk(journalIn(directory), { readOnly: true }));
+  return survey!.segments.find((one) => one.number === number)!.batches.filter(({ kind }) => kind === 'records');
+}
+const spoil = (directory: string, number: number, block: number): void =>
+  damage(segment(directory, number), block * blockBytes + 40, Uint8Array.of(0xaa, 0xbb));
+
+test.each(['sound', 'open'])(
+  'of a %s store everything is had back, in a new store of a higher epoch',
+  async (which) => {
+    const directory = scratch.copy(which === 'open' ? open : sound);
+    const result = await salvaged(directory);
+    expect(result).toMatchObject({
+      is_written: true,
+      live_tasks: 20,
+      ended_tasks: 20,
+      settings: 1,
+      epoch: 2,
+      may_run_again: [],
+    });
+    expect(result.lost).toEqual({ is_nothing: true, batches: [], records: [], tasks: [], book: [] });
+    const [tasks, settings, nextSeq, mark] = await contentOf(result.to);
+    expect(tasks).toEqual(content);
+    expect([settings, nextSeq]).toEqual([new Map([['strategy', 'round_robin']]), taskCount + 1]);
+    expect(mark).toBe(expiredBeforeMs);
+    expect(tasks[trimmedSeq - 1]).toMatchObject({ seq: trimmedSeq, spec: { payload: { length: 0 } } });
+    const { store_id } = await verifyStore(result.to, { isMoving: false });
+    expect(store_id).not.toBe(result.of_store);
+  },
+);
+
+test('a torn tail is no gap', async () => {
+  const directory = scratch.copy(sound);
+  let head = 1;
+  while ((await batchesOf(directory, head + 1)).length > 0) head++;
+  const { block, blocks } = (await batchesOf(directory, head)).at(-1)!;
+  damage(segment(directory, head), (block + blocks + 1) * blockBytes, Buffer.alloc(100, 9));
+  const result = await salvaged(directory);
+  expect(result.lost.is_nothing).toBe(true);
+  expect(idsOf((await contentOf(result.to))[0])).toEqual(idsOf(content));
+});
+
+test('a batch that is spoilt: named, refused, and with leave all the rest is had back', async () => {
+  const directory = scratch.copy(sound);
+  // A submission that no later batch repeats.
+  const found = await batchesOf(directory, 3);
+  const [spoilt] = found;
+  spoil(directory, 3, spoilt!.block);
+  const refused = await salvaged(directory);
+  expect(refused.is_written).toBe(false);
+  expect(refused.lost.batches).toEqual([{ first: spoilt!.sequence, last: spoilt!.sequence }]);
+  const result = await salvaged(directory, true);
+  expect(result.lost).toEqual(refused.lost);
+  const [tasks] = await contentOf(result.to);
+  const missing = content.filter(({ spec }) => !idsOf(tasks).includes(spec.id));
+  expect(missing.length).toBeLessThanOrEqual(1);
+  expect(result.lost.tasks.map(({ seq }) => seq)).toEqual(missing.map(({ seq }) => seq));
+  await using broker = await brokerOn(result.to);
+  expect(broker.socket).toBeDefined();
+});
+
+test('whatever batch is missing: each task is had back or named, and none is invented', async () => {
+  let named = 0;
+  for (let number = 1; number <= 5; number++)
+    for (const { block, sequence } of (await batchesOf(sound, number)).filter((_, at) => at % 2 === number % 2)) {
+      const directory = scratch.copy(sound);
+      spoil(directory, number, block);
+      const result = await salvaged(directory, true);
+      expect(result.lost.batches).toEqual([{ first: sequence, last: sequence }]);
+      const [all] = await contentOf(result.to);
+      // What was deleted may be there when the deletion is what is missing.
+      const tasks = all.filter(({ seq }) => seq !== purgedSeq);
+      const lost = result.lost.tasks.map(({ seq }) => seq);
+      named += lost.length;
+      expect(
+        [...tasks.map(({ seq }) => seq), ...lost].sort((a, b) => a - b),
+        `batch ${sequence}`,
+      ).toEqual(content.map(({ seq }) => seq));
+      for (const task of tasks) {
+        const was = content.find(({ seq }) => seq === task.seq)!;
+        // A change that is missing leaves the task in the state before it.
+        if (!result.may_run_again.includes(task.spec.id) && task.seq !== trimmedSeq)
+          expect(task).toMatchObject({ state: was.state, spec: was.spec });
+      }
+    }
+  expect(named).toBeGreaterThan(2);
+});
+
+test('a segment that is gone', async () => {
+  const directory = scratch.copy(sound);
+  const gone = await batchesOf(directory, 2);
+  rmSync(segment(directory, 2));
+  const result = await salvaged(directory, true);
+  expect(result.lost.batches).toEqual([{ first: gone[0]!.sequence, last: gone.at(-1)!.sequence }]);
+  const [tasks] = await contentOf(result.to);
+  const back = new Set(tasks.map(({ seq }) => seq));
+  const named = new Set(result.lost.tasks.map(({ seq }) => seq));
+  for (const { seq } of content) expect(back.has(seq) !== named.has(seq), `task ${seq}`).toBe(true);
+});
+
+test('the end of the journal is gone: the book knows how far it went', async () => {
+  const directory = scratch.copy(sound);
+  const numbers = (await verifyStore(directory, { isMoving: false })).segments;
+  for (let number = 4; number <= numbers; number++) rmSync(segment(directory, number));
+  const result = await salvaged(directory, true);
+  const last = (await batchesOf(directory, 3)).at(-1)!.sequence;
+  expect(result.lost.batches[0]!.first).toBe(last + 1);
+  const [tasks] = await contentOf(result.to);
+  // What ended later has its row.
+  expect(idsOf(tasks)).toEqual(expect.arrayContaining(idsOf(content.filter(({ state }) => state === 'completed'))));
+  expect(result.may_run_again).toEqual(idsOf(tasks.filter(({ state }) => state === 'pending' || state === 'retrying')));
+});
+
+test('rows that are damaged are had back from the journal', async () => {
+  const directory = scratch.copy(sound);
+  const db = new DatabaseSync(join(directory, 'book.db'));
+  db.exec(
+    "UPDATE task SET state = 'cancelled' WHERE seq = 1; UPDATE body SET bytes = x'c0' WHERE seq = 2; UPDATE attempt SET crc = 1 WHERE seq = 5",
+  );
+  db.close();
+  const result = await salvaged(directory);
+  expect(result.lost.is_nothing).toBe(true);
+  expect((await contentOf(result.to))[0]).toEqual(content);
+});
+
+test('a book that is no book costs nothing as long as the journal has all', async () => {
+  const directory = scratch.copy(sound);
+  writeFileSync(join(directory, 'book.db'), 'this is no book'.repeat(500));
+  const result = await salvaged(directory);
+  expect((await contentOf(result.to))[0]).toEqual(content);
+  expect(result.lost.is_nothing).toBe(true);
+});
+
+test('a book of another store is left out, and that is told', async () => {
+  const other = scratch.path();
+  mkdirSync(other);
+  await (await filled(other)).close();
+  const directory = scratch.copy(sound);
+  writeFileSync(join(directory, 'book.db'), readFileSync(join(other, 'book.db')));
+  expect((await salvaged(directory)).lost.book).toEqual([expect.stringContaining('of another store')]);
+  expect((await contentOf((await salvaged(directory, true)).to))[0]).toEqual(content);
+});
+
+test('rows that only the book has, and whose journal is released, are named when they are damaged', async () => {
+  const directory = scratch.copy(sound);
+  const db = new DatabaseSync(join(directory, 'book.db'));
+  db.exec(
+    `INSERT INTO task SELECT seq + 1000, namespace, 'lost-' || id, operation, collector, state, since_ms, record, crc FROM task WHERE seq = 1`,
+  );
+  db.close();
+  const result = await salvaged(directory);
+  expect(result.lost.tasks).toEqual([
+    { seq: 1001, id: `lost-${idOf(1)}`, state: undefined, what: `task lost-${idOf(1)}` },
+  ]);
+  expect((await contentOf((await salvaged(directory, true)).to))[0]).toEqual(content);
+});
