@@ -9,6 +9,7 @@ export const keyTexts: Readonly<Record<string, string>> = {
     "path of the broker's socket, for the broker, every command and every program with the SDK; relative to the directory of the file",
   state_dir: 'where tasks, the log and the lock are kept',
   log_level: 'error, warn, info, debug or trace; default info',
+  sync: 'batch (the default): what is answered is synced; 100ms: a power failure may take the last 100 ms of what was answered, and every answer says so',
   'routing.strategy': 'the routing strategy until deye routing set changes it',
   limits: 'limits by their keys in deye-protocol(7), such as pending_max: 500000',
   collectors: 'a list of programs that the broker starts, watches and stops; default procmond',
@@ -55,6 +56,10 @@ export const configurationSections: readonly string[] = [
   term('DEYE_STATE_DIR', 'where tasks are kept; default $XDG_STATE_HOME/deye, else ~/.local/state/deye'),
   term('DEYE_CONFIG', 'a configuration file instead of ./deye.yaml'),
   term('DEYE_LOG_LEVEL', 'error, warn, info, debug or trace'),
+  term(
+    'DEYE_SYNC',
+    'batch (the default: what is answered is synced) or 100ms (a power failure may take the last 100 ms of it)',
+  ),
   term('DEYE_LIMITS_…', 'a limit of deye-protocol(7), its key in capitals: DEYE_LIMITS_PENDING_MAX'),
   term('DEYE_COLLECTOR_ID', 'id of a collector that names none; the broker sets it for those that it starts'),
   term('DEYE_DEBUG', 'when set, the stack of an error that should not happen is printed'),

@@ -8,7 +8,14 @@ const writeFailed = 778;
 /** An operational error of a book; `code` is stable. */
 export class BookError extends Error {
   override readonly name = 'BookError';
-  readonly code: 'book_damaged' | 'book_foreign' | 'book_newer' | 'book_full' | 'book_failed';
+  readonly code:
+    | 'book_damaged'
+    | 'book_foreign'
+    | 'book_newer'
+    | 'book_removed'
+    | 'book_replaced'
+    | 'book_full'
+    | 'book_failed';
 
   /** What of it is damaged, where a part has a name. */
   readonly what: string | undefined;

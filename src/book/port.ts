@@ -96,5 +96,9 @@ export interface Book {
   /** Gives free pages back to the file, as many as that takes a few milliseconds; they leave with the next checkpoint. */
   shrink(): Promise<Shrunk>;
   newest(wallMs: number, idsAheadMax: number): Promise<Newest>;
+  /** Rejects with `book_removed` or `book_replaced` when its files are not those that it opened. */
+  check(): Promise<void>;
+  /** Writes all that is in it into a new file; it need not be where it was opened any more. */
+  copyTo(path: string): Promise<void>;
   close(): Promise<void>;
 }

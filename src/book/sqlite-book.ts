@@ -10,6 +10,7 @@ import { keptFromMs } from '../core/replay.ts';
 import { endedStates, isEnded, type TaskState } from '../protocol/state.ts';
 import { uuidFirst } from '../protocol/uuid-time.ts';
 import { type BookError, explainBook } from './error.ts';
+import { OpenFiles } from './open-files.ts';
 import type { BookPosition, EndedFilter, EndedTask, Expiry, Newest, Shrunk } from './port.ts';
 import { BookRetention } from './retention.ts';
 import { attemptOf, bodyOf, type Row, taskOf } from './row.ts';
@@ -20,6 +21,7 @@ const noBytes = new Uint8Array(0);
 export class SqliteBook {
   readonly #path: string;
   readonly #db: DatabaseSync;
+  readonly #files: OpenFiles;
   readonly #writer = new Writer();
   readonly #insert: ReturnType<typeof statements>;
   readonly #retention: BookRetention;
@@ -36,6 +38,7 @@ export class SqliteBook {
       this.#retention = new BookRetention(this.#db);
       const row = this.#db.prepare('SELECT tasks, ended_ms FROM position').get();
       if (row !== undefined) this.#totals = { tasks: Number(row.tasks), endedMs: Number(row.ended_ms) };
+      this.#files = new OpenFiles([path, `${path}-wal`]);
     } catch (error) {
       throw explainBook(path, error);
     }
@@ -137,6 +140,14 @@ export class SqliteBook {
       endedAtMs: endedMs < 0 ? undefined : endedMs,
       seq: Number(this.#db.prepare('SELECT max(seq) AS seq FROM task').get()!.seq ?? 0),
     };
+  }
+
+  check(): void {
+    this.#files.check();
+  }
+
+  copyTo(path: string): void {
+    this.#db.prepare('VACUUM INTO ?').run(path);
   }
 
   close(): void {

@@ -75,6 +75,14 @@ export class ThreadedBook implements Book {
     return this.#request('newest', [wallMs, idsAheadMax]);
   }
 
+  check(): Promise<void> {
+    return this.#request('check', []);
+  }
+
+  copyTo(path: string): Promise<void> {
+    return this.#request('copyTo', [path]);
+  }
+
   async close(): Promise<void> {
     if (this.#over !== undefined) return;
     const exited = new Promise((resolve) => this.#worker.once('exit', resolve));

@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { Input } from '../core/input.ts';
 import type { Limits } from '../protocol/limits.ts';
+import type { Sync } from '../protocol/schema.ts';
 import type { Calls } from '../relay/calls.ts';
 import type { Relay } from '../relay/relay.ts';
 import type { Now } from '../time/now.ts';
@@ -15,6 +16,8 @@ export interface BrokerContext {
   readonly log: Logger;
   /** Where it can be reached, what its store is, and the file of its log if it has one; shown, not used. */
   readonly place: { readonly socket: string; readonly store: string; readonly log?: string };
+  /** How durable a commit is when it is answered. */
+  readonly sync: Sync;
   readonly started: Now;
   readonly sessions: Sessions;
   readonly relay: Relay;

@@ -10,6 +10,7 @@ import type { step } from '../core/step.ts';
 import { fault } from '../protocol/fault.ts';
 import type { Limits } from '../protocol/limits.ts';
 import type { RequestHead } from '../protocol/request.ts';
+import type { Sync } from '../protocol/schema.ts';
 import { Calls } from '../relay/calls.ts';
 import { Relay } from '../relay/relay.ts';
 import { type Loaded, type Store, StoreError } from '../store/port.ts';
@@ -61,6 +62,7 @@ export class Broker implements SessionHost, BrokerContext {
   readonly sessions: Sessions;
   readonly reads: TaskReads;
   readonly retention: Retention;
+  readonly sync: Sync;
   readonly commits = { count: 0, latestMs: 0 };
   supervisor: SupervisorPort | undefined;
   /** Resolves when a request asked the broker to stop. */
@@ -90,6 +92,7 @@ export class Broker implements SessionHost, BrokerContext {
   private constructor(options: BrokerOptions, loaded: Loaded) {
     const { limits, store, clock, log } = options;
     this.limits = limits;
+    this.sync = loaded.sync;
     this.version = options.version;
     this.log = log;
     this.place = options.place;

@@ -5,12 +5,15 @@ import { type ConfigurationFile, type fileKeys, unknownKey } from '../configurat
 import { placements } from '../core/placement.ts';
 import { declarationSchema } from './collector-declaration.ts';
 
+export const diskSyncs = ['batch', '100ms'] as const;
 export const logLevels = ['error', 'warn', 'info', 'debug', 'trace'] as const;
 
 export const configurationSchema = z.strictObject({
   socket: z.string().optional(),
   state_dir: z.string().optional(),
   log_level: z.enum(logLevels).optional(),
+  /** How durable a commit is when it is answered. */
+  sync: z.enum(diskSyncs).optional(),
   routing: z.strictObject({ strategy: z.enum([...placements.keys()]) }).optional(),
   /** Checked against the table of limits by `limit-settings.ts`. */
   limits: z.record(z.string(), z.unknown()).optional(),

@@ -10,7 +10,7 @@ import { type Environment, readFiles } from '../configuration/file.ts';
 import { type Candidate, firstOf, fromFiles, type PlaceFlags, placeOf, present } from '../configuration/place.ts';
 import type { Limits } from '../protocol/limits.ts';
 import { type CollectorDeclaration, declarationSchema } from './collector-declaration.ts';
-import { type CheckedFile, checkFile, logLevels } from './configuration-schema.ts';
+import { type CheckedFile, checkFile, diskSyncs, logLevels } from './configuration-schema.ts';
 import { limitCandidates, resolveLimits } from './limit-settings.ts';
 
 type LogLevel = (typeof logLevels)[number];
@@ -22,6 +22,7 @@ export interface Configuration {
   /** Where tasks are kept, for `openStore`. */
   readonly store: string;
   readonly logLevel: LogLevel;
+  readonly sync: (typeof diskSyncs)[number];
   readonly strategy: string | undefined;
   readonly limits: Limits;
   readonly collectors: readonly CollectorDeclaration[];
@@ -69,6 +70,12 @@ export async function loadConfiguration(flags: Overrides, env: Environment = pro
         ['info', 'default'],
       ),
     ),
+    sync: sync(
+      pick<string>('sync', [present(env.DEYE_SYNC), 'DEYE_SYNC'], ...fromFiles(files, ({ values }) => values.sync), [
+        'batch',
+        'default',
+      ]),
+    ),
     strategy: pick<string | undefined>(
       'routing.strategy',
       ...fromFiles(files, ({ values }) => values.routing?.strategy),
@@ -94,6 +101,15 @@ function logLevel(text: string): LogLevel {
   if (!parsed.success)
     throw new ConfigurationError(
       `The log level is ${JSON.stringify(text)}; it must be error, warn, info, debug or trace.`,
+    );
+  return parsed.data;
+}
+
+function sync(text: string): (typeof diskSyncs)[number] {
+  const parsed = z.enum(diskSyncs).safeParse(text);
+  if (!parsed.success)
+    throw new ConfigurationError(
+      `sync is ${JSON.stringify(text)}; it must be batch (synced before every answer) or 100ms (a power failure may take the last 100 ms).`,
     );
   return parsed.data;
 }

@@ -18,7 +18,8 @@ const validators = Object.fromEntries(
 const isMethod = (name: string): name is Method => Object.hasOwn(methodTable, name);
 
 export function handleRequest(broker: BrokerContext, session: Session, head: RequestHead, bytes: Buffer): void {
-  const to = { session: session.id, id: head.id };
+  const isDurable = isMethod(head.method) && methodTable[head.method].durable;
+  const to = { session: session.id, id: head.id, ...(isDurable && { sync: broker.sync }) };
   const inUse = broker.calls.isMade(session.id, head.id) || session.backlog.has(head.id);
   const outcome = inUse ? idInUse(head.id) : answerTo(broker, session, to, head, bytes);
   if (outcome !== undefined) session.reply(to, outcome);

@@ -114,7 +114,9 @@ export class Session implements FrameSink, Publisher {
     if (this.state === 'closed') return;
     const { id } = to;
     const frame =
-      'encoded' in outcome ? encodeFrameWith([Kind.reply, id, 0], outcome.encoded) : encodeReply(id, outcome);
+      'encoded' in outcome
+        ? encodeFrameWith([Kind.reply, id, 0], outcome.encoded)
+        : encodeReply(id, 'result' in outcome ? { result: promised(to, outcome.result) } : outcome);
     const size = frame.length - 4;
     const { frameBytesMax } = this.#host.limits;
     if (size <= frameBytesMax) this.send(frame);
@@ -240,3 +242,7 @@ export class Session implements FrameSink, Publisher {
     this.#host.closed(this, why);
   }
 }
+
+/** The result of a request that is answered once it is durable says how durable. */
+const promised = ({ sync }: ReplyTo, result: unknown): unknown =>
+  sync === undefined ? result : { ...(result as object), sync };

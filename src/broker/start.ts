@@ -103,7 +103,7 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
       );
   }
   progress('loading the store');
-  const store = openStore(place.store);
+  const store = openStore(place.store, configuration);
   undo.add(() => store.close());
   const clock = realClock();
   undo.add(() => clock[Symbol.dispose]());

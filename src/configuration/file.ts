@@ -8,7 +8,7 @@ import { ConfigurationError } from './error.ts';
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The keys of a file. What the values of the others may be is the broker's to check. */
-export const fileKeys = ['socket', 'state_dir', 'log_level', 'routing', 'limits', 'collectors'] as const;
+export const fileKeys = ['socket', 'state_dir', 'log_level', 'sync', 'routing', 'limits', 'collectors'] as const;
 const pathKeys = ['socket', 'state_dir'] as const;
 type PathValues = { readonly [Key in (typeof pathKeys)[number]]?: string | undefined };
 

@@ -5,7 +5,7 @@
 
 import type { Heartbeat, RegistrationParsed } from '../protocol/collector-schema.ts';
 import type { Fault } from '../protocol/fault.ts';
-import type { Failure } from '../protocol/schema.ts';
+import type { Failure, Sync } from '../protocol/schema.ts';
 import type { BodyName, TaskState } from '../protocol/state.ts';
 import type { Now } from '../time/now.ts';
 import type { Body } from './body.ts';
@@ -19,6 +19,8 @@ import type { TaskSpec } from './task.ts';
 export interface ReplyTo {
   readonly session: number;
   readonly id: number;
+  /** Said in a result that is a promise. */
+  readonly sync?: Sync;
 }
 
 /** A refusal, a result, or a result that is encoded already. */

@@ -45,12 +45,12 @@ function fileOf(fd: number, syncAfter: boolean, path: (name: string) => string):
   const own = fs.fstatSync(fd);
   return {
     size: async () => (await fstat(fd)).size,
-    isAt(name) {
+    at(name) {
       try {
-        const there = fs.lstatSync(path(name));
-        return there.ino === own.ino && there.dev === own.dev;
+        const { ino, dev } = fs.lstatSync(path(name));
+        return ino === own.ino && dev === own.dev ? 'there' : 'replaced';
       } catch {
-        return false; // it, or what it lay in, is gone
+        return 'removed'; // or what it lay in
       }
     },
     async read(into, position) {

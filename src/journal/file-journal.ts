@@ -12,16 +12,14 @@ import {
   type StoredBatch,
 } from './port.ts';
 import { readAt, readFrom } from './read.ts';
-import { removal, type Segment, type SegmentFiles, startOf, type UsedSegment } from './segments.ts';
+import { floorAt, removal, type Segment, type SegmentFiles, startOf, type UsedSegment } from './segments.ts';
 
 const bodyBytesMax = 32 * 1024 * 1024;
 const padding = new Uint8Array(blockBytes);
 
-/** `batch` syncs before an append is done; with a number it is done at once, and synced that many ms later. */
-type SyncMode = 'batch' | number;
-
 export interface FileJournalOptions {
-  readonly sync: SyncMode;
+  /** `batch` syncs before an append is done; with a number it is done at once, and synced that many ms later. */
+  readonly sync: 'batch' | number;
   /** Of an idle journal: the last batch is sealed after this many ms. */
   readonly sealMs: number;
   /** Runs `run` once after `ms`. */
@@ -29,6 +27,8 @@ export interface FileJournalOptions {
   readonly wallMs: () => number;
   /** The disk failed outside an append; nothing can be appended any more. */
   readonly failed: (error: JournalError) => void;
+  /** More is synced. */
+  readonly synced?: () => void;
 }
 
 interface Floor {
@@ -87,6 +87,10 @@ export class FileJournal implements Journal {
     });
   }
 
+  get last(): Position {
+    return { sequence: this.#sequence, crc: this.#recordsCrc };
+  }
+
   get synced(): Position {
     return this.#synced;
   }
@@ -139,9 +143,7 @@ export class FileJournal implements Journal {
     return readFrom(this.#used, this.#id, from, this.#synced.sequence);
   }
 
-  readAt(sequence: number, offset: number, length: number): Promise<Uint8Array> {
-    return readAt(this.#used, sequence, offset, length);
-  }
+  readonly readAt: Journal['readAt'] = (...place) => readAt(this.#used, ...place);
 
   async close(): Promise<void> {
     await this.#exclusively(async () => {
@@ -245,6 +247,7 @@ export class FileJournal implements Journal {
   async #settled(ordinal: number, synced: Position): Promise<void> {
     this.#syncedOrdinal = ordinal;
     this.#synced = synced;
+    this.#options.synced?.();
     const floor = this.#floor;
     if (floor === undefined || floor.statedBy > ordinal) return;
     this.#floor = undefined;
@@ -255,10 +258,7 @@ export class FileJournal implements Journal {
   #nextFloor(): SegmentPointer | undefined {
     if (this.#floor !== undefined) return undefined;
     const needed = Math.min(this.#sequence + 1, ...this.#holds.values());
-    const lowest = this.#used.find(({ lastSequence }) => lastSequence >= needed) ?? this.#used.at(-1)!;
-    if (lowest === this.#used[0]) return undefined;
-    const { number: segment, salt, firstOrdinal: ordinal, chain } = lowest;
-    return { segment, salt, ordinal, chain };
+    return floorAt(this.#used, needed);
   }
 
   /** Seals, or syncs, a moment after the last append. */

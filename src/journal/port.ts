@@ -33,6 +33,8 @@ export interface Journal {
   readonly storeId: string;
   /** Of this start: larger than that of any start before, durable before anything is answered. */
   readonly epoch: number;
+  /** The last batch that was appended. */
+  readonly last: Position;
   /** The last batch that is known to be synced. */
   readonly synced: Position;
   /** The first batch that is kept. */
@@ -87,6 +89,7 @@ export class JournalError extends Error {
     | 'journal_newer'
     | 'journal_unavailable'
     | 'journal_removed'
+    | 'journal_replaced'
     | 'journal_failed';
 
   constructor(code: JournalError['code'], message: string, options?: ErrorOptions) {

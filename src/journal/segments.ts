@@ -3,7 +3,7 @@
  * zeros, given a head with a salt of its own and synced, with its directory, before anything points to it.
  */
 import { type Disk, type DiskFile, DiskFullError } from './disk.ts';
-import { blockBytes, segmentHead } from './header.ts';
+import { blockBytes, type SegmentPointer, segmentHead } from './header.ts';
 import { JournalError } from './port.ts';
 import { segmentName } from './scan.ts';
 
@@ -161,10 +161,21 @@ export class SegmentFiles {
   }
 }
 
+/** The floor that lets go of every segment whose batches are all before `needed`; undefined when there is none. */
+export function floorAt(used: readonly UsedSegment[], needed: number): SegmentPointer | undefined {
+  const lowest = used.find(({ lastSequence }) => lastSequence >= needed) ?? used.at(-1)!;
+  if (lowest === used[0]) return undefined;
+  const { number: segment, salt, firstOrdinal: ordinal, chain } = lowest;
+  return { segment, salt, ordinal, chain };
+}
+
 /** Why nothing may be answered any more: the file of one of them is not where the next start looks for it. */
 export function removal(segments: readonly Segment[]): JournalError | undefined {
-  const gone = segments.find(({ number, file }) => !file.isAt(segmentName(number)));
-  if (gone === undefined) return undefined;
-  const name = segmentName(gone.number);
-  return new JournalError('journal_removed', `Segment ${name} was removed or replaced while it was open.`);
+  for (const { number, file } of segments) {
+    const name = segmentName(number);
+    const how = file.at(name);
+    if (how !== 'there')
+      return new JournalError(`journal_${how}`, `Segment ${name} of the journal was ${how} while it was open.`);
+  }
+  return undefined;
 }

@@ -20,6 +20,7 @@ import {
   stateFilterSchema,
   stateSchema,
   submittedSchema,
+  syncs,
   taskDetailSchema,
   taskIdSchema,
   taskSubmitSchema,
@@ -48,7 +49,8 @@ const row = <P extends z.ZodType, R extends z.ZodType, const D extends boolean>(
 ): MethodRow<P, R, D> => of;
 const everyone = roles;
 export const noParamsSchema = z.strictObject({});
-const doneSchema = z.object({});
+/** What every answer says that promises to keep something. */
+const promised = { sync: z.enum(syncs) };
 
 export const methodTable = {
   'topic.subscribe': row({
@@ -124,7 +126,7 @@ export const methodTable = {
     durable: true,
     faults: ['queue_full', 'payload_too_large', 'too_many_operations', 'broker_stopping', 'id_expired', 'store_full'],
     params: taskSubmitSchema,
-    reply: submittedSchema,
+    reply: submittedSchema.extend(promised),
   }),
   'task.submit_batch': row({
     summary: 'Accepts up to 1,000 tasks in one commit, with one outcome each, in their order.',
@@ -135,7 +137,7 @@ export const methodTable = {
       /** Each a map as for task.submit; one that is refused has its fault as its outcome. */
       tasks: z.array(z.unknown()).min(1).max(limitTable.batchMax.value),
     }),
-    reply: z.object({ outcomes: z.array(z.union([submittedSchema, faultSchema])) }),
+    reply: z.object({ outcomes: z.array(z.union([submittedSchema, faultSchema])), ...promised }),
   }),
   'task.list': row({
     summary:
@@ -176,7 +178,7 @@ export const methodTable = {
     durable: true,
     faults: ['not_found', 'wrong_state', 'store_full'],
     params: z.strictObject({ id: taskIdSchema, reason: reasonSchema }),
-    reply: z.object({ id: z.string(), state: stateSchema }),
+    reply: z.object({ id: z.string(), state: stateSchema, ...promised }),
   }),
   'task.complete': row({
     summary: 'The collector that holds this attempt hands in its result.',
@@ -184,7 +186,7 @@ export const methodTable = {
     durable: true,
     faults: ['stale_lease', 'payload_too_large', 'store_full'],
     params: leaseSchema.extend({ result: z.unknown().optional() }),
-    reply: doneSchema,
+    reply: z.object(promised),
   }),
   'task.fail': row({
     summary:
@@ -193,7 +195,7 @@ export const methodTable = {
     durable: true,
     faults: ['stale_lease', 'store_full'],
     params: failureSchema,
-    reply: z.object({ state: stateSchema }),
+    reply: z.object({ state: stateSchema, ...promised }),
   }),
   'collector.register': row({
     summary:
@@ -280,7 +282,7 @@ export const methodTable = {
     durable: true,
     faults: ['too_many_operations', 'store_full'],
     params: z.strictObject({ strategy: identifierSchema, operation: operationNameSchema.optional() }),
-    reply: z.object({ strategy: z.string(), operation: z.string().optional() }),
+    reply: z.object({ strategy: z.string(), operation: z.string().optional(), ...promised }),
   }),
 } as const satisfies Record<string, MethodRow>;
 

@@ -90,6 +90,10 @@ const waitReasonSchema = z.object({
 });
 export type WaitReason = z.output<typeof waitReasonSchema>;
 
+/** How durable an answer is: synced before it, at most 100 ms after it, or not at all (a broker that keeps nothing). */
+export const syncs = ['batch', '100ms', 'none'] as const;
+export type Sync = (typeof syncs)[number];
+
 export const submittedSchema = z.object({
   id: z.string(),
   state: stateSchema,

@@ -72,8 +72,9 @@ export class BookFeed {
   #full = false;
   #sinceCheckpoint = 0;
   #applied: number;
-  /** Who waits until so much is in the book. */
-  #waiting: { readonly sequence: number; readonly resolve: () => void }[] = [];
+  /** Of the last entry that is in the book; and who waits for one. */
+  #appliedOrder = 0;
+  #waiting: { readonly order: number; readonly resolve: () => void }[] = [];
   /** The batch up to which the book is safe. */
   #safe: number;
   /** For each end that is not safe: its own batch, and that of its task's last full record. */
@@ -155,9 +156,9 @@ export class BookFeed {
 
   /** Resolves when everything that was given until now is in the book, or the disk is found to be full. */
   entered(): Promise<void> {
-    const sequence = this.#queue.at(-1)?.position.sequence;
-    if (this.#running === undefined || sequence === undefined) return Promise.resolve();
-    return new Promise((resolve) => this.#waiting.push({ sequence, resolve }));
+    const order = this.#order - 1;
+    if (this.#full || order <= this.#appliedOrder) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push({ order, resolve }));
   }
 
   /** The disk had no room for what is to be entered. */
@@ -205,7 +206,7 @@ export class BookFeed {
         const entries = this.#next();
         const unsavedBytes = await this.#apply(entries);
         this.#queue.splice(0, entries.length);
-        this.#waiting = this.#waiting.filter(({ sequence, resolve }) => sequence > this.#applied || resolve());
+        this.#waiting = this.#waiting.filter(({ order, resolve }) => order > this.#appliedOrder || resolve());
         const isMuch = entries[0]!.deletes && unsavedBytes > this.#sizes.deletedBytes;
         if (isMuch || this.#sinceCheckpoint > this.#sizes.checkpointBytes) await this.#checkpoint();
       }
@@ -214,9 +215,9 @@ export class BookFeed {
     } catch (error) {
       if (isFullDisk(error)) this.#full = true;
       else this.#failed(error as Error);
+      for (const { resolve } of this.#waiting.splice(0)) resolve();
     } finally {
       this.#running = undefined;
-      for (const { resolve } of this.#waiting.splice(0)) resolve();
     }
   }
 
@@ -239,6 +240,7 @@ export class BookFeed {
     const { position } = entries.at(-1)!;
     const unsavedBytes = await this.#book.apply(joined(parts), position);
     this.#applied = position.sequence;
+    this.#appliedOrder = entries.at(-1)!.order;
     this.#queuedBytes -= entries.reduce((sum, { bytes }) => sum + bytes, 0);
     for (const { ended, attempted, order, batchBytes } of entries) {
       this.#sinceCheckpoint += blocksOf(batchBytes) * blockBytes;

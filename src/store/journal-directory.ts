@@ -1,27 +1,32 @@
 /** The journal and the book in one directory, the store's own. */
-import { randomBytes } from 'node:crypto';
 import { lstatSync, mkdirSync } from 'node:fs';
 import { ThreadedBook } from '../book/threaded-book.ts';
-import { fileDisk } from '../journal/file-disk.ts';
-import { openJournal } from '../journal/open.ts';
-import type { Journal } from '../journal/port.ts';
+import type { Sync } from '../protocol/schema.ts';
+import { openJournalIn } from './journal-files.ts';
 import { JournalStore } from './journal-store.ts';
 import { bookIn, journalIn } from './layout.ts';
 import { StoreError } from './port.ts';
+import { rescue } from './rescue.ts';
 import { witnessesOf } from './witnesses.ts';
-
-const segmentBytesDefault = 64 * 1024 * 1024;
-const sealMs = 100;
 
 interface DirectoryOptions {
   /** The store's epochs are larger than this. */
   readonly epoch?: number;
   /** Of the largest segment. */
   readonly segmentBytes?: number | undefined;
+  /** Default: `batch`. */
+  readonly sync?: DiskSync;
 }
 
+/** How durable a commit is when it is answered. */
+export type DiskSync = Exclude<Sync, 'none'>;
+const laterMs = 100;
+
 /** Opens nothing yet: `load` does. */
-export function journalStoreIn(directory: string, { epoch = 0, segmentBytes }: DirectoryOptions = {}): JournalStore {
+export function journalStoreIn(
+  directory: string,
+  { epoch = 0, segmentBytes, sync = 'batch' }: DirectoryOptions = {},
+): JournalStore {
   const [journalDirectory, bookFile] = [journalIn(directory), bookIn(directory)];
   const store = new JournalStore({
     book: new ThreadedBook(bookFile),
@@ -30,13 +35,16 @@ export function journalStoreIn(directory: string, { epoch = 0, segmentBytes }: D
       prepareDirectory(journalDirectory);
       for (const file of [bookFile, `${bookFile}-wal`, `${bookFile}-shm`]) refuseLink(file, 'file');
     },
+    rescue: (lost, isReplaced, content) => rescue(directory, lost, isReplaced, Date.now(), content),
+    sync,
     openJournal: (position) =>
-      openJournalIn(
-        journalDirectory,
+      openJournalIn(journalDirectory, {
         segmentBytes,
-        (error) => store.fail(error),
-        witnessesOf(journalDirectory, position, epoch),
-      ),
+        sync: sync === 'batch' ? sync : laterMs,
+        failed: (error) => store.fail(error),
+        synced: () => store.synced(),
+        witnesses: witnessesOf(journalDirectory, position, epoch),
+      }),
   });
   return store;
 }
@@ -61,22 +69,3 @@ function refuseLink(path: string, kind: 'file' | 'directory'): void {
     `${path} is ${what}; the store lies in its own private directory. Put the ${kind} itself there, or move it away to start with an empty store.`,
   );
 }
-
-/** @param failed is told when the disk fails outside an append. */
-export const openJournalIn = (
-  directory: string,
-  segmentBytes: number | undefined,
-  failed: (error: Error) => void,
-  witnesses: Parameters<typeof openJournal>[0]['witnesses'],
-): Promise<Journal> =>
-  openJournal({
-    disk: fileDisk(directory),
-    segmentBytes: segmentBytes ?? segmentBytesDefault,
-    sync: 'batch',
-    sealMs,
-    later: (ms, run) => void setTimeout(run, ms).unref(),
-    wallMs: () => Date.now(),
-    randomBytes: (count) => new Uint8Array(randomBytes(count)),
-    failed,
-    witnesses,
-  });

@@ -9,10 +9,13 @@ const codes: Readonly<Record<JournalError['code'] | BookError['code'], StoreErro
   journal_newer: 'store_newer',
   journal_unavailable: 'store_unavailable',
   journal_removed: 'store_removed',
+  journal_replaced: 'store_removed',
   journal_failed: 'store_failed',
   book_damaged: 'store_corrupt',
   book_foreign: 'store_foreign',
   book_newer: 'store_newer',
+  book_removed: 'store_removed',
+  book_replaced: 'store_removed',
   book_full: 'store_full',
   book_failed: 'store_failed',
 };

@@ -5,14 +5,15 @@
 import assert from 'node:assert/strict';
 import type { Book, BookPosition, Expiry } from '../book/port.ts';
 import { present } from '../core/body.ts';
-import { Reader, Writer } from '../core/bytes.ts';
+import { Reader } from '../core/bytes.ts';
 import type { Expired } from '../core/expire.ts';
 import type { JournalRecord, StoredTask } from '../core/record.ts';
-import { readRecord, writeRecord } from '../core/record-bytes.ts';
+import { readRecord } from '../core/record-bytes.ts';
 import { fullRecord } from '../core/replay.ts';
-import { blockBytes, blocksOf } from '../journal/header.ts';
 import type { Journal } from '../journal/port.ts';
+import type { Sync } from '../protocol/schema.ts';
 import { isEnded, type TaskState } from '../protocol/state.ts';
+import { Batches } from './batches.ts';
 import { BookFeed } from './book-feed.ts';
 import { explainPart } from './journal-error.ts';
 import { LiveState } from './live-state.ts';
@@ -28,12 +29,10 @@ import {
   type TaskFilter,
 } from './port.ts';
 import { Reads } from './reads.ts';
+import type { Content } from './rescue.ts';
 import { Rewriting } from './rewriting.ts';
 import { type StoreSizes, storeSizes } from './sizes.ts';
 
-/** What a batch may have beside the records that it was made for. */
-const ownBytes = 64 * 1024;
-const keptWriterBytes = 1024 * 1024;
 const nothingExpired: Expired = { tasks: [], bodies: [], beforeMs: 0 };
 
 interface JournalStoreParts {
@@ -43,7 +42,13 @@ interface JournalStoreParts {
   /** Opens the journal beside a book that stands there. */
   readonly openJournal: (position: BookPosition | undefined) => Promise<Journal>;
   readonly sizes?: StoreSizes;
+  /** Default: `batch`. */
+  readonly sync?: Sync;
+  /** Saves what was acknowledged when the files are gone; answers with what to do. */
+  readonly rescue?: (lost: string, isReplaced: boolean, content: Content) => Promise<StoreError>;
 }
+
+const codeOf = (error: Error): string => ('code' in error ? String(error.code) : '');
 
 export class JournalStore implements Store {
   readonly #parts: JournalStoreParts;
@@ -58,13 +63,8 @@ export class JournalStore implements Store {
   /** Places whose bytes are not what was written. */
   readonly #damaged = new Set<Place>();
   #bodyDamaged: (id: string) => void = () => {};
-  /** For batches to come; each is in use from a commit's beginning to its end. */
-  readonly #writers: Writer[] = [];
-  #inFlightBytes = 0;
-  /** Of the batch that was made last. */
-  #sequence = 0;
-  /** Batches are written one after the other. */
-  #writing: Promise<void> = Promise.resolve();
+  #batches!: Batches;
+  #rescued: Promise<StoreError> | undefined;
   #failure: StoreError | undefined;
   #closed = false;
 
@@ -98,6 +98,8 @@ export class JournalStore implements Store {
       this.#reads = new Reads({ book, live: this.#live, payloads: this.#payloads, feed: this.#feed, read });
       this.#journal.hold('store', this.#journal.first);
       await this.#replay(position?.sequence ?? 0);
+      const [live, feed, rewriting, sizes] = [this.#live, this.#feed, this.#rewriting, this.#sizes];
+      this.#batches = new Batches({ journal: this.#journal, live, feed, rewriting, sizes });
       await this.#feed.flush();
       if (this.#failure !== undefined) throw this.#failure;
       return await this.#loaded(options);
@@ -110,24 +112,32 @@ export class JournalStore implements Store {
     for (const record of records)
       if (record.kind === 'submitted')
         assert(this.#live.task(record.spec.id) === undefined, `task ${record.spec.id} lives`);
-    await this.#append(records);
+    await this.#append(records.flatMap((record) => this.#withoutDamage(record)));
+  }
+
+  async #append(records: readonly JournalRecord[]): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    try {
+      await this.#batches.append(records);
+    } catch (error) {
+      throw await this.#lost(error as Error);
+    }
   }
 
   get room(): Room {
-    if (this.#feed.blocked) return { bytes: 0, full: true };
-    return { bytes: this.#bodyRoom - ownBytes, full: this.#journal.space.full || this.#feed.full };
+    return this.#batches.room;
   }
 
-  /** Of the next batch. */
-  get #bodyRoom(): number {
-    return Math.min(this.#journal.bodyBytesMax, this.#journal.roomAfter(this.#inFlightBytes));
+  /** Call when the journal has synced more. */
+  synced(): void {
+    this.#batches?.synced();
   }
 
   async makeRoom(bytes: number): Promise<void> {
     try {
-      await this.#journal.makeRoom(bytes + ownBytes);
+      await this.#batches.makeRoom(bytes);
     } catch (error) {
-      throw this.fail(error as Error);
+      throw await this.#lost(error as Error);
     }
   }
 
@@ -183,77 +193,28 @@ export class JournalStore implements Store {
     this.#feed.retry();
     try {
       await this.#journal.check();
+      await this.#parts.book.check();
     } catch (error) {
-      throw this.fail(error as Error);
+      throw await this.#lost(error as Error);
     }
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    if (this.#feed !== undefined && this.#failure === undefined) await this.#feed.flush();
-    await this.#journal?.close();
-    await this.#parts.book.close();
-  }
-
-  // ── writing ──
-
-  async #append(records: readonly JournalRecord[]): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure;
-    const sequence = ++this.#sequence;
-    const writer = this.#writers.pop() ?? new Writer();
-    let count = 0;
-    const add = (record: JournalRecord): void => {
-      count++;
-      writeRecord(writer, record);
-      this.#live.fold(record, { batch: sequence, end: writer.length }, this.#feed);
-    };
-    for (const record of this.#live.missing()) add(record);
-    for (const record of records) for (const one of this.#withoutDamage(record)) add(one);
-    count += this.#rewrite(writer, sequence);
-    const bytes = writer.length;
-    const entered = this.#feed.cut(bytes);
-    const settle = this.#live.cut();
-    this.#inFlightBytes += bytes;
-    const needed = Math.min(this.#live.oldest?.batch ?? sequence, this.#feed.needed);
-    const written = this.#writing.then(async () => {
-      await this.#write(writer, count, sequence);
-      // Not before: what this batch has written again must be in the journal when a floor lets go of what it replaces.
-      this.#journal.hold('store', needed);
-      const { epoch, storeId, synced } = this.#journal;
-      entered({ storeId, epoch, sequence, crc: synced.crc });
-      settle();
-    });
-    this.#writing = written.catch(() => {}); // thrown here:
-    await written;
-  }
-
-  async #write(writer: Writer, records: number, sequence: number): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure;
     try {
-      await this.#feed.room();
-      const appended = await this.#journal.append([writer.written], records, sequence);
-      if (appended !== 'committed')
-        throw new StoreError(appended === 'full' ? 'store_full' : 'store_failed', `The journal answered ${appended}.`);
-    } catch (error) {
-      throw this.fail(error as Error);
+      // Files that were lost without notice are saved, and the loss is reported.
+      if (this.#batches !== undefined && this.#failure === undefined) {
+        await this.#feed.flush();
+        await this.check();
+      }
+    } finally {
+      await this.#journal?.close();
+      await this.#parts.book.close();
     }
-    this.#inFlightBytes -= writer.length;
-    if (writer.length <= keptWriterBytes) this.#writers.push(writer);
-    writer.clear();
-  }
-
-  /** As many bytes again as the batch has, while the journal is too large; on a full disk space is had by this only. */
-  #rewrite(writer: Writer, sequence: number): number {
-    const { usedBytes, oldestLast, full } = this.#journal.space;
-    if (usedBytes <= Math.max(full ? 0 : this.#sizes.idleBytes, 2 * this.#live.bytes)) return 0;
-    const room = this.#bodyRoom;
-    const most = Math.min(room, 2 * blocksOf(writer.length) * blockBytes);
-    return this.#rewriting.write(writer, sequence, { upTo: oldestLast, most, room });
   }
 
   async #replay(inBook: number): Promise<void> {
-    this.#sequence = this.#journal.synced.sequence;
     for await (const { sequence, epoch, crc, body } of this.#journal.read(this.#journal.first)) {
       const isNew = sequence > inBook;
       const ends = isNew ? this.#feed : undefined;
@@ -275,11 +236,45 @@ export class JournalStore implements Store {
     const { nextSeq, expiredBeforeMs, settings } = durable;
     return {
       epoch: this.#journal.epoch,
+      sync: this.#parts.sync ?? 'batch',
       tasks,
       settings: new Map(settings),
       nextSeq,
       expiredBeforeMs,
       ...newestOf(newest, tasks, options),
+    };
+  }
+
+  /** As `fail`; where the files are gone, what was acknowledged is saved first. */
+  #lost(error: Error): Promise<StoreError> {
+    const { rescue } = this.#parts;
+    const isReplaced = codeOf(error).endsWith('_replaced');
+    const isGone = isReplaced || codeOf(error).endsWith('_removed');
+    const failure = this.fail(error);
+    if (!isGone || rescue === undefined) return Promise.resolve(failure);
+    this.#rescued ??= this.#feed.flush().then(() => rescue(error.message, isReplaced, this.#content()));
+    return this.#rescued.then((saved) => {
+      this.#failure = saved;
+      return saved;
+    });
+  }
+
+  #content(): Content {
+    const { durable } = this.#live;
+    const read = (id: string) => this.payload(id);
+    async function* tasks() {
+      for (const task of durable.tasks.values()) {
+        const payload = (await read(task.spec.id)) ?? lostPayload;
+        yield { ...task, spec: { ...task.spec, payload } };
+      }
+    }
+    return {
+      epoch: this.#journal.epoch,
+      tasks: tasks(),
+      settings: durable.settings,
+      nextSeq: durable.nextSeq,
+      expiredBeforeMs: durable.expiredBeforeMs,
+      copyBook: (path) => this.#parts.book.copyTo(path),
     };
   }
 

@@ -30,6 +30,7 @@ export class MemoryStore implements Store {
     const rows = [...this.#rows.values()];
     return {
       epoch: ++this.#epoch,
+      sync: 'none',
       newestAtMs: rows.reduce<number | undefined>((newest, { atMs }) => Math.max(newest ?? atMs, atMs), undefined),
       tasks: rows.filter(({ state }) => !isEnded(state)).sort((a, b) => a.seq - b.seq),
       settings: new Map(this.#settings),

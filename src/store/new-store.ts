@@ -6,7 +6,7 @@ import type { JournalRecord, RecordOf, StoredTask } from '../core/record.ts';
 import { storeLevel, writeRecord } from '../core/record-bytes.ts';
 import { fullRecord } from '../core/replay.ts';
 import type { Journal } from '../journal/port.ts';
-import { openJournalIn } from './journal-directory.ts';
+import { openJournalIn } from './journal-files.ts';
 import { bookIn, journalIn } from './layout.ts';
 import { StoreError } from './port.ts';
 
@@ -14,8 +14,9 @@ import { StoreError } from './port.ts';
 const applyBytes = 4 * 1024 * 1024;
 const checkpointBytes = 64 * 1024 * 1024;
 
-interface Living {
-  readonly tasks: Iterable<StoredTask>;
+/** What lives, and what counts. */
+export interface LivingContent {
+  readonly tasks: Iterable<StoredTask> | AsyncIterable<StoredTask>;
   readonly settings: ReadonlyMap<string, string>;
   /** Larger than every `seq` that was ever used. */
   readonly nextSeq: number;
@@ -41,7 +42,7 @@ export class NewStore implements AsyncDisposable {
     mkdirSync(journalIn(directory), { mode: 0o700 });
     const { promise: failed, reject } = Promise.withResolvers<never>();
     failed.catch(() => {}); // it is raced with each append
-    const journal = await openJournalIn(journalIn(directory), undefined, reject, async () => ({ epoch }));
+    const journal = await openJournalIn(journalIn(directory), { failed: reject, witnesses: async () => ({ epoch }) });
     return new NewStore(journal, new SqliteBook(bookIn(directory)), failed);
   }
 
@@ -60,7 +61,7 @@ export class NewStore implements AsyncDisposable {
   }
 
   /** Everything that was entered, and what lives, is synced, and the store is closed. Call once, at the end. */
-  async finish({ tasks, settings, nextSeq, expiredBeforeMs }: Living): Promise<void> {
+  async finish({ tasks, settings, nextSeq, expiredBeforeMs }: LivingContent): Promise<void> {
     const writer = new Writer();
     let [sequence, count] = [0, 0];
     const append = async (): Promise<void> => {
@@ -82,7 +83,7 @@ export class NewStore implements AsyncDisposable {
     await add({ kind: 'counted', nextSeq });
     if (expiredBeforeMs > 0) await add({ kind: 'expired', beforeMs: expiredBeforeMs });
     for (const [key, value] of settings) await add({ kind: 'setting', namespace: 'default', key, value });
-    for (const task of tasks) await add(fullRecord(task));
+    for await (const task of tasks) await add(fullRecord(task));
     if (count > 0) await append();
     const { synced } = this.#journal;
     this.#apply(synced.sequence, synced.crc);

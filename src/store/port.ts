@@ -6,6 +6,7 @@ import type { Expiry } from '../book/port.ts';
 import type { Expired } from '../core/expire.ts';
 import type { AttemptRecord, StoredTask, StoreRecord } from '../core/record.ts';
 import type { StoredState } from '../core/recover.ts';
+import type { Sync } from '../protocol/schema.ts';
 import type { TaskState } from '../protocol/state.ts';
 
 export interface LoadOptions {
@@ -21,6 +22,8 @@ export interface LoadOptions {
 export interface Loaded extends StoredState {
   /** Of this start: larger than that of any start before, and durable before anything else is answered. */
   readonly epoch: number;
+  /** How durable a commit is when it resolves. */
+  readonly sync: Sync;
   /** When the latest change of any task was made; undefined when there is none. */
   readonly newestAtMs: number | undefined;
 }

@@ -5,7 +5,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { copyFile } from './copy-file.ts';
-import { openJournalIn } from './journal-directory.ts';
+import { openJournalIn } from './journal-files.ts';
 import { journalIn } from './layout.ts';
 import { type Manifest, readManifest } from './manifest.ts';
 import { buildDirectory } from './new-directory.ts';
@@ -71,7 +71,7 @@ async function newEpoch(draft: string, { store_id, epoch, sequence, crc }: Manif
   failed.catch(() => {}); // it is raced below
   const { position } = parts;
   const witnesses = async () => ({ book: position, manifest: sequence, epoch });
-  const journal = await Promise.race([openJournalIn(journalIn(draft), undefined, reject, witnesses), failed]);
+  const journal = await Promise.race([openJournalIn(journalIn(draft), { failed: reject, witnesses }), failed]);
   await Promise.race([journal.close(), failed]);
   return journal.epoch;
 }

@@ -41,6 +41,7 @@ export function storeConformance(name: string, open: () => { store: Store; reope
       opened.push(store);
       expect(await store.load(loadAt(nowMs))).toEqual({
         epoch: 1,
+        sync: expect.stringMatching(/^(batch|none)$/),
         newestAtMs: undefined,
         tasks: [],
         settings: new Map(),

@@ -10,7 +10,8 @@ import { writeRecord } from '../../src/core/record-bytes.ts';
 import { blockBytes } from '../../src/journal/header.ts';
 import type { Journal } from '../../src/journal/port.ts';
 import { encodeValue } from '../../src/protocol/msgpack.ts';
-import { journalStoreIn, openJournalIn } from '../../src/store/journal-directory.ts';
+import { journalStoreIn } from '../../src/store/journal-directory.ts';
+import { openJournalIn } from '../../src/store/journal-files.ts';
 import { bookIn, journalIn } from '../../src/store/layout.ts';
 import type { Store, StoredDetail } from '../../src/store/port.ts';
 import { loadAt, moved, submitted } from '../conformance/records.ts';
@@ -95,7 +96,7 @@ export async function releasedInPart(directory: string): Promise<void> {
   const failed = (error: Error): never => {
     throw error;
   };
-  const journal = await openJournalIn(journalIn(directory), segmentBytes, failed, async () => ({}));
+  const journal = await openJournalIn(journalIn(directory), { segmentBytes, failed, witnesses: async () => ({}) });
   const writer = new Writer();
   writeRecord(writer, { kind: 'setting', namespace: 'default', key: 'strategy', value: 'x'.repeat(5000) });
   for (let sequence = 1; sequence <= 80; sequence++)
@@ -115,7 +116,11 @@ interface Writing extends AsyncDisposable {
 export async function writing(directory: string): Promise<Writing> {
   mkdirSync(journalIn(directory), { recursive: true, mode: 0o700 });
   const { promise: failed, reject } = Promise.withResolvers<never>();
-  const journal = await openJournalIn(journalIn(directory), segmentBytes, reject, async () => ({}));
+  const journal = await openJournalIn(journalIn(directory), {
+    segmentBytes,
+    failed: reject,
+    witnesses: async () => ({}),
+  });
   const book = new SqliteBook(bookIn(directory));
   const writer = new Writer();
   writeRecord(writer, { kind: 'setting', namespace: 'default', key: 'strategy', value: 'x'.repeat(5000) });

@@ -9,7 +9,7 @@ import type { JournalRecord } from '../../src/core/record.ts';
 import { readRecord } from '../../src/core/record-bytes.ts';
 import type { Journal, JournalSpace } from '../../src/journal/port.ts';
 import { uuidv7 } from '../../src/protocol/uuid.ts';
-import { journalStoreIn } from '../../src/store/journal-directory.ts';
+import { type DiskSync, journalStoreIn } from '../../src/store/journal-directory.ts';
 import { deletionOf, expiryOf, loadAt, moved, purge, submitted } from '../conformance/records.ts';
 
 const nowMs = 1_800_000_000_000;
@@ -20,8 +20,8 @@ afterEach(async () => {
   for (const store of stores.splice(0)) await store.close();
 });
 
-async function opened(directory = mkdtempSync(join(root, 'store-'))) {
-  const store = journalStoreIn(directory);
+async function opened(directory = mkdtempSync(join(root, 'store-')), sync: DiskSync = 'batch') {
+  const store = journalStoreIn(directory, { sync });
   stores.push(store);
   return { store, directory, book: join(directory, 'book.db'), loaded: await store.load(loadAt(nowMs)) };
 }
@@ -81,6 +81,31 @@ test('a crash between the journal and the book ends with the tasks gone', async 
   );
   expect(loaded.expiredBeforeMs).toBe(expired.beforeMs);
   expect(expired.beforeMs).toBe(nowMs - 1000 + Math.max(...expired.tasks) + 1);
+});
+
+test('what is deleted and not synced yet is not found once more', async () => {
+  const { store } = await opened(undefined, '100ms');
+  await store.commit(seqsTo(30).flatMap((seq) => [submitted(seq, idOf(seq)), moved(seq, 'completed')]));
+  const found: number[] = [];
+  for (let slices = 0; slices < 3; slices++) {
+    const expired = await store.expired(expiryOf({ beforeMs: nowMs }));
+    await store.commit(deletionOf(expired));
+    found.push(...expired.tasks);
+  }
+  expect(found.length).toBeGreaterThan(2);
+  expect(found).toEqual(seqsTo(found.length));
+});
+
+test('the mark of expired ids is in what is written back when the files were removed', async () => {
+  const { store, directory } = await opened();
+  await store.commit([submitted(1, idOf(1)), moved(1, 'completed'), submitted(2, idOf(2))]);
+  const expired = await store.expired(expiryOf({ beforeMs: nowMs }));
+  await store.commit(deletionOf(expired));
+  rmSync(directory, { recursive: true });
+  await expect(store.check()).rejects.toMatchObject({ code: 'store_removed' });
+  const { store: again, loaded } = await opened(directory);
+  expect(loaded.expiredBeforeMs).toBe(expired.beforeMs);
+  expect(await again.states([idOf(1), idOf(2)])).toEqual(new Map([[idOf(2), 'pending']]));
 });
 
 test('deletions are transactions of their own, and what is given before them is entered before', async () => {

@@ -8,7 +8,7 @@ import { CommitLedger } from './ledger.ts';
 
 const id = 70_000;
 const taskId = '01890000-0000-7000-8000-000000000000';
-const submitted = { id: taskId, state: 'pending', duplicate: false };
+const submitted = { id: taskId, state: 'pending', duplicate: false, sync: 'none' };
 
 /** What is found wrong when the broker answers so, and what was spoken. */
 function judged(
@@ -90,8 +90,9 @@ describe('what is wrong is a violation', () => {
   });
 
   test('an outcome of a batch that no submit may have', () => {
-    const outcomes = [submitted, fault('not_found', 'There is none. See: deye task ls')];
-    expect(judged(['broker', 'task.submit_batch'], [ok({ outcomes })]).wrong).toEqual([
+    const { sync, ...accepted } = submitted;
+    const outcomes = [accepted, fault('not_found', 'There is none. See: deye task ls')];
+    expect(judged(['broker', 'task.submit_batch'], [ok({ outcomes, sync })]).wrong).toEqual([
       expect.stringMatching(/an outcome of task.submit_batch was refused with not_found/),
     ]);
   });
@@ -106,9 +107,9 @@ describe('what is wrong is a violation', () => {
     const early = judged(submit, [ok(submitted)], { ledger });
     expect(early.wrong).toEqual([expect.stringMatching(/before its commit/)]);
     await store.commit([{ kind: 'setting', namespace: 'default', key: 'routing.strategy', value: 'random' }]);
-    expect(judged(['broker', 'task.cancel'], [ok({ id: taskId, state: 'cancelled' })], { ledger }).wrong).toEqual([
-      expect.stringMatching(/is not committed as cancelled/),
-    ]);
+    expect(
+      judged(['broker', 'task.cancel'], [ok({ id: taskId, state: 'cancelled', sync: 'none' })], { ledger }).wrong,
+    ).toEqual([expect.stringMatching(/is not committed as cancelled/)]);
   });
 });
 

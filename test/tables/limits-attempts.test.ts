@@ -107,10 +107,13 @@ test('retriesMax: of a task that names none', async () => {
   const { broker, clock, collector, operator, lease, id } = await scene({ retriesMax: 1 });
   await using _ = broker;
   const error = { code: 'no', message: 'no' };
-  expect(await collector.request('task.fail', { ...lease, error, retry_after_ms: 5 })).toEqual({ state: 'retrying' });
+  expect(await collector.request('task.fail', { ...lease, error, retry_after_ms: 5 })).toEqual({
+    state: 'retrying',
+    sync: 'none',
+  });
   await clock.advance(5);
   const second = await assigned(collector);
-  expect(await collector.request('task.fail', { ...second, error })).toEqual({ state: 'dead_letter' });
+  expect(await collector.request('task.fail', { ...second, error })).toEqual({ state: 'dead_letter', sync: 'none' });
   expect((await operator.request('task.show', { id })).max_retries).toBe(1);
   speak('retriesMax');
 });

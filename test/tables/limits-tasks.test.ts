@@ -131,6 +131,7 @@ test('endedIdsMax: older ids are looked up, and are still known', async () => {
       id,
       state: 'cancelled',
       duplicate: true,
+      sync: 'none',
     });
   speak('endedIdsMax');
 });

@@ -207,7 +207,7 @@ test('task.wait: cancelled; and an id that is in use is refused', () =>
 test('task.cancel: wrong_state, of a task that has ended and of one that is in progress', () =>
   refuses(['wrong_state', /in progress at w; only a waiting task/], async ({ broker, raw }) => {
     const { id } = await raw.request('task.submit', { operation: 'a' });
-    expect(await raw.request('task.cancel', { id })).toEqual({ id, state: 'cancelled' });
+    expect(await raw.request('task.cancel', { id })).toEqual({ id, state: 'cancelled', sync: 'none' });
     expect(await raw.refused('task.cancel', { id })).toMatchObject({
       code: 'wrong_state',
       message: expect.stringMatching(/already cancelled/),
@@ -226,7 +226,7 @@ test('task.complete: payload_too_large, and the attempt can still be completed',
       await broker.session().then((submitter) => submitter.request('task.submit', { operation: 'work' }));
       const { task_id, token } = (await raw.message()) as { task_id: string; token: string };
       const refusal = await raw.refused('task.complete', { task_id, token, result: 'x'.repeat(101) });
-      expect(await raw.request('task.complete', { task_id, token, result: 'small' })).toEqual({});
+      expect(await raw.request('task.complete', { task_id, token, result: 'small' })).toEqual({ sync: 'none' });
       expect(await raw.refused('task.complete', { task_id, token })).toMatchObject({
         message: expect.stringMatching(/it is completed/),
       });

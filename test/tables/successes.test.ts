@@ -16,11 +16,16 @@ test('the life of a task, by its methods', async () => {
   const lease = { task_id: id, token: first.token };
   expect(await collector.request('collector.heartbeat', { leases: [lease], cpu_percent: 1.5 })).toEqual({ lost: [] });
   const error = { code: 'flaky', message: 'not now' };
-  expect(await collector.request('task.fail', { ...lease, error, retry_after_ms: 0 })).toEqual({ state: 'retrying' });
+  expect(await collector.request('task.fail', { ...lease, error, retry_after_ms: 0 })).toEqual({
+    state: 'retrying',
+    sync: 'none',
+  });
   const second = (await collector.message()) as { token: string };
   const show = await operator.request('collector.show', { collector_id: 'w' });
   expect(show).toMatchObject({ status: 'healthy', holds: [{ task_id: id, attempt: 2 }] });
-  expect(await collector.request('task.complete', { task_id: id, token: second.token, result: 7 })).toEqual({});
+  expect(await collector.request('task.complete', { task_id: id, token: second.token, result: 7 })).toEqual({
+    sync: 'none',
+  });
   expect(await operator.reply(wait)).toMatchObject({ state: 'completed', result: 7, payload: { a: 1 }, attempt: 2 });
   expect((await operator.request('task.list', { state: ['completed'] })).tasks).toMatchObject([{ id }]);
   const waiting = await operator.request('task.submit_batch', { tasks: [{ operation: 'x' }, { operation: 'X' }] });
@@ -44,7 +49,7 @@ test('looking, choosing, stopping', async () => {
   expect((await operator.request('routing.show', {})).strategy).toBe('least_loaded');
   await operator.request('routing.set', { strategy: 'round_robin' });
   const chosen = { strategy: 'weighted', operation: 'work' };
-  expect(await operator.request('routing.set', chosen)).toEqual(chosen);
+  expect(await operator.request('routing.set', chosen)).toEqual({ ...chosen, sync: 'none' });
   expect((await operator.request('routing.show', {})).per_operation).toEqual({ work: 'weighted' });
   const snapshot = await operator.request('broker.snapshot', {});
   expect(snapshot).toMatchObject({

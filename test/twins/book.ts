@@ -2,6 +2,7 @@
  * The twin of the book: what is applied stands in a write-ahead file until a checkpoint takes it into the main file. A kill
  * keeps both; a power failure cuts the write-ahead file behind any transaction that was not synced.
  */
+import { expect } from 'vitest';
 import { BookError } from '../../src/book/error.ts';
 import type { Book, BookPosition, EndedFilter, EndedTask, Expiry, Newest, Shrunk } from '../../src/book/port.ts';
 import { Reader } from '../../src/core/bytes.ts';
@@ -104,6 +105,8 @@ export class BookTwin {
           return this.#shrink();
         }),
       newest: (wallMs, idsAheadMax) => read('newest', (rows) => newest(rows, wallMs, idsAheadMax)),
+      check: async () => {},
+      copyTo: async () => expect.unreachable('a twin has no file'),
       close: async () => {},
     };
   }

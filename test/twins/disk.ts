@@ -94,7 +94,7 @@ export class DiskTwin {
     };
     return {
       size: async () => file.cache.length,
-      isAt: (name) => this.#names.get(name) === file,
+      at: (name) => (this.#names.get(name) === file ? 'there' : this.#names.has(name) ? 'replaced' : 'removed'),
       read: async (into, position) => {
         tick('read');
         const bytes = file.cache.subarray(position, position + into.length);

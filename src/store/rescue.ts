@@ -1,0 +1,46 @@
+/**
+ * What becomes of a store whose files are removed or replaced while it is open. All of it is still in memory and in the
+ * files that have lost their names, so a new store is made of that: in its place, or beside what was put there.
+ */
+import { existsSync, renameSync } from 'node:fs';
+import { bookIn } from './layout.ts';
+import { buildDirectory } from './new-directory.ts';
+import { type LivingContent, NewStore } from './new-store.ts';
+import { StoreError } from './port.ts';
+
+/** Everything that was acknowledged. */
+export interface Content extends LivingContent {
+  /** Of the latest start. */
+  readonly epoch: number;
+  /** Writes the book into a new file. */
+  readonly copyBook: (path: string) => Promise<void>;
+}
+
+/**
+ * @param lost what was found, as a sentence.
+ * @param isReplaced whether something else is there now: it is left as it is.
+ */
+export async function rescue(
+  directory: string,
+  lost: string,
+  isReplaced: boolean,
+  wallMs: number,
+  content: Content,
+): Promise<StoreError> {
+  const saved = isReplaced ? `${directory}.saved-${wallMs}` : directory;
+  try {
+    if (!isReplaced && existsSync(directory)) renameSync(directory, `${directory}.removed-${wallMs}`);
+    await buildDirectory(saved, async (draft) => {
+      await content.copyBook(bookIn(draft));
+      await using store = await NewStore.create(draft, content.epoch);
+      await store.finish(content);
+    });
+  } catch (cause) {
+    const why = `What was acknowledged could not be saved (${(cause as Error).message})`;
+    return new StoreError('store_removed', `${lost} ${why}; put back a copy before the next start.`, { cause });
+  }
+  const how = isReplaced
+    ? `Everything acknowledged is in ${saved}. Start the broker again to go on with what was put there; to go on with what was acknowledged, put the saved directory in the place of ${directory} before.`
+    : `Everything acknowledged is written back to ${directory}; start the broker again to go on.`;
+  return new StoreError('store_removed', `${lost} ${how}`);
+}
