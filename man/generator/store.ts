@@ -1,4 +1,5 @@
 /** deye-store.7: what lies on the disk, byte by byte, from the tables that the code reads and writes by. */
+import { exportVersion } from '../../src/cli/export-lines.ts';
 import type { Form } from '../../src/core/codec.ts';
 import { recordForms, storeLevel } from '../../src/core/record-bytes.ts';
 import { batchLayout, blockBytes, headerBytes, headLayout } from '../../src/journal/header.ts';
@@ -18,10 +19,11 @@ export function storePage(version: string): string {
     ...folding,
     ...recovery,
     ...backups,
+    ...exports,
     ...byHand,
     heading('see also'),
     paragraph(
-      'deye-store-verify(1), deye-store-salvage(1), deye-store-backup(1), deye-store-restore(1), deye-tasks(7), deye-design(7)',
+      'deye-store-verify(1), deye-store-salvage(1), deye-store-backup(1), deye-store-restore(1), deye-store-export(1), deye-store-import(1), deye-tasks(7), deye-design(7)',
     ),
   );
 }
@@ -184,6 +186,26 @@ const backups = [
   term(
     'manifest.json',
     'format (1), version of deye, store_id, epoch, sequence and crc of the last batch, made_at_ms, files (name, bytes, and crc, its CRC-32), and manifest_crc: the CRC-32 of all of this as JSON without spaces, without itself',
+  ),
+];
+
+const exports = [
+  heading('an export'),
+  paragraph(
+    `JSON, one value a line. Names are those of the records, in lower case with underscores; a body is {"json": value} where that gives the same bytes again, else {"msgpack": base64}. Integers are written in all their digits, up to 64 bits.`,
+  ),
+  term(
+    'first line',
+    `deye_export (${exportVersion}), version of deye, store_id, epoch, made_at_ms, next_seq, which is above every seq, and expired_before_ms: no new task has an id whose time is before it`,
+  ),
+  term('{"setting": …}', 'key and value'),
+  term(
+    '{"task": …}',
+    'in order of seq: seq, submitted_at_ms, spec, state, attempt, token, at_ms, collector_id, ready_at_ms, delay_ms, error, excluded, result, attempts',
+  ),
+  term(
+    '{"end": …}',
+    'the last line: how many settings and tasks there are, and crc, the CRC-32 of all bytes before this line',
   ),
 ];
 

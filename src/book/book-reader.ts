@@ -3,10 +3,10 @@
  * Statements are short, so that a broker that writes the same book is never held up either.
  */
 import { closeSync, existsSync, openSync, statSync } from 'node:fs';
-import { backup, DatabaseSync } from 'node:sqlite';
+import { backup, DatabaseSync, type StatementSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import type { RecordOf } from '../core/record.ts';
-import { type BookError, explainBook } from './error.ts';
+import { BookError, explainBook } from './error.ts';
 import type { BookPosition } from './port.ts';
 import { attemptOf, bodyOf, type Row, taskOf } from './row.ts';
 import { positionIn, versionOf } from './schema.ts';
@@ -28,18 +28,21 @@ const slice = 500;
 /** In one step: a backup in several begins again each time a broker writes. */
 const allPages = 2 ** 31 - 1;
 const noBytes = new Uint8Array(0);
-/** Rows in the order of their `seq`; what the bodies are is the first part of their key. */
-const tables = [
-  'task WHERE seq',
-  'body WHERE is_last = 0 AND seq',
-  'body WHERE is_last = 1 AND seq',
-  'attempt WHERE seq',
-];
-const scans = tables.flatMap((table) => (['ASC', 'DESC'] as const).map((order) => ({ table, order })));
+interface Scan {
+  /** A table, and its key up to the `seq`. */
+  readonly of: string;
+  readonly order: 'ASC' | 'DESC';
+}
+const bodies = ['body WHERE is_last = 0 AND seq', 'body WHERE is_last = 1 AND seq'];
+const scans = ['task WHERE seq', ...bodies, 'attempt WHERE seq'].flatMap((of): Scan[] => [
+  { of, order: 'ASC' },
+  { of, order: 'DESC' },
+]);
 
 export class BookReader implements Disposable {
   readonly #path: string;
   readonly #db: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
 
   /** @param isMoving whether a broker writes the book. Throws a BookError. */
   constructor(path: string, isMoving: boolean) {
@@ -88,6 +91,11 @@ export class BookReader implements Disposable {
     return { seqs: [...found].sort((a, b) => a - b), damage: [...damage.values()] };
   }
 
+  /** The `seq` of every row of a task, in order, page by page. */
+  *ended(): Generator<number> {
+    if (!this.isEmpty) yield* this.#scan({ of: 'task WHERE seq', order: 'ASC' });
+  }
+
   entry(seq: number): BookEntry {
     const damage: BookError[] = [];
     const attempt = <T>(read: () => T): T | undefined => {
@@ -98,11 +106,10 @@ export class BookReader implements Disposable {
         return undefined;
       }
     };
-    const rows = (table: string): Row[] => attempt(() => this.#db.prepare(`SELECT * FROM ${table} = ?`).all(seq)) ?? [];
+    const rows = (of: string): Row[] => attempt(() => this.#rowsOf(of).all(seq)) ?? [];
     const [row] = rows('task WHERE seq');
-    const bodies = new Map(
-      rows('body WHERE is_last IN (0, 1) AND seq').map((one) => [one.kind, attempt(() => bodyOf(this.#path, one))]),
-    );
+    const bodyRows = rows('body WHERE is_last IN (0, 1) AND seq');
+    const bodies = new Map(bodyRows.map((one) => [one.kind, attempt(() => bodyOf(this.#path, one))]));
     const attempts = rows('attempt WHERE seq').flatMap((one) => attempt(() => attemptOf(this.#path, one)) ?? []);
     const task = row === undefined ? undefined : attempt(() => taskOf(this.#path, row));
     return {
@@ -120,8 +127,11 @@ export class BookReader implements Disposable {
     closeSync(openSync(path, 'wx', 0o600));
     try {
       await backup(this.#db, path, { rate: allPages });
-    } catch (error) {
-      throw explainBook(this.#path, error);
+    } catch (cause) {
+      const { code, message } = explainBook(this.#path, cause);
+      throw new BookError(code, `The book cannot be copied to ${path}. ${message} See that there is room for it.`, {
+        cause,
+      });
     }
   }
 
@@ -129,10 +139,20 @@ export class BookReader implements Disposable {
     this.#db.close();
   }
 
-  *#scan({ table, order }: (typeof scans)[number]): Generator<number> {
+  /** @param of a table, and the key up to the `seq`. */
+  #rowsOf(of: string): StatementSync {
+    let statement = this.#statements.get(of);
+    if (statement === undefined) {
+      statement = this.#db.prepare(`SELECT * FROM ${of} = ?`);
+      this.#statements.set(of, statement);
+    }
+    return statement;
+  }
+
+  *#scan({ of, order }: Scan): Generator<number> {
     const beyond = order === 'ASC' ? '>' : '<';
     const statement = this.#db.prepare(
-      `SELECT DISTINCT seq FROM ${table} ${beyond} ? ORDER BY seq ${order} LIMIT ${slice}`,
+      `SELECT DISTINCT seq FROM ${of} ${beyond} ? ORDER BY seq ${order} LIMIT ${slice}`,
     );
     let last = order === 'ASC' ? -1 : Number.MAX_SAFE_INTEGER;
     for (;;) {

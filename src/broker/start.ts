@@ -12,6 +12,7 @@ import { realClock } from '../time/clock.ts';
 import { formatAddress, parseAddress } from '../transport/address.ts';
 import { TransportError } from '../transport/error.ts';
 import { openMemory } from '../transport/memory.ts';
+import { networkWarning } from '../transport/network-file-system.ts';
 import type { Address, Listener, ListenHandler } from '../transport/port.ts';
 import { ensurePrivateDirectory } from '../transport/private-directory.ts';
 import { listen } from '../transport/registry.ts';
@@ -54,6 +55,8 @@ export interface RunningBroker extends AsyncDisposable {
   readonly socket: string | undefined;
   /** Resolves when each declared collector was tried, with those that could not be started. */
   readonly collectorsTried: Promise<readonly StartFailure[]>;
+  /** What its operator should know of the place it runs in. */
+  readonly warnings: readonly string[];
   /** A new connection in this process. */
   open(): Duplex;
   /** Resolves once when a request over the wire asked it to stop; `stop` is still the caller's to call. */
@@ -86,6 +89,8 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
   };
 
   if (state) ensurePrivateDirectory(stateDir);
+  const warning = state ? networkWarning(stateDir) : undefined;
+  if (warning !== undefined) log.warn({ component: 'store' }, warning);
   const lock = state ? lockStateDirectory(stateDir) : undefined;
   undo.add(() => lock?.[Symbol.dispose]());
   const announce = (life: BrokerInfo['state'], startedAtMs: number): void => {
@@ -173,6 +178,7 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
     broker,
     socket: withSocket ? place.socket : undefined,
     collectorsTried,
+    warnings: [warning, broker.retention.warning].filter((text) => text !== undefined),
     open: () => openMemory(inside.name),
     stopRequested: broker.stopRequested,
     stop,

@@ -79,9 +79,9 @@ async function runAsDaemon(configuration: Configuration, flags: StartFlags): Pro
     path,
   );
   const collectors_failed = [...(await running.collectorsTried)];
-  const { warning } = running.broker.retention;
-  const warnings = warning === undefined ? [] : [warning];
-  await report({ ready: { pid: process.pid, socket: running.socket!, warnings, collectors_failed } });
+  await report({
+    ready: { pid: process.pid, socket: running.socket!, warnings: [...running.warnings], collectors_failed },
+  });
   return running;
 }
 

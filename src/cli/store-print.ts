@@ -7,6 +7,8 @@ import { paint } from '../text/paint.ts';
 import { plain } from '../text/plain.ts';
 import { bytes, counted } from '../text/quantity.ts';
 import { shellQuoted } from './hint.ts';
+import type { Exported } from './store-export.ts';
+import type { Imported } from './store-import.ts';
 import type { BackedUp } from './store-work.ts';
 import { pairs } from './table.ts';
 
@@ -93,3 +95,10 @@ function listed(what: string, names: readonly string[]): string[] {
   const shown = names.slice(0, namesShown).map((name) => `  ${plain(name, 300)}`);
   return names.length === 0 ? [] : [`${what}:`, ...shown, ...(more > 0 ? [`  and ${more} more; see --json`] : [])];
 }
+
+export const exportedText = ({ file, tasks, settings }: Exported): string =>
+  `${counted(tasks, 'task')} and ${counted(settings, 'setting')} are in ${file}.`;
+
+export const importedText = ({ directory, tasks, settings, epoch }: Imported): string =>
+  `${counted(tasks, 'task')} and ${counted(settings, 'setting')} are in a new store, which begins in epoch ${epoch}.\n` +
+  `Start with: deye broker start --state-dir ${shellQuoted(directory)}`;

@@ -9,6 +9,8 @@ import { type Salvaged, salvageStore } from '../store/salvage.ts';
 import { type Verified, verifyStore } from '../store/verify.ts';
 import { progressBar } from './progress.ts';
 import { findStateDirectory, lookAt, lookAtRest } from './state-directory.ts';
+import { type Exported, exportStore } from './store-export.ts';
+import { type Imported, importStore } from './store-import.ts';
 
 /** Of the directory, or of that of the broker. */
 export async function verify(given: string | undefined): Promise<Verified> {
@@ -30,20 +32,60 @@ export async function backup(given: string | undefined, to: string, version: str
   return { directory: resolve(to), ...(await backupAtRest(storeAt(directory), resolve(to), options)) };
 }
 
-export async function restore(from: string, to: string): Promise<Restored> {
+/** `make` makes a store in the directory; one that was not there is not there afterwards unless it did. */
+async function stateDirectory<T>(to: string, make: (store: string) => Promise<T>, isMade: (made: T) => boolean) {
   const directory = resolve(to);
+  const isNew = !existsSync(directory);
   using _look = lookAtRest(directory);
+  let isKept = false;
+  try {
+    const made = await make(storeIn(directory));
+    isKept = isMade(made);
+    return { ...made, directory };
+  } finally {
+    if (isNew && !isKept) rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+export async function restore(from: string, to: string): Promise<Restored> {
   using bar = progressBar();
-  return { ...(await restoreBackup(storeAt(resolve(from)), storeIn(directory), bar.progress)), directory };
+  return await stateDirectory(
+    to,
+    (store) => restoreBackup(storeAt(resolve(from)), store, bar.progress),
+    () => true,
+  );
 }
 
 export async function salvage(from: string, to: string, acceptGap: boolean): Promise<Salvaged> {
   const directory = resolve(from);
   using _look = lookAtRest(directory);
   using bar = progressBar();
-  const target = resolve(to);
-  const isNew = !existsSync(target);
-  const salvaged = await salvageStore(storeAt(directory), storeIn(target), { acceptGap, progress: bar.progress });
-  if (isNew && !salvaged.is_written) rmSync(target, { recursive: true });
-  return { ...salvaged, directory: target };
+  return await stateDirectory(
+    to,
+    (store) => salvageStore(storeAt(directory), store, { acceptGap, progress: bar.progress }),
+    (salvaged) => salvaged.is_written,
+  );
+}
+
+export async function exportTo(
+  given: string | undefined,
+  file: string | undefined,
+  version: string,
+): Promise<Exported> {
+  const directory = await findStateDirectory(given);
+  using _look = lookAtRest(directory);
+  using bar = progressBar();
+  const options = { version, wallMs: Date.now(), progress: bar.progress };
+  return await exportStore(storeAt(directory), file === undefined ? undefined : resolve(file), options);
+}
+
+/** `file`: a path, or `-` for standard input. */
+export async function importFrom(file: string, to: string): Promise<Imported> {
+  using bar = progressBar();
+  const source = file === '-' ? undefined : resolve(file);
+  return await stateDirectory(
+    to,
+    (store) => importStore(source, store, bar.progress),
+    () => true,
+  );
 }

@@ -19,6 +19,9 @@ const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW = 0, O_DSYNC = 0 } = fs.co
 const partsMax = 1024;
 const fullCodes: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
+/** Whether the system refused for want of space, or for a limit of it. */
+export const isFullDisk = (error: Error): boolean => fullCodes.has((error as NodeJS.ErrnoException).code);
+
 /** With `readOnly` nothing that is done through it changes a file. */
 export function fileDisk(directory: string, { readOnly = false } = {}): Disk {
   const path = (name: string): string => join(directory, name);
@@ -96,7 +99,6 @@ async function orFull<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw fullCodes.has(code) ? new DiskFullError(message, { cause: error }) : error;
+    throw isFullDisk(error as Error) ? new DiskFullError((error as Error).message, { cause: error }) : error;
   }
 }

@@ -81,7 +81,10 @@ export class FileJournal implements Journal {
   async begin(): Promise<void> {
     await this.#exclusively(async () => {
       if (!(await this.#room(1)))
-        throw new JournalError('journal_unavailable', 'There is no space for the journal to begin a new epoch.');
+        throw new JournalError(
+          'journal_full',
+          'There is no space for the journal to begin a new epoch. Make room, and start again.',
+        );
       await this.#put('seal', [], 0, undefined);
       await this.#syncAll();
     });
@@ -100,11 +103,9 @@ export class FileJournal implements Journal {
   }
 
   get space(): JournalSpace {
-    return {
-      usedBytes: this.#used.reduce((sum, { bytes }) => sum + bytes, 0),
-      oldestLast: this.#used.length > 1 ? this.#used[0]!.lastSequence : 0,
-      full: this.#ahead.full,
-    };
+    const usedBytes = this.#used.reduce((sum, { bytes }) => sum + bytes, 0);
+    const oldestLast = this.#used.length > 1 ? this.#used[0]!.lastSequence : 0;
+    return { usedBytes, oldestLast, full: this.#ahead.full };
   }
 
   roomAfter(ahead: number): number {

@@ -71,7 +71,11 @@ async function create(options: OpenJournalOptions): Promise<Opened> {
   const [storeId, firstSalt] = [randomBytes(saltBytes), randomBytes(saltBytes)];
   const files = filesOf(options, storeId, 0, (number) => (number === 1 ? firstSalt : randomBytes(saltBytes)));
   const first = await files.next(smallestSegment(segmentBytes));
-  if (first === undefined) throw new JournalError('journal_unavailable', 'There is no space for a new journal.');
+  if (first === undefined)
+    throw new JournalError(
+      'journal_full',
+      'There is no space for a new journal. Make room, or choose another directory.',
+    );
   await writeIdentity(disk, { storeId, firstSalt });
   const used = [startOf(first, 1, 1, 0)];
   return { storeId, segmentBytes, files, used, epoch: epoch + 1, ordinal: 0, sequence: 0, crc: 0, recordsCrc: 0 };

@@ -87,7 +87,7 @@ export class JournalError extends Error {
     | 'journal_damaged'
     | 'journal_foreign'
     | 'journal_newer'
-    | 'journal_unavailable'
+    | 'journal_full'
     | 'journal_removed'
     | 'journal_replaced'
     | 'journal_failed';

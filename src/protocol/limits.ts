@@ -28,6 +28,7 @@ export const limitTable = {
   frameBytesMax: row(16 * mib, 'bytes', 'largest frame, its length prefix not counted'),
   helloBytesMax: row(4096, 'bytes', 'largest frame before a valid hello', fixed),
   payloadBytesMax: row(10 * mib, 'bytes', 'largest payload or result of a task, encoded'),
+  exportLineBytesMax: row(256 * mib, 'bytes', 'longest line of an export that is read back', fixed),
   registrationBytesMax: row(64 * kib, 'bytes', 'largest registration of a collector, encoded, its leases not counted'),
   paramsEntriesMax: row(
     32_768,

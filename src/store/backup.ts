@@ -18,7 +18,7 @@ import { buildDirectory } from './new-directory.ts';
 import { openParts } from './parts.ts';
 import { StoreError } from './port.ts';
 import type { Progress } from './progress.ts';
-import { refuseDamaged } from './refuse-damaged.ts';
+import { refuseDamaged, soundRun } from './refuse-damaged.ts';
 
 const holdName = 'backup';
 
@@ -36,7 +36,7 @@ interface BackupOptions {
 export async function backupAtRest(directory: string, to: string, options: BackupOptions): Promise<Manifest> {
   const { progress } = options;
   await using parts = await openParts(directory, false, progress);
-  const run = refuseDamaged(directory, parts);
+  const run = soundRun(directory, parts);
   const last = run.batches.at(-1)?.batch;
   const synced: Position = {
     sequence: run.sequence,

@@ -26,7 +26,9 @@ export async function copyFile(from: string, to: string, options: CopyOptions = 
   const chunk = Buffer.alloc(chunkBytes);
   let [at, crc] = [0, 0];
   const write = async (part: Uint8Array): Promise<void> => {
-    await target.write(part, 0, part.length, at);
+    // A write may stop early, where a disk or a limit ends; the next one says why.
+    for (let done = 0; done < part.length; )
+      done += (await target.write(part, done, part.length - done, at + done)).bytesWritten;
     crc = crc32(part, crc);
     at += part.length;
     each(part.length);

@@ -1,5 +1,6 @@
 /** What goes wrong with the journal or the book, as an error of the store. */
 import { BookError } from '../book/error.ts';
+import { isFullDisk } from '../journal/file-disk.ts';
 import { JournalError } from '../journal/port.ts';
 import { StoreError } from './port.ts';
 
@@ -7,7 +8,7 @@ const codes: Readonly<Record<JournalError['code'] | BookError['code'], StoreErro
   journal_damaged: 'store_corrupt',
   journal_foreign: 'store_foreign',
   journal_newer: 'store_newer',
-  journal_unavailable: 'store_unavailable',
+  journal_full: 'store_full',
   journal_removed: 'store_removed',
   journal_replaced: 'store_removed',
   journal_failed: 'store_failed',
@@ -20,9 +21,29 @@ const codes: Readonly<Record<JournalError['code'] | BookError['code'], StoreErro
   book_failed: 'store_failed',
 };
 
+const adviseDamaged =
+  ' All of the damage is listed by: deye store verify. Restore a backup, or take what is whole with: deye store salvage';
+const advice: Readonly<Partial<Record<JournalError['code'] | BookError['code'], string>>> = {
+  journal_damaged: adviseDamaged,
+  book_damaged: adviseDamaged,
+};
+
 export function explainPart(cause: Error): StoreError {
   if (cause instanceof StoreError) return cause;
   if (cause instanceof JournalError || cause instanceof BookError)
-    return new StoreError(codes[cause.code], cause.message, { cause });
+    return new StoreError(codes[cause.code], `${cause.message}${advice[cause.code] ?? ''}`, { cause });
+  const { code = '' } = cause as NodeJS.ErrnoException;
+  if (isFullDisk(cause))
+    return new StoreError('store_full', `The disk under the store is full (${cause.message}). Free some space.`, {
+      cause,
+    });
+  if (['EACCES', 'EPERM', 'EROFS'].includes(code))
+    return new StoreError(
+      'store_unavailable',
+      `The store cannot be written: ${cause.message}. See whose its files are.`,
+      {
+        cause,
+      },
+    );
   return new StoreError('store_failed', `The store failed: ${cause.message}`, { cause });
 }

@@ -116,7 +116,7 @@ export class JournalStore implements Store {
   }
 
   async #append(records: readonly JournalRecord[]): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#failure !== undefined) throw await (this.#rescued ?? this.#failure);
     try {
       await this.#batches.append(records);
     } catch (error) {
@@ -189,7 +189,7 @@ export class JournalStore implements Store {
   }
 
   async check(): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#failure !== undefined) throw await (this.#rescued ?? this.#failure);
     this.#feed.retry();
     try {
       await this.#journal.check();
@@ -260,22 +260,17 @@ export class JournalStore implements Store {
   }
 
   #content(): Content {
-    const { durable } = this.#live;
+    const [live, book] = [this.#live, this.#parts.book];
     const read = (id: string) => this.payload(id);
-    async function* tasks() {
-      for (const task of durable.tasks.values()) {
-        const payload = (await read(task.spec.id)) ?? lostPayload;
-        yield { ...task, spec: { ...task.spec, payload } };
+    async function* living(): AsyncGenerator<JournalRecord> {
+      for (const key of live.upTo(Number.POSITIVE_INFINITY)) {
+        const record = live.fullRecord(key);
+        if (record.kind !== 'task') yield record;
+        else yield { ...record, spec: { ...record.spec, payload: (await read(record.spec.id)) ?? lostPayload } };
       }
     }
-    return {
-      epoch: this.#journal.epoch,
-      tasks: tasks(),
-      settings: durable.settings,
-      nextSeq: durable.nextSeq,
-      expiredBeforeMs: durable.expiredBeforeMs,
-      copyBook: (path) => this.#parts.book.copyTo(path),
-    };
+    const { nextSeq } = live.durable;
+    return { epoch: this.#journal.epoch, living: living(), nextSeq, copyBook: (path) => book.copyTo(path) };
   }
 
   /** Something failed outside a request: every later one is refused. */

@@ -12,6 +12,7 @@ import {
   rmSync,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { isFullDisk } from '../journal/file-disk.ts';
 import { StoreError } from './port.ts';
 
 /** `build` fills the draft and syncs its files. What is at `path` must be missing or empty. */
@@ -31,10 +32,24 @@ export async function buildDirectory<T>(path: string, build: (draft: string) => 
     renameSync(draft, target);
     syncDirectory(dirname(target));
     return built;
+  } catch (error) {
+    throw refused(error as NodeJS.ErrnoException, target, 'made');
   } finally {
     process.off('exit', remove);
     remove();
   }
+}
+
+/** What the system refused, as an error that says what to do. */
+export function refused(error: NodeJS.ErrnoException, target: string, what: 'made' | 'written'): Error {
+  if (error.syscall === undefined) return error;
+  const isFull = isFullDisk(error);
+  const todo = isFull ? 'Make room, or name another place.' : 'Name another place.';
+  return new StoreError(
+    isFull ? 'store_full' : 'store_unavailable',
+    `${target} cannot be ${what}: ${error.message}. ${todo} Nothing is left of the try.`,
+    { cause: error },
+  );
 }
 
 function refuseFilled(path: string): void {
@@ -43,15 +58,12 @@ function refuseFilled(path: string): void {
   try {
     names = readdirSync(path);
   } catch (cause) {
-    throw new StoreError('directory_not_empty', `${path} is no directory. Name one that is missing or empty.`, {
+    throw new StoreError('target_exists', `${path} is no directory. Name one that is missing or empty.`, {
       cause,
     });
   }
   if (names.length > 0)
-    throw new StoreError(
-      'directory_not_empty',
-      `The directory ${path} is not empty. Name one that is missing or empty.`,
-    );
+    throw new StoreError('target_exists', `The directory ${path} is not empty. Name one that is missing or empty.`);
 }
 
 function makeDraft(target: string): string {

@@ -1,11 +1,15 @@
 /** A new store in a directory of its own, made of what another one held: first rows of the book, then what lives. */
 import { mkdirSync } from 'node:fs';
+import type { BookPosition } from '../book/port.ts';
 import { SqliteBook } from '../book/sqlite-book.ts';
 import { Writer } from '../core/bytes.ts';
 import type { JournalRecord, RecordOf, StoredTask } from '../core/record.ts';
 import { storeLevel, writeRecord } from '../core/record-bytes.ts';
 import { fullRecord } from '../core/replay.ts';
 import type { Journal } from '../journal/port.ts';
+import { isEnded } from '../protocol/state.ts';
+import type { WholeTask } from './contents.ts';
+import { explainPart } from './journal-error.ts';
 import { openJournalIn } from './journal-files.ts';
 import { bookIn, journalIn } from './layout.ts';
 import { StoreError } from './port.ts';
@@ -14,14 +18,18 @@ import { StoreError } from './port.ts';
 const applyBytes = 4 * 1024 * 1024;
 const checkpointBytes = 64 * 1024 * 1024;
 
-/** What lives, and what counts. */
-export interface LivingContent {
-  readonly tasks: Iterable<StoredTask> | AsyncIterable<StoredTask>;
-  readonly settings: ReadonlyMap<string, string>;
-  /** Larger than every `seq` that was ever used. */
-  readonly nextSeq: number;
-  /** No new task may have an id whose time is before this. */
-  readonly expiredBeforeMs: number;
+async function bookBeside(directory: string, journal: Journal): Promise<SqliteBook> {
+  try {
+    return new SqliteBook(bookIn(directory));
+  } catch (error) {
+    await journal.close();
+    throw error;
+  }
+}
+
+/** Two tasks that were entered have the same id. */
+export class SameIdError extends Error {
+  override readonly name = 'SameIdError';
 }
 
 export class NewStore implements AsyncDisposable {
@@ -29,6 +37,9 @@ export class NewStore implements AsyncDisposable {
   readonly #book: SqliteBook;
   readonly #failed: Promise<never>;
   readonly #rows = new Writer();
+  readonly #batch = new Writer();
+  #count = 0;
+  #sequence = 0;
   #sinceCheckpoint = 0;
 
   private constructor(journal: Journal, book: SqliteBook, failed: Promise<never>) {
@@ -43,11 +54,9 @@ export class NewStore implements AsyncDisposable {
     const { promise: failed, reject } = Promise.withResolvers<never>();
     failed.catch(() => {}); // it is raced with each append
     const journal = await openJournalIn(journalIn(directory), { failed: reject, witnesses: async () => ({ epoch }) });
-    return new NewStore(journal, new SqliteBook(bookIn(directory)), failed);
-  }
-
-  get storeId(): string {
-    return this.#journal.storeId;
+    const store = new NewStore(journal, await bookBeside(directory, journal), failed);
+    await store.add({ kind: 'level', level: storeLevel });
+    return store;
   }
 
   get epoch(): number {
@@ -60,35 +69,36 @@ export class NewStore implements AsyncDisposable {
     if (this.#rows.length >= applyBytes) this.#apply(0, 0);
   }
 
-  /** Everything that was entered, and what lives, is synced, and the store is closed. Call once, at the end. */
-  async finish({ tasks, settings, nextSeq, expiredBeforeMs }: LivingContent): Promise<void> {
-    const writer = new Writer();
-    let [sequence, count] = [0, 0];
-    const append = async (): Promise<void> => {
-      const appended = await Promise.race([this.#journal.append([writer.written], count, ++sequence), this.#failed]);
-      if (appended !== 'committed')
-        throw new StoreError(
-          'store_full',
-          `The disk has no space for the new journal (${appended}). Make room and try again.`,
-        );
-      writer.clear();
-      count = 0;
-    };
-    const add = async (record: JournalRecord): Promise<void> => {
-      writeRecord(writer, record);
-      count++;
-      if (writer.length >= applyBytes) await append();
-    };
-    await add({ kind: 'level', level: storeLevel });
-    await add({ kind: 'counted', nextSeq });
-    if (expiredBeforeMs > 0) await add({ kind: 'expired', beforeMs: expiredBeforeMs });
-    for (const [key, value] of settings) await add({ kind: 'setting', namespace: 'default', key, value });
-    for await (const task of tasks) await add(fullRecord(task));
-    if (count > 0) await append();
+  /** What lives, and the settings: full records. */
+  async add(record: JournalRecord): Promise<void> {
+    writeRecord(this.#batch, record);
+    this.#count++;
+    if (this.#batch.length >= applyBytes) await this.#append();
+  }
+
+  /** A task with all that belongs to it, alive or ended. */
+  async put({ task, result, attempts }: WholeTask): Promise<void> {
+    const { seq } = task;
+    for (const attempt of attempts) this.enter({ kind: 'attempt', seq, ...attempt });
+    if (!isEnded(task.state)) return this.add(fullRecord(task));
+    this.enter(fullRecord(task));
+    if (result !== undefined) this.enter(resultRecord(task, result));
+  }
+
+  /** Those of the ids that have ended. */
+  ended(ids: readonly string[]): string[] {
+    this.#apply(0, 0);
+    return [...this.#book.states(ids).keys()];
+  }
+
+  /** Everything is synced. Call once, at the end. `nextSeq` is larger than every `seq` that was ever used. */
+  async finish(nextSeq: number): Promise<void> {
+    await this.add({ kind: 'counted', nextSeq });
+    await this.#append();
     const { synced } = this.#journal;
     this.#apply(synced.sequence, synced.crc);
-    if (this.#book.checkpoint() === undefined)
-      throw new StoreError('store_failed', 'The new book cannot be saved: another program reads it.');
+    if (this.#saved() === undefined)
+      throw new StoreError('store_failed', 'The new book cannot be saved: another program reads it. Try again.');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -96,13 +106,48 @@ export class NewStore implements AsyncDisposable {
     await this.#journal.close();
   }
 
+  async #append(): Promise<void> {
+    const appended = await Promise.race([
+      this.#journal.append([this.#batch.written], this.#count, ++this.#sequence),
+      this.#failed,
+    ]);
+    if (appended !== 'committed')
+      throw new StoreError(
+        'store_full',
+        `The disk has no space for the new journal (${appended}). Make room and try again.`,
+      );
+    this.#batch.clear();
+    this.#count = 0;
+  }
+
+  #saved(): BookPosition | undefined {
+    try {
+      return this.#book.checkpoint();
+    } catch (error) {
+      throw explainPart(this.#book.explain(error));
+    }
+  }
+
   #apply(sequence: number, crc: number): void {
     const { storeId, epoch } = this.#journal;
     this.#sinceCheckpoint += this.#rows.length;
-    this.#book.apply(this.#rows.written, { storeId, epoch, sequence, crc });
+    try {
+      this.#book.apply(this.#rows.written, { storeId, epoch, sequence, crc });
+    } catch (error) {
+      const isTwice = /UNIQUE constraint failed: task\.id/.test((error as Error).message);
+      throw isTwice
+        ? new SameIdError('Two tasks have the same id.', { cause: error })
+        : explainPart(this.#book.explain(error));
+    }
     this.#rows.clear();
     if (this.#sinceCheckpoint < checkpointBytes) return;
     this.#sinceCheckpoint = 0;
-    this.#book.checkpoint();
+    this.#saved();
   }
+}
+
+/** The record that gives the row of an ended task its result. */
+export function resultRecord(task: StoredTask, result: Uint8Array): RecordOf<'moved'> {
+  const { spec: _, submittedAtMs: __, ...progress } = task;
+  return { ...progress, kind: 'moved', result };
 }

@@ -91,9 +91,11 @@ export class StoreError extends Error {
     | 'store_removed'
     | 'store_full'
     | 'store_failed'
-    | 'directory_not_empty'
+    | 'target_exists'
     | 'backup_damaged'
-    | 'backup_newer';
+    | 'backup_newer'
+    | 'export_damaged'
+    | 'export_newer';
 
   constructor(code: StoreError['code'], message: string, options?: ErrorOptions) {
     super(message, options);

@@ -3,13 +3,18 @@
  * files that have lost their names, so a new store is made of that: in its place, or beside what was put there.
  */
 import { existsSync, renameSync } from 'node:fs';
+import type { JournalRecord } from '../core/record.ts';
 import { bookIn } from './layout.ts';
 import { buildDirectory } from './new-directory.ts';
-import { type LivingContent, NewStore } from './new-store.ts';
+import { NewStore } from './new-store.ts';
 import { StoreError } from './port.ts';
 
 /** Everything that was acknowledged. */
-export interface Content extends LivingContent {
+export interface Content {
+  /** The full records of what lives. */
+  readonly living: AsyncIterable<JournalRecord>;
+  /** Larger than every `seq` that was ever used. */
+  readonly nextSeq: number;
   /** Of the latest start. */
   readonly epoch: number;
   /** Writes the book into a new file. */
@@ -33,7 +38,8 @@ export async function rescue(
     await buildDirectory(saved, async (draft) => {
       await content.copyBook(bookIn(draft));
       await using store = await NewStore.create(draft, content.epoch);
-      await store.finish(content);
+      for await (const record of content.living) await store.add(record);
+      await store.finish(content.nextSeq);
     });
   } catch (cause) {
     const why = `What was acknowledged could not be saved (${(cause as Error).message})`;

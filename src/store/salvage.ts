@@ -15,7 +15,7 @@ import { Fold } from './fold.ts';
 import { bookIn } from './layout.ts';
 import { Losses, type Lost } from './losses.ts';
 import { buildDirectory } from './new-directory.ts';
-import { NewStore } from './new-store.ts';
+import { NewStore, resultRecord } from './new-store.ts';
 import { openParts, type Parts } from './parts.ts';
 import { StoreError } from './port.ts';
 import type { Progress } from './progress.ts';
@@ -96,7 +96,10 @@ async function salvage(
   for (const moved of fold.orphans.values()) losses.orphan(moved, rows);
   const nextSeq = [...rows].reduce((next, seq) => Math.max(next, seq + 1), fold.durable.nextSeq);
   const { settings, expiredBeforeMs } = fold.durable;
-  await store.finish({ tasks, settings, nextSeq, expiredBeforeMs });
+  for (const [key, value] of settings) await store.add({ kind: 'setting', namespace: 'default', key, value });
+  for (const task of tasks) await store.add(fullRecord(task));
+  await store.add({ kind: 'expired', beforeMs: expiredBeforeMs });
+  await store.finish(nextSeq);
   return {
     directory: to,
     is_written: true,
@@ -156,16 +159,11 @@ function enterBook({ book }: Parts, store: NewStore, losses: Losses, progress: P
     for (const { what, message } of damaged) losses.row(seq, id, what ?? message);
     if (task === undefined) continue;
     store.enter(task);
-    if (result !== undefined) store.enter(resultOf(task, result));
+    if (result !== undefined) store.enter(resultRecord(task, result));
     rows.add(seq);
   }
   return rows;
 }
-
-const resultOf = (task: StoredTask, result: Uint8Array) => {
-  const { spec: _, submittedAtMs: __, ...progress } = task;
-  return { ...progress, kind: 'moved', result } as const;
-};
 
 interface FoldParts {
   readonly store: NewStore;

@@ -5,7 +5,7 @@
  */
 import { readdirSync, statSync } from 'node:fs';
 import type { BookReader } from '../book/book-reader.ts';
-import { blockBytes } from '../journal/header.ts';
+import { blockBytes, headerBytes } from '../journal/header.ts';
 import { JournalError } from '../journal/port.ts';
 import { findRun, type Run, recoverRun } from '../journal/recovery.ts';
 import { type ScannedSegment, segmentName } from '../journal/scan.ts';
@@ -193,7 +193,7 @@ async function foldWhole({ survey }: Parts, whole: readonly PlacedBatch[], add: 
     damaged: (sequence, byte, why) =>
       add({
         ...{ severity: 'damage', code: 'record_damaged', segment: place!.segment, sequence, advice: adviseSalvage },
-        byte: place!.batch.block * blockBytes + byte,
+        byte: place!.batch.block * blockBytes + headerBytes + byte,
         message: `A record of batch ${sequence} is not whole, at byte ${byte} of its body: ${why.message}.`,
       }),
   });

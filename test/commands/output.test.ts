@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
@@ -6,6 +6,7 @@ import { formats } from '../../src/cli/output.ts';
 import type { Submitted } from '../../src/index.ts';
 import { until } from '../broker/harness.ts';
 import { World } from '../process/daemon.ts';
+import { filled, Scratch } from '../store/fixture.ts';
 
 type Format = (typeof formats)[number];
 
@@ -19,13 +20,28 @@ interface Case {
   readonly people: RegExp;
 }
 
+const scratch = new Scratch();
+/** A store at rest, and what is made of it. */
+const [stored, backup, exported] = ['stored', 'backup', 'exported'].map((name) => scratch.path(name)) as [
+  string,
+  string,
+  string,
+];
+
 let world: World;
 beforeAll(async () => {
+  mkdirSync(stored);
+  await (await filled(stored)).close();
   world = new World();
   const up = await world.run(['up']);
   expect(up.code, up.stderr).toBe(0);
+  expect((await world.run(['store', 'backup', backup, '--state-dir', stored])).code).toBe(0);
+  expect((await world.run(['store', 'export', exported, '--state-dir', stored])).code).toBe(0);
 });
-afterAll(() => world[Symbol.asyncDispose]());
+afterAll(async () => {
+  await world[Symbol.asyncDispose]();
+  scratch[Symbol.dispose]();
+});
 
 const json = async <T>(...args: string[]): Promise<T> => JSON.parse((await world.run([...args, '--json'])).stdout) as T;
 const waiting = async () => [(await json<Submitted>('task', 'submit', 'dream')).id];
@@ -56,6 +72,12 @@ const cases: Readonly<Record<string, Case>> = {
   demo: { people: /Where to go next/ },
   'routing:set': { args: ['round_robin'], people: /^strategy +round_robin/ },
   'routing:show': { people: /^strategy[\s\S]*STRATEGY +DECISIONS +WHAT IT DOES/ },
+  'store:backup': { args: async () => [scratch.path(), '--state-dir', stored], people: /^The store is copied/ },
+  'store:export': { args: async () => [scratch.path(), '--state-dir', stored], people: /^40 tasks and 1 setting/ },
+  'store:import': { args: async () => [exported, '--state-dir', scratch.path()], people: /^40 tasks and 1 setting/ },
+  'store:restore': { args: async () => [backup, '--state-dir', scratch.path()], people: /^The store is restored/ },
+  'store:salvage': { args: async () => [stored, scratch.path()], people: /^What is whole is in a new store/ },
+  'store:verify': { args: [stored], people: /verdict +whole/ },
   tap: { args: ['walk.#', '-n', '2'], during: () => publish('walk.on'), people: /walk\.on/ },
   'task:cancel': { args: waiting, people: /cancelled/ },
   'task:ls': { before: waiting, people: /^ID +OPERATION[\s\S]*no_capable_collector/ },

@@ -1,9 +1,9 @@
 /** The commands that work on the files of a store. */
-import { existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../../src/index.ts';
-import { World } from '../process/daemon.ts';
+import { ended, World } from '../process/daemon.ts';
 import { brokerOn } from '../store/broker.ts';
 import { damage, filled, Scratch } from '../store/fixture.ts';
 
@@ -71,7 +71,7 @@ describe('deye store backup and restore', () => {
       expect.objectContaining({ directory: restored, epoch: 2 }),
     ]);
     const again = await world.run(['store', 'restore', to, '--state-dir', restored]);
-    expect([again.code, again.stderr]).toEqual([2, expect.stringMatching(/is not empty.* \[directory_not_empty\]/)]);
+    expect([again.code, again.stderr]).toEqual([2, expect.stringMatching(/is not empty.* \[target_exists\]/)]);
     const none = await world.run(['store', 'restore', sound, '--state-dir', scratch.path()]);
     expect([none.code, none.stderr]).toEqual([1, expect.stringMatching(/no manifest.json.* \[backup_damaged\]/)]);
   });
@@ -105,4 +105,83 @@ describe('deye store salvage', () => {
     ]);
     expect((await world.run(['store', 'verify', to])).code).toBe(0);
   });
+});
+
+describe('deye store export and import', () => {
+  test('through a pipe, lines of JSON; nothing but them on standard output', async () => {
+    await using world = new World();
+    const [to, piped] = [scratch.path(), scratch.path()];
+    const exported = await world.run(['store', 'export', '--state-dir', sound]);
+    expect([exported.code, exported.stderr]).toEqual([0, '']);
+    const lines = exported.stdout.trimEnd().split('\n');
+    expect(lines).toHaveLength(1 + 1 + 40 + 1);
+    for (const line of lines) JSON.parse(line);
+    const imported = await world.run(['store', 'import', '-', '--state-dir', piped], { input: exported.stdout });
+    expect([imported.code, imported.stdout]).toEqual([
+      0,
+      expect.stringMatching(/40 tasks and 1 setting are in a new store/),
+    ]);
+    expect((await world.run(['store', 'verify', piped])).code).toBe(0);
+    const cut = await world.run(['store', 'import', '-', '--state-dir', to], { input: exported.stdout.slice(0, 9000) });
+    expect([cut.code, cut.stderr]).toEqual([
+      1,
+      expect.stringMatching(/standard input cannot be imported: it is cut off.* \[export_damaged\]/),
+    ]);
+    expect(existsSync(to)).toBe(false);
+  });
+
+  test('to a file, and from it', async () => {
+    await using world = new World();
+    const [file, to] = [scratch.path(), scratch.path()];
+    const exported = await world.run(['store', 'export', file, '--json'], { env: { DEYE_STATE_DIR: sound } });
+    expect([exported.code, JSON.parse(exported.stdout)]).toEqual([
+      0,
+      expect.objectContaining({ file, tasks: 40, settings: 1 }),
+    ]);
+    expect((await world.run(['store', 'import', file, '--state-dir', to])).code).toBe(0);
+    expect((await world.run(['store', 'export', file, '--state-dir', sound])).code).toBe(2);
+  });
+});
+
+describe('on a disk that takes no large files', () => {
+  const limited = async (
+    world: World,
+    ...args: string[]
+  ): Promise<{ readonly code: number | null; readonly text: string }> => {
+    const child = world.shell('ulimit -f 60; exec "$0" "$@"', ...args);
+    let text = '';
+    child.stderr!.on('data', (chunk) => (text += chunk));
+    await ended(child);
+    return { code: child.exitCode, text };
+  };
+
+  test('each command says so, and leaves nothing behind', async () => {
+    await using world = new World();
+    const [backup, file, to] = [scratch.path(), scratch.path(), scratch.path()];
+    expect((await world.run(['store', 'backup', backup, '--state-dir', sound])).code).toBe(0);
+    expect((await world.run(['store', 'export', file, '--state-dir', sound])).code).toBe(0);
+    const before = readdirSync(scratch.root);
+    const full = /(cannot be (made|written|copied)|no space).*(room|another)/;
+    for (const args of [
+      ['backup', to, '--state-dir', sound],
+      ['restore', backup, '--state-dir', to],
+      ['export', to, '--state-dir', sound],
+      ['import', file, '--state-dir', to],
+      ['salvage', sound, to],
+    ]) {
+      const { code, text } = await limited(world, 'store', ...args);
+      expect([args[0], code, text]).toEqual([args[0], 75, expect.stringMatching(full)]);
+      expect(readdirSync(scratch.root)).toEqual(before);
+    }
+  });
+});
+
+// To root every directory is writable.
+test.skipIf(process.getuid?.() === 0)('a directory that cannot be written is verified, and copied', async () => {
+  await using world = new World();
+  const [directory, to] = [scratch.copy(sound), scratch.path()];
+  for (const path of [join(directory, 'journal'), directory]) chmodSync(path, 0o500);
+  expect((await world.run(['store', 'verify', directory])).code).toBe(0);
+  expect((await world.run(['store', 'backup', to, '--state-dir', directory])).code).toBe(0);
+  for (const path of [directory, join(directory, 'journal')]) chmodSync(path, 0o700);
 });

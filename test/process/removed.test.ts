@@ -1,24 +1,23 @@
 /** The store's files are removed or replaced under a running broker: it ends, and what it acknowledged is there. */
 import type { ChildProcess } from 'node:child_process';
-import { copyFileSync, existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
 import type { Client } from '../../src/index.ts';
+import { journalStoreIn } from '../../src/store/journal-directory.ts';
+import { loadAt } from '../conformance/records.ts';
 import { until } from '../until.ts';
 import { ended, World } from './daemon.ts';
 
-const db = (world: World) => join(world.state, 'deye.db');
-const remove =
-  (...suffixes: string[]) =>
-  (world: World) => {
-    for (const suffix of suffixes) rmSync(db(world) + suffix);
-  };
+const storeOf = (world: World) => join(world.state, 'store');
+const remove = (name: string) => (world: World) => rmSync(join(storeOf(world), name), { recursive: true });
 
 const removals: readonly (readonly [string, (world: World) => void])[] = [
-  ['the database', remove('')],
-  ['its write-ahead log', remove('-wal')],
-  ['all three files', remove('', '-wal', '-shm')],
+  ['the first segment', remove('journal/000000000001.journal')],
+  ['the journal', remove('journal')],
+  ['the book', remove('book.db')],
+  ["the book's write-ahead log", remove('book.db-wal')],
+  ['the store', remove('')],
   ['the state directory', (world) => rmSync(world.state, { recursive: true })],
   ['the state directory, which is moved', (world) => renameSync(world.state, `${world.state}.moved`)],
 ];
@@ -38,12 +37,13 @@ async function submitOn(client: Client): Promise<string[]> {
   }
 }
 
-const storedIn = (path: string): unknown[] => {
-  const file = new DatabaseSync(path);
-  const ids = file.prepare('SELECT id FROM task ORDER BY seq').all();
-  file.close();
-  return ids.map(({ id }) => id);
-};
+async function storedIn(directory: string): Promise<string[]> {
+  const store = journalStoreIn(directory);
+  const { tasks } = await store.load(loadAt(Date.now()));
+  const ids = Array.from(tasks, ({ spec }) => spec.id);
+  await store.close();
+  return ids;
+}
 
 /** What the broker prints, and a wait for its end. */
 function watch(broker: ChildProcess) {
@@ -62,19 +62,22 @@ describe.each(removals)('%s', (_, take) => {
     const end = watch(await world.broker());
     const client = await world.client({ reconnect: false });
     const before = await submit(client, 100);
+    const cancelled = before[0]!;
+    await client.request('task.cancel', { id: cancelled });
     take(world);
-    const acknowledged = [...before, ...(await submitOn(client))];
-    expect(await end()).toMatch(/deye\.db(-wal)? was removed.*written back there; start the broker again/);
+    const acknowledged = [...before.slice(1), ...(await submitOn(client))];
+    expect(await end()).toMatch(/was removed while it was open.*written back to .*store; start the broker again/);
     expect(readdirSync(world.state).filter((name) => name.includes('saved'))).toEqual([]);
-    expect(statSync(db(world)).mode & 0o777).toBe(0o600);
+    expect(statSync(storeOf(world)).mode & 0o777).toBe(0o700);
     await world.broker();
     const again = await world.client({ reconnect: false });
     for (const id of acknowledged) expect(await again.request('task.show', { id })).toMatchObject({ state: 'pending' });
+    expect(await again.request('task.show', { id: cancelled })).toMatchObject({ state: 'cancelled' });
     await again.close();
   });
 });
 
-test.each([removals[1]!, removals[3]!])(
+test.each([removals[0]!, removals[2]!, removals[5]!])(
   '%s, while nothing happens: it is noticed, and everybody is told',
   async (_, take) => {
     await using world = new World();
@@ -85,7 +88,7 @@ test.each([removals[1]!, removals[3]!])(
     take(world);
     expect(await end()).toMatch(/was removed/);
     expect(await waited).toMatchObject({ code: 'store_unwritable' });
-    expect(storedIn(db(world))).toEqual(before);
+    expect(await storedIn(storeOf(world))).toEqual(before);
   },
 );
 
@@ -95,32 +98,33 @@ test('at a stop that comes before it was noticed: still nothing is lost, and the
   const end = watch(broker);
   const client = await world.client({ reconnect: false });
   const before = await submit(client, 100);
-  remove('', '-wal')(world);
+  remove('')(world);
   broker.kill('SIGTERM');
   expect(await end()).toMatch(/was removed/);
-  expect(storedIn(db(world))).toEqual(before);
+  expect(await storedIn(storeOf(world))).toEqual(before);
   await client.close();
 });
 
 test('another store in its place is left as it is; what was acknowledged lies beside', async () => {
   await using world = new World();
-  const backup = join(world.directory, 'backup.db');
+  const backup = join(world.directory, 'backup');
   const first = await world.broker();
   const client = await world.client({ reconnect: false });
   const old = await submit(client, 2);
   await client.close();
   first.kill('SIGTERM');
   await ended(first);
-  copyFileSync(db(world), backup);
+  cpSync(storeOf(world), backup, { recursive: true });
   const end = watch(await world.broker());
   const other = await world.client({ reconnect: false });
   const before = await submit(other, 100);
-  renameSync(backup, db(world));
+  renameSync(storeOf(world), `${storeOf(world)}.old`);
+  renameSync(backup, storeOf(world));
   const acknowledged = [...old, ...before, ...(await submitOn(other))];
   const [, saved = ''] = /Everything acknowledged is in (\S+)\. /.exec(await end()) ?? [];
   expect(existsSync(saved)).toBe(true);
-  expect(storedIn(saved)).toEqual(expect.arrayContaining(acknowledged));
-  expect(storedIn(db(world))).toEqual(old);
+  expect(await storedIn(saved)).toEqual(expect.arrayContaining(acknowledged));
+  expect(await storedIn(storeOf(world))).toEqual(old);
 });
 
 test('a broker in the background says so in its log, though that was removed, too', async () => {
@@ -129,5 +133,5 @@ test('a broker in the background says so in its log, though that was removed, to
   rmSync(world.state, { recursive: true });
   await until(async () => (await world.run(['broker', 'status'])).code === 69, 'it ends');
   const { stdout } = await world.run(['broker', 'logs']);
-  expect(stdout).toMatch(/deye\.db was removed/);
+  expect(stdout).toMatch(/was removed while it was open/);
 });

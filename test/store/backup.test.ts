@@ -16,14 +16,16 @@ import { connect, defineCollector } from '../../src/index.ts';
 import { fileDisk } from '../../src/journal/file-disk.ts';
 import { surveyJournal } from '../../src/journal/survey.ts';
 import { backupAtRest, backupRunning } from '../../src/store/backup.ts';
+import { readContents } from '../../src/store/contents.ts';
 import { fileChecksum } from '../../src/store/copy-file.ts';
 import { journalIn } from '../../src/store/layout.ts';
 import { type Manifest, readManifest, writeManifest } from '../../src/store/manifest.ts';
+import { buildDirectory } from '../../src/store/new-directory.ts';
 import { restoreBackup } from '../../src/store/restore.ts';
 import { verifyStore } from '../../src/store/verify.ts';
 import { until } from '../until.ts';
 import { brokerOn } from './broker.ts';
-import { contentOf, damage, filesOf, filled, Scratch, writing } from './fixture.ts';
+import { contentOf, damage, filesOf, filled, Scratch, writing, written } from './fixture.ts';
 
 const scratch = new Scratch();
 const options = { version: '1.2.3', wallMs: 5000 };
@@ -106,6 +108,34 @@ test('nothing is released under a backup, and everything may be after it', async
   expect(holds).toEqual([journal.first, undefined]);
   const after = writer.journal.first;
   await until(() => writer.journal.first > after, 'it releases again');
+});
+
+test('up to whatever batch, also the last of a segment', async () => {
+  const directory = scratch.path();
+  const batches = await written(directory, 30);
+  for (const { sequence, crc } of batches) {
+    const to = scratch.path();
+    const journal = { storeId: 'ab', epoch: 1, first: 1, synced: { sequence, crc }, hold: () => {} };
+    const { files } = await backupRunning(directory, journal, to, options);
+    await using survey = await surveyJournal(fileDisk(journalIn(to), { readOnly: true }));
+    const copied = survey!.segments.flatMap(({ batches: own }) => own);
+    expect(copied.findLast(({ kind }) => kind === 'records')).toMatchObject({ sequence, crc });
+    expect(files).toHaveLength(survey!.segments.length + 1);
+  }
+});
+
+test('a copy that is not up to what was synced is no backup', async () => {
+  const directory = scratch.path();
+  const { sequence, crc } = (await written(directory, 5)).at(-1)!;
+  for (const [synced, code] of [
+    [{ sequence: sequence + 1, crc }, 'journal_damaged'],
+    [{ sequence, crc: crc ^ 1 }, 'backup_damaged'],
+  ] as const) {
+    const to = scratch.path();
+    const journal = { storeId: 'ab', epoch: 1, first: 1, synced, hold: () => {} };
+    await expect(backupRunning(directory, journal, to, options)).rejects.toMatchObject({ code });
+    expect(existsSync(to)).toBe(false);
+  }
 });
 
 describe('the drill', () => {
@@ -224,6 +254,9 @@ describe('what is no whole backup is refused, and nothing is left of the try', (
     const other = scratch.copy(backup);
     await rewritten(other, { store_id: 'ab'.repeat(16) });
     await refusedAs(other, { code, message: expect.stringContaining('not the one that the manifest is of') });
+    const ahead = scratch.copy(backup);
+    await rewritten(ahead, { epoch: 70 });
+    expect((await restoreBackup(ahead, scratch.path())).epoch).toBe(71);
     const outside = scratch.copy(backup);
     await rewritten(outside, { files: [{ name: '../x', bytes: 0, crc: 0 }] });
     await refusedAs(outside, { code, message: expect.stringContaining('no file of a store') });
@@ -234,10 +267,10 @@ describe('what is no whole backup is refused, and nothing is left of the try', (
     mkdirSync(to);
     await restoreBackup(backup, to); // empty
     await expect(restoreBackup(backup, to)).rejects.toMatchObject({
-      code: 'directory_not_empty',
+      code: 'target_exists',
       message: expect.stringContaining(to),
     });
-    await expect(backupAtRest(sound, to, options)).rejects.toMatchObject({ code: 'directory_not_empty' });
+    await expect(backupAtRest(sound, to, options)).rejects.toMatchObject({ code: 'target_exists' });
     await expect(backupAtRest(sound, join(sound, 'book.db', 'below'), options)).rejects.toMatchObject({
       code: 'store_unavailable',
       message: expect.stringContaining('Name another place'),
@@ -245,8 +278,29 @@ describe('what is no whole backup is refused, and nothing is left of the try', (
   });
 });
 
+test('what comes into the directory meanwhile is not overwritten', async () => {
+  const to = scratch.path();
+  const built = buildDirectory(to, async () => {
+    mkdirSync(to);
+    writeFileSync(join(to, 'mine'), '');
+  });
+  await expect(built).rejects.toMatchObject({ code: 'target_exists' });
+  expect(readdirSync(to)).toEqual(['mine']);
+});
+
 test('a damaged store is not backed up', async () => {
   const directory = scratch.copy(sound);
   damage(join(directory, 'journal', '000000000002.journal'), 4096 + 40, Uint8Array.of(0xaa, 0xbb));
-  await expect(backupAtRest(directory, scratch.path(), options)).rejects.toMatchObject({ code: 'journal_damaged' });
+  await expect(backupAtRest(directory, scratch.path(), options)).rejects.toMatchObject({
+    code: 'store_corrupt',
+    message: expect.stringMatching(/deye store verify.*deye store salvage/),
+  });
+});
+
+test('nor exported, nor started on', async () => {
+  const directory = scratch.copy(sound);
+  rmSync(join(directory, 'journal', '000000000002.journal'));
+  const error = { code: 'store_corrupt', message: expect.stringMatching(/segment 2 is missing.*deye store salvage/) };
+  await expect(readContents(directory)).rejects.toMatchObject(error);
+  await expect(contentOf(directory)).rejects.toMatchObject(error);
 });

@@ -8,7 +8,7 @@ import { Writer } from '../../src/core/bytes.ts';
 import type { StoreRecord } from '../../src/core/record.ts';
 import { writeRecord } from '../../src/core/record-bytes.ts';
 import { blockBytes } from '../../src/journal/header.ts';
-import type { Journal } from '../../src/journal/port.ts';
+import type { Journal, Position } from '../../src/journal/port.ts';
 import { encodeValue } from '../../src/protocol/msgpack.ts';
 import { journalStoreIn } from '../../src/store/journal-directory.ts';
 import { openJournalIn } from '../../src/store/journal-files.ts';
@@ -97,12 +97,39 @@ export async function releasedInPart(directory: string): Promise<void> {
     throw error;
   };
   const journal = await openJournalIn(journalIn(directory), { segmentBytes, failed, witnesses: async () => ({}) });
-  const writer = new Writer();
-  writeRecord(writer, { kind: 'setting', namespace: 'default', key: 'strategy', value: 'x'.repeat(5000) });
+  const body = settingBytes();
   for (let sequence = 1; sequence <= 80; sequence++)
-    expect(await journal.append([writer.written], 1, sequence)).toBe('committed');
+    expect(await journal.append([body], 1, sequence)).toBe('committed');
   expect(journal.first).toBeGreaterThan(20);
   await journal.close();
+}
+
+/** A journal alone, of `count` batches of a setting each; answers where it stood after each of them. */
+export async function written(
+  directory: string,
+  count: number,
+  body = settingBytes(),
+  records = 1,
+): Promise<Position[]> {
+  mkdirSync(journalIn(directory), { recursive: true, mode: 0o700 });
+  const failed = (error: Error): never => {
+    throw error;
+  };
+  const journal = await openJournalIn(journalIn(directory), { segmentBytes, failed, witnesses: async () => ({}) });
+  journal.hold('test', 1);
+  const positions: Position[] = [];
+  for (let sequence = 1; sequence <= count; sequence++) {
+    expect(await journal.append([body], records, sequence)).toBe('committed');
+    positions.push(journal.synced);
+  }
+  await journal.close();
+  return positions;
+}
+
+function settingBytes(): Uint8Array {
+  const writer = new Writer();
+  writeRecord(writer, { kind: 'setting', namespace: 'default', key: 'strategy', value: 'x'.repeat(5000) });
+  return writer.written;
 }
 
 interface Writing extends AsyncDisposable {
@@ -122,12 +149,11 @@ export async function writing(directory: string): Promise<Writing> {
     witnesses: async () => ({}),
   });
   const book = new SqliteBook(bookIn(directory));
-  const writer = new Writer();
-  writeRecord(writer, { kind: 'setting', namespace: 'default', key: 'strategy', value: 'x'.repeat(5000) });
+  const body = settingBytes();
   let [acknowledged, stopped, isStopping] = [0, false, false];
   const run = async (): Promise<void> => {
     for (let sequence = 1; !isStopping; sequence++) {
-      expect(await journal.append([writer.written], 1, sequence)).toBe('committed');
+      expect(await journal.append([body], 1, sequence)).toBe('committed');
       acknowledged = sequence;
       if (sequence % 7 !== 0) continue;
       const { storeId, epoch, synced } = journal;

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fileDisk } from '../../src/journal/file-disk.ts';
 import { blockBytes } from '../../src/journal/header.ts';
 import { surveyJournal } from '../../src/journal/survey.ts';
+import { isEnded } from '../../src/protocol/state.ts';
 import { journalIn } from '../../src/store/layout.ts';
 import type { StoredDetail } from '../../src/store/port.ts';
 import { type Salvaged, salvageStore } from '../../src/store/salvage.ts';
@@ -136,12 +137,25 @@ test('whatever batch is missing: each task is had back or named, and none is inv
       ).toEqual(content.map(({ seq }) => seq));
       for (const task of tasks) {
         const was = content.find(({ seq }) => seq === task.seq)!;
+        // The book has every end, also where the batch of it is missing.
+        if (isEnded(was.state)) expect(task).toMatchObject({ state: was.state, attempts: was.attempts });
         // A change that is missing leaves the task in the state before it.
         if (!result.may_run_again.includes(task.spec.id) && task.seq !== trimmedSeq)
           expect(task).toMatchObject({ state: was.state, spec: was.spec });
       }
     }
   expect(named).toBeGreaterThan(2);
+});
+
+test('what the journal writes for itself may be damaged without a loss', async () => {
+  const directory = scratch.copy(sound);
+  await using survey = await surveyJournal(fileDisk(journalIn(directory), { readOnly: true }));
+  const close = survey!.segments.find(({ number }) => number === 2)!.batches.at(-1)!;
+  expect(close.kind).toBe('close');
+  spoil(directory, 2, close.block);
+  const result = await salvaged(directory);
+  expect(result.lost.is_nothing).toBe(true);
+  expect((await contentOf(result.to))[0]).toEqual(content);
 });
 
 test('a segment that is gone', async () => {
@@ -164,7 +178,10 @@ test('the end of the journal is gone: the book knows how far it went', async () 
   const last = (await batchesOf(directory, 3)).at(-1)!.sequence;
   expect(result.lost.batches[0]!.first).toBe(last + 1);
   const [tasks] = await contentOf(result.to);
-  // What ended later has its row.
+  // What ended later has its row, and is not run again.
+  for (const { spec, state } of content.filter(({ state }) => state === 'completed'))
+    expect(tasks.find((task) => task.spec.id === spec.id)).toMatchObject({ state });
+  expect(result.live_tasks + result.ended_tasks).toBe(tasks.length);
   expect(idsOf(tasks)).toEqual(expect.arrayContaining(idsOf(content.filter(({ state }) => state === 'completed'))));
   expect(result.may_run_again).toEqual(idsOf(tasks.filter(({ state }) => state === 'pending' || state === 'retrying')));
 });

@@ -3,13 +3,16 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync,
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Writer } from '../../src/core/bytes.ts';
+import type { JournalRecord } from '../../src/core/record.ts';
+import { writeRecord } from '../../src/core/record-bytes.ts';
 import { fileDisk } from '../../src/journal/file-disk.ts';
-import { blockBytes } from '../../src/journal/header.ts';
+import { blockBytes, headerBytes } from '../../src/journal/header.ts';
 import { surveyJournal } from '../../src/journal/survey.ts';
 import { journalStoreIn } from '../../src/store/journal-directory.ts';
 import { type Verified, verifyStore } from '../../src/store/verify.ts';
-import { loadAt } from '../conformance/records.ts';
-import { damage, filesOf, filled, releasedInPart, Scratch, segmentBytes, taskCount } from './fixture.ts';
+import { loadAt, submitted } from '../conformance/records.ts';
+import { damage, filesOf, filled, idOf, releasedInPart, Scratch, segmentBytes, taskCount, written } from './fixture.ts';
 
 const scratch = new Scratch();
 let sound: string;
@@ -145,6 +148,41 @@ describe('the journal', () => {
       code: 'journal_foreign',
       message: expect.stringMatching(/Segment 0+3.journal belongs to another store/),
     });
+  });
+});
+
+describe('a batch that is whole, with records that are not', () => {
+  const submission = (): Uint8Array => {
+    const writer = new Writer();
+    writeRecord(writer, submitted(1, idOf(1), { payload: new Uint8Array(50).fill(0x55) }) as JournalRecord);
+    writeRecord(writer, { kind: 'counted', nextSeq: 9 });
+    return writer.written.slice();
+  };
+  const found = async (body: Uint8Array, records: number) => {
+    const directory = scratch.path();
+    await written(directory, 1, body, records);
+    return verified(directory);
+  };
+
+  test('a body whose checksum is wrong hides no record behind it', async () => {
+    const body = submission();
+    body[body.lastIndexOf(0x55)] = 8;
+    const { findings, live_tasks, records } = await found(body, 2);
+    expect(findings).toEqual([
+      expect.objectContaining({ code: 'record_damaged', sequence: 1, segment: 1, byte: 2 * blockBytes + headerBytes }),
+    ]);
+    expect([live_tasks, records]).toEqual([0, 2]);
+  });
+
+  test('a kind of a newer deye, a length that goes too far, a count that is wrong', async () => {
+    const unknown = submission();
+    unknown[0] = 99;
+    expect((await found(unknown, 2)).findings[0]!.message).toContain('record kind 99, version 1');
+    expect((await found(submission().subarray(0, -1), 2)).findings[0]!.message).toContain('the bytes end too early');
+    expect((await found(submission(), 3)).findings).toEqual([
+      expect.objectContaining({ code: 'record_missing', sequence: 1 }),
+    ]);
+    expect((await found(submission(), 2)).findings).toEqual([]);
   });
 });
 

@@ -1,0 +1,27 @@
+import { Args, Flags } from '@oclif/core';
+import { DeyeCommand } from '../../src/cli/command.ts';
+import { exportedText } from '../../src/cli/store-print.ts';
+
+export default class StoreExport extends DeyeCommand {
+  static override summary = 'Write all tasks and settings as lines of JSON.';
+  static override description =
+    `For a store whose broker is not running. A payload or result is JSON where that gives the same bytes again, and base64
+of its MessagePack where not. The last line counts the others and has their checksum. deye store import reads it.`;
+  static override examples = [
+    '<%= config.bin %> store export tasks.jsonl',
+    `<%= config.bin %> store export | jq -c 'select(.task.state == "dead_letter") | .task.spec'`,
+  ];
+  static override args = {
+    file: Args.file({ description: 'a new file; else standard output' }),
+  };
+  static override flags = {
+    'state-dir': Flags.directory({ description: 'the state directory of the broker', env: 'DEYE_STATE_DIR' }),
+  };
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(StoreExport);
+    const { exportTo } = await import('../../src/cli/store-work.ts');
+    const exported = await exportTo(flags['state-dir'], args.file, this.config.version);
+    if (args.file !== undefined) await this.print(exported, flags, () => exportedText(exported));
+  }
+}
