@@ -8,22 +8,29 @@ import type { BookPosition } from './port.ts';
 /** "deyb" in ASCII: marks the file as ours. */
 export const applicationId = 0x64657962;
 
-/** One entry per version; entry n brings a book from version n to n + 1. Never edit one that was released. */
+/**
+ * A task is kept from `since_ms` on: its end, or the time of an id that is ahead of that. The bodies of dead letters are
+ * deleted last. Beside the position stand the number of tasks and when the latest of them ended, so that neither is counted.
+ *
+ * One entry per version; entry n brings a book from version n to n + 1. Never edit one that was released.
+ */
 const migrations = [
   `CREATE TABLE task (
      seq INTEGER PRIMARY KEY, namespace TEXT NOT NULL, id TEXT NOT NULL UNIQUE, operation TEXT NOT NULL,
-     collector TEXT, state TEXT NOT NULL, ended_ms INTEGER NOT NULL, record BLOB NOT NULL, crc INTEGER NOT NULL) STRICT;
-   CREATE INDEX task_ended ON task (state, ended_ms);
-   CREATE INDEX task_operation ON task (operation, seq);
+     collector TEXT, state TEXT NOT NULL, since_ms INTEGER NOT NULL, record BLOB NOT NULL, crc INTEGER NOT NULL) STRICT;
+   CREATE INDEX task_since ON task (state, since_ms);
+   CREATE INDEX task_state ON task (state, seq);
+   CREATE INDEX task_operation ON task (operation, state, seq);
    CREATE TABLE body (
-     seq INTEGER NOT NULL, kind TEXT NOT NULL, bytes BLOB NOT NULL, crc INTEGER NOT NULL,
-     PRIMARY KEY (seq, kind)) STRICT;
+     is_last INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL, bytes BLOB NOT NULL, crc INTEGER NOT NULL,
+     PRIMARY KEY (is_last, seq, kind)) STRICT;
    CREATE TABLE attempt (
      seq INTEGER NOT NULL, attempt INTEGER NOT NULL, record BLOB NOT NULL, crc INTEGER NOT NULL,
      PRIMARY KEY (seq, attempt)) STRICT, WITHOUT ROWID;
    CREATE TABLE position (
      one INTEGER PRIMARY KEY CHECK (one = 1), store_id TEXT NOT NULL, epoch INTEGER NOT NULL,
-     sequence INTEGER NOT NULL, crc INTEGER NOT NULL, row_crc INTEGER NOT NULL) STRICT;`,
+     sequence INTEGER NOT NULL, crc INTEGER NOT NULL, tasks INTEGER NOT NULL, ended_ms INTEGER NOT NULL,
+     row_crc INTEGER NOT NULL) STRICT;`,
 ];
 
 const noBytes = new Uint8Array(0);
@@ -53,12 +60,22 @@ export function positionIn(db: DatabaseSync, path: string): BookPosition | undef
   if (row === undefined) return undefined;
   const [storeId, epoch, sequence, crc] = [row.store_id, row.epoch, row.sequence, row.crc] as [string, ...number[]];
   const position = { storeId, epoch: epoch!, sequence: sequence!, crc: crc! };
-  if (positionChecksum(position) !== row.row_crc) throw damagedBook(path, 'where it stands');
+  if (positionChecksum(position, { tasks: Number(row.tasks), endedMs: Number(row.ended_ms) }) !== row.row_crc)
+    throw damagedBook(path, 'where it stands');
   return position;
 }
 
-export const positionChecksum = ({ storeId, epoch, sequence, crc }: BookPosition): number =>
-  checksum(noBytes, [storeId, epoch, sequence, crc]);
+/** What is counted of the book, in the row of its position. */
+export interface BookTotals {
+  tasks: number;
+  /** When the latest task ended; -1 for none. */
+  endedMs: number;
+}
+
+export const positionChecksum = (
+  { storeId, epoch, sequence, crc }: BookPosition,
+  { tasks, endedMs }: BookTotals,
+): number => checksum(noBytes, [storeId, epoch, sequence, crc, tasks, endedMs]);
 
 /**
  * Opens or creates the book at `path`. Nobody waits for it to be synced, since the journal keeps what it may lose: with

@@ -67,17 +67,16 @@ export class Broker implements SessionHost, BrokerContext {
   supervisor: SupervisorPort | undefined;
   /** Resolves when a request asked the broker to stop. */
   readonly stopRequested: Promise<'graceful' | 'immediate'>;
+  readonly newIdMs = (): number => Math.max(this.now().wallMs, this.#core.state.expiredBeforeMs);
   readonly requestStop: (type: 'graceful' | 'immediate') => void;
   readonly #core: Core;
   readonly #options: BrokerOptions;
-  readonly #store: Store;
   readonly #clock: Clock;
   readonly #turn: Turn;
   readonly #targets: CallTargets;
   readonly #internalCalls = new InternalCalls();
   readonly #loop: Loop;
   readonly #announcements: Announcements;
-  readonly #fatal: (error: Error) => void;
   #stopping = false;
   #ended = false;
   #failed = false;
@@ -97,9 +96,7 @@ export class Broker implements SessionHost, BrokerContext {
     this.version = options.version;
     this.log = log;
     this.place = options.place;
-    this.#store = store;
     this.#clock = clock;
-    this.#fatal = options.fatal;
     this.started = clock.now();
     this.#options = options;
     this.#core = { state: recoveredState(options, loaded, this.started) };
@@ -139,6 +136,7 @@ export class Broker implements SessionHost, BrokerContext {
       store,
       after: (ms: number, run: () => void) => this.#loop.after(ms, run),
       failed: (error: Error) => this.#storeFailed(error),
+      enqueue: (input: Input) => void (this.#ended || this.enqueue(input)),
     };
     this.retention = new Retention({ ...upkeep, limits, log, newestAtMs: loaded.newestAtMs, now: () => this.now() });
     startStoreWatch({ ...upkeep, checked: () => this.#turn.lookForRoom() });
@@ -239,7 +237,7 @@ export class Broker implements SessionHost, BrokerContext {
     this.#loop.pass();
     await this.#loop.until(() => this.#turn.idle);
     this.#loop.stop();
-    await this.#store.close();
+    await this.#options.store.close();
   }
 
   /**
@@ -262,7 +260,7 @@ export class Broker implements SessionHost, BrokerContext {
     const deliver = new Deliver({ sessions, relay, reads, log, collectorGone: (id) => this.supervisor?.gone(id) });
     return new Turn({
       core: this.#core,
-      store: this.#store,
+      store: options.store,
       now: () => this.now(),
       wake: () => this.#loop.schedule(),
       deliver: (outputs) => deliver.outputs(outputs),
@@ -294,6 +292,6 @@ export class Broker implements SessionHost, BrokerContext {
     const reason = fault('store_unwritable', `The broker stops: ${error.message}`, { cause: code });
     this.sessions.close(reason);
     this.sessions.endAll(reason);
-    this.#fatal(error);
+    this.#options.fatal(error);
   }
 }

@@ -95,6 +95,8 @@ const kinds: { readonly [K in Kind]: { readonly number: number; readonly version
     versions: [struct<Fields<'task'>>({ seq: number, submittedAtMs: number, ...progress, spec })],
   },
   purged: { number: 6, versions: [struct<Fields<'purged'>>({ seqs: list(number) })] },
+  trimmed: { number: 10, versions: [struct<Fields<'trimmed'>>({ seqs: list(number) })] },
+  expired: { number: 9, versions: [struct<Fields<'expired'>>({ beforeMs: number })] },
   level: { number: 8, versions: [struct<Fields<'level'>>({ level: number })] },
   counted: { number: 7, versions: [struct<Fields<'counted'>>({ nextSeq: number })] },
   setting: { number: 4, versions: [struct<Fields<'setting'>>({ namespace: text, key: text, value: optional(text) })] },

@@ -17,6 +17,7 @@ export function explainedBook(book: Book): Book {
     list: (filter) => explained(book.list(filter)),
     expired: (expiry) => explained(book.expired(expiry)),
     newest: (wallMs, idsAheadMax) => explained(book.newest(wallMs, idsAheadMax)),
+    shrink: () => explained(book.shrink()),
     check: () => explained(book.check()),
     copyTo: (path) => explained(book.copyTo(path)),
     close: () => explained(book.close()),

@@ -3,9 +3,10 @@
  * what has ended goes on to the book. Space in the journal is had back by writing again what lives in its oldest segment.
  */
 import assert from 'node:assert/strict';
-import type { Book, BookPosition } from '../book/port.ts';
+import type { Book, BookPosition, Expiry } from '../book/port.ts';
 import { present } from '../core/body.ts';
 import { Reader } from '../core/bytes.ts';
+import type { Expired } from '../core/expire.ts';
 import type { JournalRecord, StoredTask } from '../core/record.ts';
 import { readRecord } from '../core/record-bytes.ts';
 import { fullRecord } from '../core/replay.ts';
@@ -22,7 +23,6 @@ import { lostPayload, Payloads, type Place, type ReadBody, readBody } from './pa
 import {
   type Loaded,
   type LoadOptions,
-  type PurgeOptions,
   type Room,
   type Store,
   type StoredDetail,
@@ -33,6 +33,8 @@ import { Reads } from './reads.ts';
 import type { Content } from './rescue.ts';
 import { Rewriting } from './rewriting.ts';
 import { type StoreSizes, storeSizes } from './sizes.ts';
+
+const nothingExpired: Expired = { tasks: [], bodies: [], beforeMs: 0 };
 
 interface JournalStoreParts {
   readonly book: Book;
@@ -180,14 +182,13 @@ export class JournalStore implements Store {
     return this.#reads.list(filter);
   }
 
-  async purge(options: PurgeOptions): Promise<number> {
-    await this.#flush();
-    const seqs = await this.#book.expired(options);
-    if (seqs.length > 0) {
-      await this.#append([{ kind: 'purged', seqs }]);
-      await this.#flush();
-    }
-    return seqs.length;
+  async expired(expiry: Expiry): Promise<Expired> {
+    await this.#feed.entered(); // what is being deleted would be found once more
+    return this.#feed.full ? nothingExpired : this.#book.expired(expiry);
+  }
+
+  shrink(): Promise<boolean> {
+    return this.#feed.shrink();
   }
 
   async #flush(): Promise<void> {
@@ -240,13 +241,14 @@ export class JournalStore implements Store {
     const newest = await this.#book.newest(options.wallMs, options.idsAheadMax + 1);
     const tasks = [...durable.tasks.values()].sort((a, b) => a.seq - b.seq);
     durable.nextSeq = Math.max(durable.nextSeq, newest.seq + 1);
-    const { nextSeq, settings } = durable;
+    const { nextSeq, expiredBeforeMs, settings } = durable;
     return {
       epoch: this.#journal.epoch,
       sync: this.#parts.sync ?? 'batch',
       tasks,
       settings: new Map(settings),
       nextSeq,
+      expiredBeforeMs,
       ...newestOf(newest, tasks, options),
     };
   }

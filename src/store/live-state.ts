@@ -14,6 +14,7 @@ import { SeqOrder } from './seq-order.ts';
 
 const counterKey = 'counter';
 const levelKey = 'level';
+const expiredKey = 'expired';
 const settingKey = (key: string): string => `setting ${key}`;
 /** Bytes of a full record beside its payload, about. */
 const fullBytes = 300;
@@ -21,7 +22,7 @@ const fullBytes = 300;
 /** Gets what is not in the book yet, in order. */
 interface Ends {
   attempt(record: RecordOf<'attempt'>): void;
-  purge(record: RecordOf<'purged'>): void;
+  delete(record: RecordOf<'purged' | 'trimmed'>): void;
   /**
    * @param full the batch of the task's last full record.
    * @param place of its payload, when that is not in memory.
@@ -78,6 +79,7 @@ export class LiveState {
   fullRecord(key: LivingKey): JournalRecord {
     if (typeof key === 'number') return fullRecord(this.durable.tasks.get(key)!);
     if (key === counterKey) return { kind: 'counted', nextSeq: this.durable.nextSeq };
+    if (key === expiredKey) return { kind: 'expired', beforeMs: this.durable.expiredBeforeMs };
     if (key === levelKey) return { kind: 'level', level: storeLevel };
     const name = key.slice(settingKey('').length);
     return { kind: 'setting', namespace: 'default', key: name, value: this.durable.settings.get(name)! };
@@ -94,8 +96,7 @@ export class LiveState {
     const { spec } = record;
     const payload = present(spec.payload);
     const isKept = this.#payloads.fits(payload.length);
-    // Small ones lie together, in the pool of buffers.
-    spec.payload = isKept ? Buffer.from(payload) : absentBody(payload.length);
+    spec.payload = isKept ? pooled(payload) : absentBody(payload.length);
     this.#fold(record, at, ends, isKept ? undefined : placeOf(payload, at.batch, at.end));
   }
 
@@ -147,7 +148,10 @@ export class LiveState {
       case 'attempt':
         return ends?.attempt(record);
       case 'purged':
-        return ends?.purge(record);
+      case 'trimmed':
+        return ends?.delete(record);
+      case 'expired':
+        return this.#living.written(expiredKey, batch);
       case 'setting':
         if (record.value === undefined) this.#living.ended(settingKey(record.key));
         else this.#living.written(settingKey(record.key), batch);
@@ -172,6 +176,12 @@ export class LiveState {
     this.#payloadBytes -= spec.payload.length;
     return this.#payloads.remove(seq, spec);
   }
+}
+
+/** A copy; small ones lie together in the pool of buffers. Not a Buffer, whose `slice` would not copy. */
+function pooled(bytes: Uint8Array): Uint8Array {
+  const { buffer, byteOffset, length } = Buffer.from(bytes);
+  return new Uint8Array(buffer, byteOffset, length);
 }
 
 const tooNew = (level: number): StoreError =>

@@ -6,6 +6,8 @@ export interface StoreSizes {
   readonly applyBytes: number;
   /** The book is made safe after so many of the journal, which must keep them until then. */
   readonly checkpointBytes: number;
+  /** After so many bytes of pages deletions are made safe: they take few records and many pages, and so are many short pauses. */
+  readonly deletedBytes: number;
   /** Beyond this, commits wait for the book. */
   readonly backlogBytes: number;
 }
@@ -16,5 +18,6 @@ export const storeSizes: StoreSizes = {
   idleBytes: 256 * mebibyte,
   applyBytes: 4 * mebibyte,
   checkpointBytes: 16 * mebibyte,
+  deletedBytes: 2 * mebibyte,
   backlogBytes: 64 * mebibyte,
 };

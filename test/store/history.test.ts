@@ -4,7 +4,8 @@ import { StoreHistory, type StoreHistoryOptions } from './history.ts';
 const histories = Number(process.env.DEYE_HISTORIES ?? 400);
 
 async function campaign(options: StoreHistoryOptions, count: number) {
-  const totals = { starts: 0, commits: 0, reads: 0, purged: 0, released: 0, checkpoints: 0, full: 0, lost: 0 };
+  const none = { starts: 0, commits: 0, reads: 0, purged: 0, trimmed: 0 };
+  const totals = { ...none, released: 0, checkpoints: 0, full: 0, lost: 0 };
   for (let seed = 1; seed <= count; seed++) {
     const result = await new StoreHistory(seed, options).run().catch((error: Error) => {
       throw new Error(`seed ${seed}: ${error.message}`, { cause: error });
@@ -23,6 +24,7 @@ describe('a store whose process and machine die', () => {
     expect(totals.lost).toBe(0);
     expect(totals.reads).toBeGreaterThan(histories * 3);
     expect(totals.purged).toBeGreaterThan(histories / 2);
+    expect(totals.trimmed).toBeGreaterThan(histories / 2);
     expect(totals.released).toBeGreaterThan(histories * 3);
     expect(totals.checkpoints).toBeGreaterThan(histories * 3);
   });

@@ -5,10 +5,12 @@
  * in memory or in the book, exactly; what was not answered is there whole, commit by commit in their order, or not at all.
  * With late syncs a power failure may take what was answered since the last one, from the end; nothing else takes any.
  */
+import type { StoreRecord } from '../../src/core/record.ts';
 import type { Journal } from '../../src/journal/port.ts';
 import { isEnded } from '../../src/protocol/state.ts';
 import type { JournalStore } from '../../src/store/journal-store.ts';
 import type { StoredDetail, TaskFilter } from '../../src/store/port.ts';
+import { deletionOf, expiryOf } from '../conformance/records.ts';
 import { dice } from '../journal/history.ts';
 import { BookTwin } from '../twins/book.ts';
 import { DiskTwin, GoneError } from '../twins/disk.ts';
@@ -18,7 +20,6 @@ import {
   type Expected,
   expectedAfter,
   expectedPurge,
-  expectedWithout,
   fitsFilter,
   nothingExpected,
   taskText,
@@ -42,6 +43,7 @@ export interface StoreHistoryResult {
   readonly commits: number;
   readonly reads: number;
   readonly purged: number;
+  readonly trimmed: number;
   /** Batches that left the journal. */
   readonly released: number;
   readonly checkpoints: number;
@@ -57,6 +59,8 @@ export interface StoreHistoryResult {
 const everything: TaskFilter = {
   ...{ states: [], operation: undefined, collectorId: undefined, beforeSeq: undefined, limit: 1_000_000 },
 };
+
+const noCounts = { starts: 0, commits: 0, reads: 0, purged: 0, trimmed: 0, released: 0, segments: 0, full: 0, lost: 0 };
 
 export class StoreHistory {
   readonly #chance: () => number;
@@ -76,8 +80,8 @@ export class StoreHistory {
   #safe = { number: 0, nextSeq: 1 };
   /** What was answered when the process died, also of what it may have lost. */
   #said = 0;
-  /** What a purge that is under way takes; it may be there or not. */
-  #purging: ReadonlySet<number> | undefined;
+  /** What was deleted, as it was before; the book may not know yet. */
+  readonly #lingering = new Map<number, StoredDetail>();
   /** Greater than every `seq` that was answered. */
   #nextSeq = 1;
   #epoch = 0;
@@ -88,7 +92,7 @@ export class StoreHistory {
   #timers: (() => void)[] = [];
   #open = 0;
   #wrong: Error | undefined;
-  #counts = { starts: 0, commits: 0, reads: 0, purged: 0, released: 0, segments: 0, full: 0, lost: 0 };
+  #counts = { ...noCounts };
 
   constructor(seed: number, options: StoreHistoryOptions = {}) {
     this.#chance = dice(seed);
@@ -173,13 +177,14 @@ export class StoreHistory {
       later: (run) => this.#timers.push(run),
       cut: (sequence, bytes) => this.#say(`cut ${bytes} bytes behind ${sequence}`),
     });
-    const { tasks, settings, nextSeq, epoch } = await store.load({ wallMs: 2_000_000_000_000, idsAheadMax: 100 });
+    const loaded = await store.load({ wallMs: 2_000_000_000_000, idsAheadMax: 100 });
+    const { tasks, settings, nextSeq, epoch, expiredBeforeMs } = loaded;
     this.#journal = journal();
     this.#say(`start ${this.#counts.starts}: from ${this.#journal.first}, epoch ${epoch}`);
     if (epoch <= this.#epoch) throw new Error(`epoch ${epoch} after ${this.#epoch}`);
     this.#epoch = epoch;
     const details = await this.#all(store);
-    const found: Expected = { tasks: details, settings };
+    const found: Expected = { tasks: details, settings, expiredBeforeMs };
     const live = [...details.values()].filter(({ state }) => !isEnded(state));
     if (live.map(({ seq }) => seq).join() !== [...tasks].map(({ seq }) => seq).join())
       throw new Error('what was loaded is not what lives');
@@ -190,7 +195,7 @@ export class StoreHistory {
     this.#answered = this.#said = 0;
     this.#unsynced = [];
     this.#safe = { number: 0, nextSeq };
-    this.#purging = undefined;
+    this.#lingering.clear();
     this.#nextSeq = nextSeq;
     this.#work.startAt(nextSeq);
     this.#store = store;
@@ -210,13 +215,11 @@ export class StoreHistory {
 
   /** The state that was found is the one that was answered, or one that follows it. */
   #balance(found: Expected): Expected {
-    for (const [number, version] of [...this.#versions.entries()].slice(this.#answered).toReversed())
-      for (const gone of this.#purging === undefined ? [undefined] : [undefined, this.#purging]) {
-        const expected = gone === undefined ? version : expectedWithout(version, gone);
-        if (difference(expected, found) !== undefined) continue;
-        this.#counts.lost += Math.max(0, this.#said - number);
-        return expected;
-      }
+    for (const [number, version] of [...this.#versions.entries()].slice(this.#answered).toReversed()) {
+      if (difference(version, found) !== undefined) continue;
+      this.#counts.lost += Math.max(0, this.#said - number);
+      return version;
+    }
     throw new Error(`what was answered is not what is there: ${difference(this.#versions[this.#answered]!, found)}`);
   }
 
@@ -232,7 +235,7 @@ export class StoreHistory {
     else if (at < 0.89) {
       await this.#letOneGo();
       await this.#read(store);
-    } else if (at < 0.91 && this.#options.fullBook && this.#purging === undefined) this.#isFull = !this.#isFull;
+    } else if (at < 0.91 && this.#options.fullBook) this.#isFull = !this.#isFull;
     else if (at < 0.95) await this.#settle();
     else if (at < 0.98) await this.#stop(store);
     else this.#dead = true;
@@ -322,7 +325,10 @@ export class StoreHistory {
   }
 
   #commit(store: JournalStore): void {
-    const records = this.#work.commit(this.#versions.at(-1)!);
+    this.#give(store, this.#work.commit(this.#versions.at(-1)!));
+  }
+
+  #give(store: JournalStore, records: readonly StoreRecord[]): void {
     this.#versions.push(expectedAfter(this.#versions.at(-1)!, records));
     const number = this.#versions.length - 1;
     this.#say(`commit ${records.map((one) => `${one.kind}${'seq' in one ? ` ${one.seq}` : ''}`).join(', ')}`);
@@ -336,22 +342,30 @@ export class StoreHistory {
     });
   }
 
+  /** Retention: what it looks for, and then one commit of what it found, or of the mark alone. */
   async #purge(store: JournalStore): Promise<void> {
     if (this.#options.sync !== 'batch') return; // it takes rows away when it is synced, which is later than its answer
     await this.#settle();
-    if (this.#purging !== undefined || this.#isFull || this.#dead) return;
+    if (this.#isFull || this.#dead) return;
     await store.check(); // as once a second: what a full disk did not let in is tried again
-    const beforeMs = this.#work.nowMs - Math.floor(this.#chance() * 20);
+    const before = this.#versions.at(-1)!;
+    const isOld = this.#chance() < 0.6;
+    const beforeMs = isOld ? this.#work.nowMs - Math.floor(this.#chance() * 20) : 0;
     const limit = this.#chance() < 0.3 ? 2 : 1000;
-    const seqs = expectedPurge(this.#versions.at(-1)!, beforeMs, limit);
-    this.#purging = seqs;
-    this.#say(`purge of ${[...seqs].join(' ')}`);
-    this.#request(store.purge({ beforeMs, deadLettersBeforeMs: beforeMs, limit }), (count) => {
-      if (count !== seqs.size) throw new Error(`${count} purged, ${seqs.size} expected`);
-      this.#versions = this.#versions.map((version) => expectedWithout(version, seqs));
-      this.#purging = undefined;
-      this.#counts.purged += count;
-    });
+    const age = { beforeMs, deadLettersBeforeMs: beforeMs };
+    const bytesMax = isOld ? 1e15 : Math.floor(this.#chance() * 20_000);
+    const { tasks, bodies } = await store.expired(expiryOf({ ...age, bytesMax, limit }));
+    const old = expectedPurge(before, beforeMs, limit);
+    const isBehind = store.room.full;
+    if (!isBehind && tasks.join() !== old.join()) throw new Error(`finds ${tasks} to be too old, not ${old}`);
+    if (!isBehind) this.#lingering.clear(); // everything before it is in the book
+    for (const seq of bodies)
+      if (!isEnded(before.tasks.get(seq)!.state)) throw new Error(`would trim task ${seq}, which lives`);
+    for (const seq of [...tasks, ...bodies]) this.#lingering.set(seq, before.tasks.get(seq)!);
+    const mark = before.expiredBeforeMs + Math.floor(this.#chance() * 3);
+    this.#give(store, deletionOf({ tasks, bodies, beforeMs: mark }));
+    this.#counts.purged += tasks.length;
+    this.#counts.trimmed += bodies.length;
   }
 
   async #stop(store: JournalStore): Promise<void> {
@@ -368,8 +382,8 @@ export class StoreHistory {
     const from = this.#versions.length - 1;
     const moments = (): Expected[] => this.#versions.slice(from);
     const before = this.#versions[from]!;
-    const gone = this.#purging;
-    const isOptional = (seq: number): boolean => gone?.has(seq) === true || this.#purging?.has(seq) === true;
+    const lingering = new Map(this.#lingering);
+    const lingers = (seq: number): StoredDetail | undefined => lingering.get(seq) ?? this.#lingering.get(seq);
     const counted = (): void => {
       this.#counts.reads++;
     };
@@ -380,8 +394,8 @@ export class StoreHistory {
       this.#request(store.show(one.spec.id), (shown) => {
         counted();
         const allowed = moments().map(({ tasks }) => tasks.get(one.seq));
-        const isAllowed = allowed.some((task) => textOf(task) === textOf(shown));
-        if (!isAllowed && !(shown === undefined && isOptional(one.seq)))
+        const isAllowed = [...allowed, lingers(one.seq)].some((task) => textOf(task) === textOf(shown));
+        if (!isAllowed && !(shown === undefined && lingers(one.seq) !== undefined))
           throw new Error(`shows ${textOf(shown)}, not ${allowed.map(textOf).join(' or ')}`);
       });
     else if (kind < 0.45)
@@ -390,7 +404,7 @@ export class StoreHistory {
         for (const { seq, spec } of known) {
           const allowed = moments().map(({ tasks }) => tasks.get(seq)?.state);
           const state = states.get(spec.id);
-          if (!allowed.includes(state) && !(state === undefined && isOptional(seq)))
+          if (!allowed.includes(state) && lingers(seq)?.state !== state)
             throw new Error(`task ${seq} is ${state}, not ${allowed.join(' or ')}`);
         }
       });
@@ -402,7 +416,7 @@ export class StoreHistory {
           rows.map((row) => [row.seq, taskText(row)] as const),
           filter,
           moments(),
-          isOptional,
+          (seq) => lingers(seq) !== undefined,
         );
       });
     }

@@ -97,8 +97,9 @@ function killingBook(book: Book): Book {
       pass('book before apply');
       const applied = book.apply(records, position);
       pass('book while it applies');
-      await applied;
+      const ms = await applied;
       pass('book applied');
+      return ms;
     },
     async checkpoint() {
       pass('book before checkpoint');
@@ -114,6 +115,7 @@ function killingBook(book: Book): Book {
     list: (filter) => book.list(filter),
     expired: (expiry) => book.expired(expiry),
     newest: (wallMs, idsAheadMax) => book.newest(wallMs, idsAheadMax),
+    shrink: () => book.shrink(),
     check: () => book.check(),
     copyTo: (path) => book.copyTo(path),
     close: () => book.close(),
@@ -153,7 +155,7 @@ const store: JournalStore = new JournalStore({
     }),
   sizes: { ...storeSizes, ...smallSizes(segmentBytes) },
 });
-const { settings } = await store.load({ wallMs: Date.now(), idsAheadMax: 10 });
+const { settings, expiredBeforeMs } = await store.load({ wallMs: Date.now(), idsAheadMax: 10 });
 pass('loaded');
 const last = Number(settings.get('commit') ?? 0);
 let expected: Expected = nothingExpected;
@@ -161,7 +163,7 @@ for (let number = 1; number <= last; number++) expected = expectedAfter(expected
 const everything = { states: [], operation: undefined, collectorId: undefined, beforeSeq: undefined, limit: 1e6 };
 const tasks = new Map();
 for (const { seq, spec } of await store.list(everything)) tasks.set(seq, await store.show(spec.id));
-say(`found ${last} ${difference(expected, { tasks, settings }) ?? 'whole'}`);
+say(`found ${last} ${difference(expected, { tasks, settings, expiredBeforeMs }) ?? 'whole'}`);
 for (let number = last + 1; number <= last + commits; number++) {
   await store.commit(commitOf(number));
   say(`answered ${number}`);

@@ -4,7 +4,7 @@ import { Writer } from '../../src/core/bytes.ts';
 import { writeRecord } from '../../src/core/record-bytes.ts';
 import { blockBytes, headerBytes, readSegmentHead, writeHeader } from '../../src/journal/header.ts';
 import type { StoreError } from '../../src/store/port.ts';
-import { moved, submitted } from '../conformance/records.ts';
+import { deletionOf, expiryOf, moved, purge, submitted } from '../conformance/records.ts';
 import { BookTwin } from '../twins/book.ts';
 import { GoneError } from '../twins/disk.ts';
 import { copiesOfTwoWays, namesOnAFullDisk, staleBatch } from './scenes.ts';
@@ -127,10 +127,10 @@ describe('commits at once', () => {
   test('a purge beside a commit takes nothing from it', async () => {
     const bench = await new StoreBench().start();
     await bench.store.commit([submitted(1, 'a'), moved(1, 'completed', { atMs: 5 })]);
-    const purged = bench.store.purge({ beforeMs: 10, deadLettersBeforeMs: 10, limit: 10 });
+    const purged = purge(bench.store, { beforeMs: 1000 });
     await turn();
     await bench.store.commit([submitted(2, 'b', payload(2000))]);
-    expect(await purged).toBe(1);
+    expect((await purged).tasks).toEqual([1]);
     bench.cutPower();
     await bench.start();
     expect(await bench.store.states(['a', 'b'])).toEqual(new Map([['b', 'pending']]));
@@ -203,6 +203,31 @@ describe('a start', () => {
     bench.cutPower();
     await bench.start();
     expect((await bench.store.show('a'))!.state).toBe('completed');
+  });
+
+  test('what is deleted while the book is full is gone once there is room, and is found once', async () => {
+    const bench = await new StoreBench().start();
+    await bench.store.commit([submitted(1, 't1'), moved(1, 'completed')]);
+    const look = () => bench.store.expired(expiryOf({ beforeMs: 9999 }));
+    const expired = await look();
+    expect(expired.tasks).toEqual([1]);
+    bench.isFull = true;
+    await bench.store.commit(deletionOf(expired));
+    while (!bench.store.room.full) await turn();
+    expect([await look(), await bench.store.shrink()]).toEqual([{ tasks: [], bodies: [], beforeMs: 0 }, false]);
+    bench.isFull = false;
+    await bench.store.check();
+    while (bench.store.room.full) await turn();
+    expect((await look()).tasks).toEqual([]);
+    expect(await bench.store.show('t1')).toBeUndefined();
+  });
+
+  test('space that a full disk does not let the book give back fails nothing', async () => {
+    const bench = await new StoreBench().start();
+    bench.isFull = true;
+    expect(await bench.store.shrink()).toBe(false);
+    bench.isFull = false;
+    await bench.store.commit([submitted(1, 't1')]);
   });
 
   test('a payload that looks like a batch header is no batch, where a torn batch lays it bare', async () => {

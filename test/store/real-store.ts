@@ -125,11 +125,11 @@ export async function grownStore(seed: number, commits = 40): Promise<Grown> {
 export async function outcome(image: Image, expected: Expected): Promise<StoreError | 'whole'> {
   const real = new RealStore(image, 99);
   try {
-    const { settings } = await real.load();
+    const { settings, expiredBeforeMs } = await real.load();
     const tasks = new Map();
     const all = { states: [], operation: undefined, collectorId: undefined, beforeSeq: undefined, limit: 1e6 };
     for (const { seq, spec } of await real.store.list(all)) tasks.set(seq, await real.store.show(spec.id));
-    const wrong = difference(expected, { tasks, settings });
+    const wrong = difference(expected, { tasks, settings, expiredBeforeMs });
     if (wrong !== undefined) throw new Error(wrong);
     return 'whole';
   } catch (error) {

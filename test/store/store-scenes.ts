@@ -1,7 +1,7 @@
 /** Histories of a store without chance, each for one rule that random ones reach too rarely; each throws when it is broken. */
 import assert from 'node:assert/strict';
 import type { StoreRecord } from '../../src/core/record.ts';
-import { moved, submitted } from '../conformance/records.ts';
+import { moved, purge, submitted } from '../conformance/records.ts';
 import { StoreBench, turn } from './twin-store.ts';
 
 export const setting = (value: string): StoreRecord => ({ kind: 'setting', namespace: 'default', key: 'k', value });
@@ -53,7 +53,8 @@ export async function lateBook(): Promise<void> {
 export async function nothingLeft(): Promise<void> {
   const bench = await new StoreBench().start();
   await bench.store.commit([submitted(1, 'a'), submitted(2, 'b'), moved(1, 'completed'), moved(2, 'completed')]);
-  assert.equal(await bench.store.purge({ beforeMs: 1e13, deadLettersBeforeMs: 1e13, limit: 10 }), 2);
+  const { tasks } = await purge(bench.store, { beforeMs: 1e13, deadLettersBeforeMs: 1e13 });
+  assert.equal(tasks.length, 2);
   await fill(bench, 80);
   assert(bench.journal.first > 3, 'the journal still has what was deleted');
   bench.kill();

@@ -27,6 +27,7 @@ export const smallSizes = (segmentBytes: number): Partial<StoreSizes> => ({
   idleBytes: 2 * segmentBytes,
   applyBytes: 8 * 1024,
   checkpointBytes: 8 * 1024,
+  deletedBytes: 4096,
   backlogBytes: 24 * 1024,
 });
 

@@ -199,8 +199,12 @@ describe('the book', () => {
     const db = new DatabaseSync(join(directory, 'book.db'));
     const position = change(positionIn(db, 'book.db')!);
     const { storeId, epoch, sequence, crc } = position;
-    db.prepare('REPLACE INTO position VALUES (1, ?, ?, ?, ?, ?)').run(
-      ...[storeId, epoch, sequence, crc, positionChecksum(position)],
+    const row = db.prepare('SELECT tasks, ended_ms FROM position').get()!;
+    const totals = { tasks: Number(row.tasks), endedMs: Number(row.ended_ms) };
+    const values = [storeId, epoch, sequence, crc, totals.tasks, totals.endedMs];
+    db.prepare('REPLACE INTO position VALUES (1, ?, ?, ?, ?, ?, ?, ?)').run(
+      ...values,
+      positionChecksum(position, totals),
     );
     db.close();
   };

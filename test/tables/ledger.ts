@@ -44,7 +44,8 @@ export class CommitLedger {
       },
       show: (id) => store.show(id),
       list: (filter) => store.list(filter),
-      purge: (options) => store.purge(options),
+      expired: (expiry) => store.expired(expiry),
+      shrink: () => store.shrink(),
       check: () => store.check(),
       close: () => store.close(),
     };
