@@ -7,20 +7,11 @@ import type { Book, BookPosition } from '../book/port.ts';
 import { Writer } from '../core/bytes.ts';
 import type { AttemptRecord, RecordOf, StoredTask } from '../core/record.ts';
 import { writeRecord } from '../core/record-bytes.ts';
-import { bytesOf } from '../core/record-size.ts';
 import { fullRecord } from '../core/replay.ts';
 import { blockBytes, blocksOf } from '../journal/header.ts';
-import { lostPayload, type Place, type ReadBody } from './payloads.ts';
+import { bytesOfParts, type Part, type RecentTask, recordsOf } from './book-part.ts';
+import type { Place, ReadBody } from './payloads.ts';
 import type { StoreSizes } from './sizes.ts';
-
-interface RecentTask extends StoredTask {
-  readonly result: Uint8Array | undefined;
-  /** Of its payload, when that is not in memory. */
-  readonly place: Place | undefined;
-}
-
-/** Records as bytes, or one that waits for its payload. */
-type Part = Uint8Array | RecentTask;
 
 /** What the feed is given of the rest of the store. */
 interface Feeding {
@@ -68,6 +59,7 @@ export class BookFeed {
   #queue: Entry[] = [];
   #queuedBytes = 0;
   #running: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
   /** The book could not take the front of the queue. */
   #full = false;
   #sinceCheckpoint = 0;
@@ -138,15 +130,29 @@ export class BookFeed {
    */
   cut(batchBytes: number): (position: BookPosition) => void {
     const parts = [...this.#parts, this.#written()];
-    const bytes = parts.reduce((sum, part) => sum + (part instanceof Uint8Array ? part.length : bytesOfTask(part)), 0);
+    const bytes = bytesOfParts(parts);
     const [ended, attempted, deletes] = [this.#ended, this.#attempted, this.#deletes];
     const order = this.#order++;
     [this.#ended, this.#attempted, this.#parts, this.#deletes] = [[], [], [], false];
     return (position) => {
       this.#queue.push({ order, position, parts, bytes, batchBytes, ended, attempted, deletes });
       this.#queuedBytes += bytes;
-      if (!this.#full) this.#running ??= this.#run();
+      this.#gather();
     };
+  }
+
+  /** Few and large transactions cost less than many. */
+  #gather(): void {
+    if (this.#full || this.#running !== undefined) return;
+    const { gatherBytes, gatherMs } = this.#sizes;
+    if (gatherMs === 0 || this.#queuedBytes >= gatherBytes) this.#begin();
+    else this.#timer ??= setTimeout(() => this.#begin(), gatherMs).unref();
+  }
+
+  #begin(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#running ??= this.#run();
   }
 
   /** Resolves when commits need not wait for the book; never waits for a disk that is full. */
@@ -158,6 +164,7 @@ export class BookFeed {
   entered(): Promise<void> {
     const order = this.#order - 1;
     if (this.#full || order <= this.#appliedOrder) return Promise.resolve();
+    this.#begin();
     return new Promise((resolve) => this.#waiting.push({ order, resolve }));
   }
 
@@ -173,11 +180,12 @@ export class BookFeed {
 
   /** Tries again what a full disk did not let in. */
   retry(): void {
-    if (this.#full) this.#running ??= this.#run();
+    if (this.#full) this.#begin();
   }
 
   /** Everything that was given is in the book, and safe, but for what a full disk does not let in. */
   async flush(): Promise<void> {
+    if (this.#queue.length > 0 && !this.#full) this.#begin();
     while (this.#running !== undefined) await this.#running;
     if (this.#applied <= this.#safe) return;
     this.#running = this.#run(0);
@@ -234,11 +242,12 @@ export class BookFeed {
 
   /** Answers how much of the book waits for a checkpoint. */
   async #apply(entries: readonly Entry[]): Promise<number> {
-    const parts: Uint8Array[] = [];
-    for (const part of entries.flatMap((entry) => entry.parts))
-      parts.push(part instanceof Uint8Array ? part : await this.#whole(part));
     const { position } = entries.at(-1)!;
-    const unsavedBytes = await this.#book.apply(joined(parts), position);
+    const records = await recordsOf(
+      entries.flatMap((entry) => entry.parts),
+      this.#read,
+    );
+    const unsavedBytes = await this.#book.apply(records, position);
     this.#applied = position.sequence;
     this.#appliedOrder = entries.at(-1)!.order;
     this.#queuedBytes -= entries.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -257,14 +266,6 @@ export class BookFeed {
     return bytes;
   }
 
-  /** The record of a task whose payload is read back for it. */
-  async #whole(task: RecentTask): Promise<Uint8Array> {
-    const payload = (await this.#read(task.spec.id, task.place!)) ?? lostPayload;
-    const writer = new Writer(payload.length + 1024);
-    writeRecord(writer, fullRecord({ ...task, spec: { ...task.spec, payload } }));
-    return writer.written;
-  }
-
   #entered(task: RecentTask): void {
     if (this.tasks.get(task.seq) !== task) return; // it lived and ended once more
     this.tasks.delete(task.seq);
@@ -281,15 +282,3 @@ export class BookFeed {
 }
 
 const isFullDisk = (error: unknown): boolean => error instanceof BookError && error.code === 'book_full';
-
-const bytesOfTask = (task: RecentTask): number => bytesOf(fullRecord(task));
-
-function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
-}

@@ -113,9 +113,8 @@ export class JournalStore implements Store {
 
   async commit(records: readonly JournalRecord[]): Promise<void> {
     for (const record of records)
-      if (record.kind === 'submitted')
-        assert(this.#live.task(record.spec.id) === undefined, `task ${record.spec.id} lives`);
-    await this.#append(records.flatMap((record) => this.#withoutDamage(record)));
+      if (record.kind === 'submitted') assert(!this.#live.has(record.spec.id), `task ${record.spec.id} lives`);
+    await this.#append(this.#damaged.size === 0 ? records : records.flatMap((record) => this.#withoutDamage(record)));
   }
 
   async #append(records: readonly JournalRecord[]): Promise<void> {
@@ -167,7 +166,7 @@ export class JournalStore implements Store {
 
   /** The end of a task whose payload cannot be read carries all that its row needs, so that nothing holds what is damaged. */
   #withoutDamage(record: JournalRecord): readonly JournalRecord[] {
-    if (record.kind !== 'moved' || this.#damaged.size === 0 || !isEnded(record.state)) return [record];
+    if (record.kind !== 'moved' || !isEnded(record.state)) return [record];
     const place = this.#payloads.place(record.seq);
     if (place === undefined || !this.#damaged.delete(place)) return [record];
     const task = this.#live.durable.tasks.get(record.seq)!;

@@ -50,6 +50,11 @@ export class LiveState {
     this.#payloads = payloads;
   }
 
+  /** Whether a task with this id has not ended. */
+  has(id: string): boolean {
+    return this.#seqOf.has(id);
+  }
+
   /** A task that has not ended. */
   task(id: string): DurableTask | undefined {
     const seq = this.#seqOf.get(id);

@@ -25,6 +25,7 @@ export interface TwinStoreOptions {
 /** Small enough that segments are released, and the book made safe, after a few commits. */
 export const smallSizes = (segmentBytes: number): Partial<StoreSizes> => ({
   idleBytes: 2 * segmentBytes,
+  gatherMs: 0,
   applyBytes: 8 * 1024,
   checkpointBytes: 8 * 1024,
   deletedBytes: 4096,
