@@ -187,7 +187,9 @@ export class JournalStore implements Store {
   }
 
   shrink(): Promise<boolean> {
-    return this.#feed.shrink();
+    return this.#feed.shrink().catch((error: Error) => {
+      throw explainPart(error);
+    });
   }
 
   async #flush(): Promise<void> {

@@ -44,6 +44,7 @@ describe('a store whose process and machine die', () => {
   test('loses what was not synced yet and nothing else, where commits are answered before that', async () => {
     const totals = await campaign({ sync: 100 }, histories);
     expect(totals.lost).toBeGreaterThan(histories / 2);
+    expect(totals.purged).toBeGreaterThan(histories / 2);
     expect(totals.released).toBeGreaterThan(histories);
     expect(totals.checkpoints).toBeGreaterThan(histories);
   });

@@ -344,8 +344,8 @@ export class StoreHistory {
 
   /** Retention: what it looks for, and then one commit of what it found, or of the mark alone. */
   async #purge(store: JournalStore): Promise<void> {
-    if (this.#options.sync !== 'batch') return; // it takes rows away when it is synced, which is later than its answer
     await this.#settle();
+    if (this.#options.sync !== 'batch') await this.#runTimers();
     if (this.#isFull || this.#dead) return;
     await store.check(); // as once a second: what a full disk did not let in is tried again
     const before = this.#versions.at(-1)!;
@@ -354,9 +354,9 @@ export class StoreHistory {
     const limit = this.#chance() < 0.3 ? 2 : 1000;
     const age = { beforeMs, deadLettersBeforeMs: beforeMs };
     const bytesMax = isOld ? 1e15 : Math.floor(this.#chance() * 20_000);
+    const isBehind = store.room.full;
     const { tasks, bodies } = await store.expired(expiryOf({ ...age, bytesMax, limit }));
     const old = expectedPurge(before, beforeMs, limit);
-    const isBehind = store.room.full;
     if (!isBehind && tasks.join() !== old.join()) throw new Error(`finds ${tasks} to be too old, not ${old}`);
     if (!isBehind) this.#lingering.clear(); // everything before it is in the book
     for (const seq of bodies)

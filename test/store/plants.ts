@@ -244,8 +244,8 @@ export const storePlants: Readonly<Record<string, StorePlant>> = {
     edits: [
       [
         feed,
-        "purge(record: RecordOf<'purged'>): void {\n    writeRecord(this.#writer, record);",
-        "purge(_record: RecordOf<'purged'>): void {",
+        "delete(record: RecordOf<'purged'> | RecordOf<'trimmed'>): void {\n    writeRecord(this.#writer, record);",
+        "delete(_record: RecordOf<'purged'> | RecordOf<'trimmed'>): void {",
       ],
     ],
   },

@@ -217,6 +217,7 @@ describe('the book', () => {
     ['UPDATE attempt SET crc = crc + 1 WHERE seq = 3', /attempt 1 of task 3\b/],
     ['UPDATE attempt SET seq = 4000 WHERE seq = 3', /attempt 1 of task 4000\b/],
     ['UPDATE position SET sequence = sequence - 3', /book_unreadable: .*where it stands/],
+    ['UPDATE position SET tasks = tasks + 1', /book_unreadable: .*where it stands/],
   ])('%s', async (sql, message) => {
     const directory = scratch.copy(sound);
     change(directory, sql);
