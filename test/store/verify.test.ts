@@ -234,6 +234,31 @@ describe('the book', () => {
     expect(await damaged(directory)).toMatch(message);
   });
 
+  test('a key in an index that has changed, and hides a row that is whole', async () => {
+    const bytes = readFileSync(join(sound, 'book.db'));
+    const id = Buffer.from(idOf(2));
+    let hidden = 0;
+    for (let at = bytes.indexOf(id); at >= 0; at = bytes.indexOf(id, at + 1)) {
+      const directory = scratch.copy(sound);
+      damage(join(directory, 'book.db'), at + id.length - 1, Uint8Array.of(bytes[at + id.length - 1]! ^ 8));
+      const db = new DatabaseSync(join(directory, 'book.db'), { readOnly: true });
+      const [byId, rows] = ['', 'NOT INDEXED'].map((how) =>
+        db.prepare(`SELECT 1 FROM task ${how} WHERE id = ?`).all(`${id}`),
+      );
+      db.close();
+      if (byId!.length > 0 || rows!.length === 0) continue; // it was in the row, or in what is left of an earlier page
+      hidden++;
+      const { findings } = await verified(directory);
+      expect(findings).toContainEqual(
+        expect.objectContaining({
+          ...{ severity: 'damage', code: 'book_damaged', advice: expect.stringContaining('salvage') },
+          message: expect.stringMatching(/SQLite finds in the book: .*index/),
+        }),
+      );
+    }
+    expect(hidden).toBe(1);
+  });
+
   test('a page that is overwritten, a file that is no book, one of a newer version', async () => {
     const page = scratch.copy(sound);
     const { length } = readFileSync(join(page, 'book.db'));
