@@ -44,7 +44,7 @@ const main = fileURLToPath(new URL('../main.js', import.meta.url));
 /** Without a look at the time it has used, a child that loads for long looks as if it hung. */
 const silenceMsDefault = process.platform === 'linux' ? 60_000 : 600_000;
 const lookEveryMs = 100;
-const progressAfterMs = 2000;
+const progressAfterMs = 1000;
 /** How often a start may find the lock held by a process that has not announced itself. */
 const unannouncedMax = 20;
 /** A child that reported why it failed has nothing left to do. */
