@@ -22,6 +22,7 @@ import type { Configuration } from './configuration.ts';
 import { ConnectionGate, withinDescriptors } from './descriptors.ts';
 import { lockStateDirectory } from './lock.ts';
 import { StartLog } from './start-log.ts';
+import { inStateDirectory } from './state-directory-error.ts';
 import { UndoList } from './undo.ts';
 
 export const version = (
@@ -94,13 +95,13 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
   if (state) ensurePrivateDirectory(stateDir);
   const warning = state ? networkWarning(stateDir) : undefined;
   if (warning !== undefined) log.warn({ component: 'store' }, warning);
-  const lock = state ? lockStateDirectory(stateDir) : undefined;
+  const lock = state ? inStateDirectory(() => lockStateDirectory(stateDir)) : undefined;
   undo.add(() => lock?.[Symbol.dispose]());
   const announce = (life: BrokerInfo['state'], startedAtMs: number): void => {
     const { store: _, ...announced } = place;
     lock?.announce({ ...announced, version, started_at_ms: startedAtMs, state: life });
   };
-  announce('starting', Date.now());
+  inStateDirectory(() => announce('starting', Date.now()));
 
   if (state && options.store === undefined) {
     const migrated = await migrateOldStore(stateDir, progress);

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { type BrokerInfo, readBrokerInfo } from '../broker/broker-info.ts';
 import { loadConfiguration, type Overrides } from '../broker/configuration.ts';
 import { version } from '../broker/start.ts';
+import { inStateDirectory } from '../broker/state-directory-error.ts';
 import type { StartFailure } from '../supervisor/supervisor.ts';
 import { ensurePrivateDirectory } from '../transport/private-directory.ts';
 import { conflict, StartError } from './held.ts';
@@ -86,7 +87,7 @@ export async function startInBackground(flags: StartFlags, watch: StartWatch = {
 }
 
 async function attempt(flags: StartFlags, log: string, watch: StartWatch): Promise<StartupEnd> {
-  const output = openLog(log);
+  const output = inStateDirectory(() => openLog(log));
   const child = spawn(process.execPath, [main, 'broker', 'start', '--foreground', ...argumentsOf(flags)], {
     detached: true,
     stdio: ['ignore', output, output, 'ipc'],
