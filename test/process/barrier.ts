@@ -8,6 +8,8 @@ export interface Seen {
   /** Places in the order of calls; undefined: never. */
   readonly written: number | undefined;
   readonly synced: number | undefined;
+  /** The segment it is written to. */
+  readonly segment: string | undefined;
   /** From the end of the write to the end of its sync. */
   readonly syncedAfterMs: number | undefined;
   /** The first write to a socket that holds it. */
@@ -35,7 +37,7 @@ export function seenOf(calls: readonly SystemCall[], ids: Iterable<string>): Map
           ? write
           : syncs.find(({ fd, entered }) => fd === write.fd && entered > written);
     const syncedAfterMs = sync === undefined ? undefined : sync.returnedAtMs! - write!.returnedAtMs!;
-    seen.set(id, { written, synced: sync?.returned, syncedAfterMs, answered });
+    seen.set(id, { written, synced: sync?.returned, segment: write?.path, syncedAfterMs, answered });
   }
   return seen;
 }

@@ -77,14 +77,20 @@ describe('the check of a trace', () => {
 });
 
 /** Submits so many, never more than `depth` unanswered, and answers with their ids and what their answers say of the sync. */
-async function submits(world: World, count: number, depth: number): Promise<{ ids: string[]; syncs: Set<string> }> {
+async function submits(
+  world: World,
+  count: number,
+  depth: number,
+  bytes = 0,
+): Promise<{ ids: string[]; syncs: Set<string> }> {
   const client = await world.client();
+  const payload = { text: 'x'.repeat(bytes) };
   const ids = Array.from({ length: count }, () => uuidv7());
   const syncs = new Set<string>();
   const left = [...ids];
   const one = async (): Promise<void> => {
     for (let next = left.pop(); next !== undefined; next = left.pop())
-      syncs.add((await client.request('task.submit', { operation: 'scan', id: next, payload: { depth } })).sync);
+      syncs.add((await client.request('task.submit', { operation: 'scan', id: next, payload })).sync);
   };
   await Promise.all(Array.from({ length: depth }, one));
   await client.close();
@@ -109,19 +115,20 @@ const unanswered = (seen: ReadonlyMap<string, Seen>): string[] =>
 
 describe.skipIf(!canTrace)('a broker under strace', () => {
   test.each([
-    [1, 300],
-    [16, 1000],
-    [256, 1000],
-  ])('with %i in flight: no answer leaves before its batch is on the disk', async (depth, count) => {
+    [1, 300, 0, 1],
+    [16, 1000, 6000, 2],
+    [256, 1000, 0, 1],
+  ])('with %i in flight: no answer leaves before its batch is on the disk', async (depth, count, bytes, segments) => {
     await using world = new World();
     const read = await tracedBroker(world);
-    const { ids, syncs } = await submits(world, count, depth);
+    const { ids, syncs } = await submits(world, count, depth, bytes);
     const seen = await read(ids);
     expect([...syncs]).toEqual(['batch']);
     expect(unanswered(seen)).toEqual([]);
     expect(earlyAnswers(seen)).toEqual([]);
     const batches = new Set(Array.from(seen.values(), ({ written }) => written)).size;
     console.log(`${depth} in flight: ${batches} batches`);
+    expect(new Set(Array.from(seen.values(), ({ segment }) => segment)).size).toBe(segments);
     if (depth === 1) expect(batches).toBe(count);
     else expect(batches).toBeLessThan(count / 4);
   });
