@@ -23,7 +23,7 @@ import { CallTargets } from './call-targets.ts';
 import { Deliver } from './deliver.ts';
 import { InternalCalls } from './internal-calls.ts';
 import { Loop } from './loop.ts';
-import { loadStored, recoveredState } from './recovered-state.ts';
+import { loadStored, type RecoveryReaders, recoveredState } from './recovered-state.ts';
 import { handleRequest } from './requests.ts';
 import { Retention } from './retention.ts';
 import type { Session, SessionHost } from './session.ts';
@@ -33,7 +33,7 @@ import type { SupervisorPort } from './supervisor-port.ts';
 import { TaskReads } from './task-reads.ts';
 import { type Core, Turn } from './turn.ts';
 
-interface BrokerOptions {
+interface BrokerOptions extends RecoveryReaders {
   readonly limits: Limits;
   readonly store: Store;
   readonly clock: Clock;

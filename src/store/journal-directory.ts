@@ -36,8 +36,9 @@ export function journalStoreIn(
     },
     rescue: (lost, isReplaced, content) => rescue(directory, lost, isReplaced, Date.now(), content),
     sync,
-    openJournal: (position) =>
+    openJournal: (position, watch) =>
       openJournalIn(journalDirectory, {
+        ...watch,
         segmentBytes,
         sync: sync === 'batch' ? sync : laterMs,
         failed: (error) => store.fail(error),

@@ -10,6 +10,7 @@ import type { Expired } from '../core/expire.ts';
 import type { JournalRecord, StoredTask } from '../core/record.ts';
 import { readRecord } from '../core/record-bytes.ts';
 import { fullRecord } from '../core/replay.ts';
+import type { RecoveryWatch } from '../journal/open.ts';
 import type { Journal } from '../journal/port.ts';
 import type { Sync } from '../protocol/schema.ts';
 import { isEnded, type TaskState } from '../protocol/state.ts';
@@ -30,6 +31,7 @@ import {
   type TaskFilter,
 } from './port.ts';
 import { Reads } from './reads.ts';
+import { RecoveryReport } from './recovery-report.ts';
 import type { Content } from './rescue.ts';
 import { Rewriting } from './rewriting.ts';
 import { type StoreSizes, storeSizes } from './sizes.ts';
@@ -41,7 +43,7 @@ interface JournalStoreParts {
   /** Called first. */
   readonly prepare?: () => void;
   /** Opens the journal beside a book that stands there. */
-  readonly openJournal: (position: BookPosition | undefined) => Promise<Journal>;
+  readonly openJournal: (position: BookPosition | undefined, watch: RecoveryWatch) => Promise<Journal>;
   readonly sizes?: StoreSizes;
   /** Default: `batch`. */
   readonly sync?: Sync;
@@ -91,7 +93,8 @@ export class JournalStore implements Store {
       const read: ReadBody = (id, place) => this.#read(id, place);
       this.#rewriting = new Rewriting(this.#live, this.#payloads, read);
       this.#bodyDamaged = bodyDamaged;
-      this.#journal = await openJournal(position);
+      const report = new RecoveryReport(options);
+      this.#journal = await openJournal(position, report);
       this.#feed = new BookFeed({
         book,
         sizes: this.#sizes,
@@ -101,10 +104,12 @@ export class JournalStore implements Store {
       });
       this.#reads = new Reads({ book: this.#book, live: this.#live, payloads: this.#payloads, feed: this.#feed, read });
       this.#journal.hold('store', this.#journal.first);
-      await this.#replay(position?.sequence ?? 0);
+      await this.#replay(position?.sequence ?? 0, report);
       const [live, feed, rewriting, sizes] = [this.#live, this.#feed, this.#rewriting, this.#sizes];
       this.#batches = new Batches({ journal: this.#journal, live, feed, rewriting, sizes });
+      report.entering();
       await this.#flush();
+      report.entered();
       return await this.#loaded(options);
     } catch (error) {
       throw this.fail(error as Error);
@@ -223,8 +228,10 @@ export class JournalStore implements Store {
     }
   }
 
-  async #replay(inBook: number): Promise<void> {
-    for await (const { sequence, epoch, crc, body } of this.#journal.read(this.#journal.first)) {
+  async #replay(inBook: number, report: RecoveryReport): Promise<void> {
+    const { first, last } = this.#journal;
+    for await (const { sequence, epoch, crc, body } of this.#journal.read(first)) {
+      report.folding(sequence, first, last.sequence);
       const isNew = sequence > inBook;
       const ends = isNew ? this.#feed : undefined;
       for (const reader = new Reader(body); !reader.done; ) {
@@ -232,6 +239,7 @@ export class JournalStore implements Store {
         this.#live.foldRead(record, { batch: sequence, end: reader.at }, ends);
       }
       if (!isNew) continue;
+      report.behind();
       this.#feed.cut(body.length)({ storeId: this.#journal.storeId, epoch, sequence, crc });
       await this.#feed.room();
     }

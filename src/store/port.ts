@@ -17,6 +17,10 @@ export interface LoadOptions {
   readonly payloadsBytesMax?: number;
   /** The payload of this task cannot be read any more. */
   readonly bodyDamaged?: (id: string) => void;
+  /** Gets what is done next, and how far it is. */
+  readonly progress?: (stage: string) => void;
+  /** Gets what was found that a clean stop does not leave behind, and what was done about it. */
+  readonly found?: (what: string) => void;
 }
 
 export interface Loaded extends StoredState {
