@@ -23,7 +23,8 @@ const migrations = [
      PRIMARY KEY (seq, attempt)) STRICT, WITHOUT ROWID;
    CREATE TABLE position (
      one INTEGER PRIMARY KEY CHECK (one = 1), store_id TEXT NOT NULL, epoch INTEGER NOT NULL,
-     sequence INTEGER NOT NULL, crc INTEGER NOT NULL, row_crc INTEGER NOT NULL) STRICT;`,
+     sequence INTEGER NOT NULL, crc INTEGER NOT NULL, saved_sequence INTEGER NOT NULL, saved_crc INTEGER NOT NULL,
+     row_crc INTEGER NOT NULL) STRICT;`,
 ];
 
 const noBytes = new Uint8Array(0);
@@ -47,18 +48,30 @@ export function versionOf(db: DatabaseSync, path: string): number {
   return version;
 }
 
-/** Where the book stands; undefined when it is new. Throws a BookError. */
-export function positionIn(db: DatabaseSync, path: string): BookPosition | undefined {
-  const row = db.prepare('SELECT * FROM position').get();
-  if (row === undefined) return undefined;
-  const [storeId, epoch, sequence, crc] = [row.store_id, row.epoch, row.sequence, row.crc] as [string, ...number[]];
-  const position = { storeId, epoch: epoch!, sequence: sequence!, crc: crc! };
-  if (positionChecksum(position) !== row.row_crc) throw damagedBook(path, 'where it stands');
-  return position;
+/** Of a batch. */
+export type Point = Pick<BookPosition, 'sequence' | 'crc'>;
+
+interface Standing extends BookPosition {
+  /** Where the main file stood when this was written to the write-ahead file. */
+  readonly saved: Point;
 }
 
-export const positionChecksum = ({ storeId, epoch, sequence, crc }: BookPosition): number =>
-  checksum(noBytes, [storeId, epoch, sequence, crc]);
+/** Where the book stands; undefined when it is new. Throws a BookError. */
+export function positionIn(db: DatabaseSync, path: string): Standing | undefined {
+  const row = db.prepare('SELECT * FROM position').get();
+  if (row === undefined) return undefined;
+  const { one: _, row_crc, ...columns } = row;
+  const values = Object.values(columns) as [string, number, number, number, number, number];
+  if (checksum(noBytes, values) !== row_crc) throw damagedBook(path, 'where it stands');
+  const [storeId, epoch, sequence, crc, savedSequence, savedCrc] = values;
+  return { storeId, epoch, sequence, crc, saved: { sequence: savedSequence, crc: savedCrc } };
+}
+
+/** The row of the table: its columns in their order, and its checksum. */
+export function standingRow({ storeId, epoch, sequence, crc, saved }: Standing): (string | number)[] {
+  const values = [storeId, epoch, sequence, crc, saved.sequence, saved.crc];
+  return [1, ...values, checksum(noBytes, values)];
+}
 
 /**
  * Opens or creates the book at `path`. Nobody waits for it to be synced, since the journal keeps what it may lose: with

@@ -10,7 +10,8 @@ import { type BookError, explainBook } from './error.ts';
 import { OpenFiles } from './open-files.ts';
 import type { BookPosition, EndedFilter, EndedTask, Expiry, Newest } from './port.ts';
 import { attemptOf, bodyOf, type Row, taskOf } from './row.ts';
-import { checksum, openBook, positionChecksum, positionIn } from './schema.ts';
+import { checksum, openBook, type Point, positionIn, standingRow } from './schema.ts';
+import { hasWriteAhead, refuseStrange, savedIn } from './write-ahead.ts';
 
 const noBytes = new Uint8Array(0);
 
@@ -20,29 +21,39 @@ export class SqliteBook {
   readonly #files: OpenFiles;
   readonly #writer = new Writer();
   readonly #insert: ReturnType<typeof statements>;
+  /** Where the main file stands. */
+  #saved: Point = { sequence: 0, crc: 0 };
 
   /** Opens or creates the book at `path`. Throws a BookError. */
   constructor(path: string) {
     this.#path = path;
+    let db: DatabaseSync | undefined;
     try {
-      this.#db = openBook(path);
+      const saved = hasWriteAhead(path) ? savedIn(path) : undefined;
+      db = openBook(path);
+      this.#db = db;
+      if (saved !== undefined) refuseStrange(this.#db, path, saved);
+      this.#saved = saved ?? positionIn(this.#db, path) ?? this.#saved;
       this.#insert = statements(this.#db);
       this.#files = new OpenFiles([path, `${path}-wal`]);
     } catch (error) {
+      db?.close();
       throw explainBook(path, error);
     }
   }
 
   open(): BookPosition | undefined {
-    return positionIn(this.#db, this.#path);
+    const standing = positionIn(this.#db, this.#path);
+    if (standing === undefined) return undefined;
+    const { saved: _, ...position } = standing;
+    return position;
   }
 
   apply(records: Uint8Array, position: BookPosition): void {
-    const { storeId, epoch, sequence, crc } = position;
     this.#db.exec('BEGIN IMMEDIATE');
     try {
       for (const reader = new Reader(records); !reader.done; ) this.#enter(readRecord(reader));
-      this.#insert.position.run(storeId, epoch, sequence, crc, positionChecksum(position));
+      this.#insert.position.run(...standingRow({ ...position, saved: this.#saved }));
       this.#db.exec('COMMIT');
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
@@ -52,7 +63,10 @@ export class SqliteBook {
 
   checkpoint(): BookPosition | undefined {
     const { busy } = this.#db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()!;
-    return busy === 0 ? this.open() : undefined; // another program reads the book
+    if (busy !== 0) return undefined; // another program reads the book
+    const position = this.open();
+    this.#saved = position ?? this.#saved;
+    return position;
   }
 
   show(id: string): EndedTask | undefined {
@@ -206,5 +220,5 @@ const statements = (db: DatabaseSync) => ({
   removeTask: db.prepare('DELETE FROM task WHERE seq = ?'),
   removeBodies: db.prepare('DELETE FROM body WHERE seq = ?'),
   removeAttempts: db.prepare('DELETE FROM attempt WHERE seq = ?'),
-  position: db.prepare('INSERT OR REPLACE INTO position VALUES (1, ?, ?, ?, ?, ?)'),
+  position: db.prepare('INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?, ?, ?, ?, ?)'),
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { BookPosition } from '../../src/book/port.ts';
-import { positionChecksum, positionIn } from '../../src/book/schema.ts';
+import { positionIn, standingRow } from '../../src/book/schema.ts';
 import { Writer } from '../../src/core/bytes.ts';
 import type { JournalRecord } from '../../src/core/record.ts';
 import { writeRecord } from '../../src/core/record-bytes.ts';
@@ -197,11 +197,9 @@ describe('the book', () => {
   /** Writes where the book stands as the book itself would. */
   const stand = (directory: string, change: (position: BookPosition) => BookPosition): void => {
     const db = new DatabaseSync(join(directory, 'book.db'));
-    const position = change(positionIn(db, 'book.db')!);
-    const { storeId, epoch, sequence, crc } = position;
-    db.prepare('REPLACE INTO position VALUES (1, ?, ?, ?, ?, ?)').run(
-      ...[storeId, epoch, sequence, crc, positionChecksum(position)],
-    );
+    const standing = positionIn(db, 'book.db')!;
+    const row = standingRow({ ...standing, ...change(standing) });
+    db.prepare('REPLACE INTO position VALUES (?, ?, ?, ?, ?, ?, ?, ?)').run(...row);
     db.close();
   };
 
