@@ -1,4 +1,4 @@
-/** Bugs that the simulator must find: nine that break an invariant, and thirteen that once survived every test. */
+/** Bugs that the simulator must find: ten that break an invariant, and thirteen that once survived every test. */
 import { backoffOver } from '../../src/core/attempt.ts';
 import type { Input, Output } from '../../src/core/input.ts';
 import { isInProgress } from '../../src/core/lease.ts';
@@ -126,6 +126,13 @@ export const plants: Readonly<Record<string, Plant>> = {
             : Promise.reject(failed),
       });
     },
+  },
+
+  'the room of the store is asked for and ignored': {
+    store: (store) =>
+      Object.defineProperty(over(store, {}), 'room', {
+        get: () => ({ bytes: Number.POSITIVE_INFINITY, full: store.room.full }),
+      }),
   },
 
   'a task is in the wrong tier in every gauge': core((state, input, now, out, facts) => {
