@@ -2,14 +2,14 @@
  * A book that is only read, whole or damaged: every row is looked at, and what is wrong with one holds up no other.
  * Statements are short, so that a broker that writes the same book is never held up either.
  */
-import { closeSync, existsSync, openSync, statSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { backup, DatabaseSync, type StatementSync } from 'node:sqlite';
-import { pathToFileURL } from 'node:url';
 import type { RecordOf } from '../core/record.ts';
 import { BookError, explainBook } from './error.ts';
 import type { BookPosition } from './port.ts';
 import { attemptOf, bodyOf, type Row, taskOf } from './row.ts';
 import { positionIn, versionOf } from './schema.ts';
+import { hasWriteAhead, mainFileOf, refuseStrange, savedIn } from './write-ahead.ts';
 
 /** What belongs to one `seq`: the row of the task when it has ended, its bodies and its attempts. */
 interface BookEntry {
@@ -47,13 +47,14 @@ export class BookReader implements Disposable {
   /** @param isMoving whether a broker writes the book. Throws a BookError. */
   constructor(path: string, isMoving: boolean) {
     this.#path = path;
-    const hasLog = existsSync(`${path}-wal`) && statSync(`${path}-wal`).size > 0;
+    const hasLog = hasWriteAhead(path);
+    const saved = hasLog && !isMoving ? savedIn(path) : undefined;
     try {
       // Immutable: SQLite makes no file beside it. What is in a write-ahead file is found only without.
-      const location = isMoving || hasLog ? path : `${pathToFileURL(path).href}?immutable=1`;
+      const location = isMoving || hasLog ? path : mainFileOf(path);
       this.#db = new DatabaseSync(location, { readOnly: true });
       this.#db.exec('PRAGMA busy_timeout = 2000');
-      versionOf(this.#db, path);
+      if (versionOf(this.#db, path) > 0 && saved !== undefined) refuseStrange(this.#db, path, saved);
     } catch (error) {
       throw explainBook(path, error);
     }

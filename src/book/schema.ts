@@ -30,6 +30,7 @@ const migrations = [
    CREATE TABLE position (
      one INTEGER PRIMARY KEY CHECK (one = 1), store_id TEXT NOT NULL, epoch INTEGER NOT NULL,
      sequence INTEGER NOT NULL, crc INTEGER NOT NULL, tasks INTEGER NOT NULL, ended_ms INTEGER NOT NULL,
+     saved_sequence INTEGER NOT NULL, saved_crc INTEGER NOT NULL,
      row_crc INTEGER NOT NULL) STRICT;`,
 ];
 
@@ -54,28 +55,46 @@ export function versionOf(db: DatabaseSync, path: string): number {
   return version;
 }
 
-/** Where the book stands; undefined when it is new. Throws a BookError. */
-export function positionIn(db: DatabaseSync, path: string): BookPosition | undefined {
-  const row = db.prepare('SELECT * FROM position').get();
-  if (row === undefined) return undefined;
-  const [storeId, epoch, sequence, crc] = [row.store_id, row.epoch, row.sequence, row.crc] as [string, ...number[]];
-  const position = { storeId, epoch: epoch!, sequence: sequence!, crc: crc! };
-  if (positionChecksum(position, { tasks: Number(row.tasks), endedMs: Number(row.ended_ms) }) !== row.row_crc)
-    throw damagedBook(path, 'where it stands');
-  return position;
-}
+/** Of a batch. */
+export type Point = Pick<BookPosition, 'sequence' | 'crc'>;
 
-/** What is counted of the book, in the row of its position. */
+/** What is counted of the book. */
 export interface BookTotals {
   tasks: number;
   /** When the latest task ended; -1 for none. */
   endedMs: number;
 }
 
-export const positionChecksum = (
-  { storeId, epoch, sequence, crc }: BookPosition,
-  { tasks, endedMs }: BookTotals,
-): number => checksum(noBytes, [storeId, epoch, sequence, crc, tasks, endedMs]);
+interface Standing {
+  readonly position: BookPosition;
+  readonly totals: BookTotals;
+  /** Where the main file stood when this was written to the write-ahead file. */
+  readonly saved: Point;
+}
+
+/** Where the book stands; undefined when it is new. Throws a BookError. */
+export function standingIn(db: DatabaseSync, path: string): Standing | undefined {
+  const row = db.prepare('SELECT * FROM position').get();
+  if (row === undefined) return undefined;
+  const { one: _, row_crc, ...columns } = row;
+  const values = Object.values(columns) as [string, number, number, number, number, number, number, number];
+  if (checksum(noBytes, values) !== row_crc) throw damagedBook(path, 'where it stands');
+  const [storeId, epoch, sequence, crc, tasks, endedMs, savedSequence, savedCrc] = values;
+  return {
+    position: { storeId, epoch, sequence, crc },
+    totals: { tasks, endedMs },
+    saved: { sequence: savedSequence, crc: savedCrc },
+  };
+}
+
+export const positionIn = (db: DatabaseSync, path: string): BookPosition | undefined => standingIn(db, path)?.position;
+
+/** The row of the table: its columns in their order, and its checksum. */
+export function standingRow({ position, totals, saved }: Standing): (string | number)[] {
+  const { storeId, epoch, sequence, crc } = position;
+  const values = [storeId, epoch, sequence, crc, totals.tasks, totals.endedMs, saved.sequence, saved.crc];
+  return [1, ...values, checksum(noBytes, values)];
+}
 
 /**
  * Opens or creates the book at `path`. Nobody waits for it to be synced, since the journal keeps what it may lose: with

@@ -14,7 +14,8 @@ import { OpenFiles } from './open-files.ts';
 import type { BookPosition, EndedFilter, EndedTask, Expiry, Newest, Shrunk } from './port.ts';
 import { BookRetention } from './retention.ts';
 import { attemptOf, bodyOf, type Row, taskOf } from './row.ts';
-import { type BookTotals, checksum, openBook, positionChecksum, positionIn } from './schema.ts';
+import { type BookTotals, checksum, openBook, type Point, positionIn, standingIn, standingRow } from './schema.ts';
+import { hasWriteAhead, refuseStrange, savedIn } from './write-ahead.ts';
 
 const noBytes = new Uint8Array(0);
 
@@ -28,18 +29,25 @@ export class SqliteBook {
   /** How many tasks there are, and when the latest of them ended; and what a transaction deletes. */
   #totals: BookTotals = { tasks: 0, endedMs: -1 };
   #deleted = { tasks: 0, bytes: 0 };
+  /** Where the main file stands. */
+  #saved: Point = { sequence: 0, crc: 0 };
 
   /** Opens or creates the book at `path`. Throws a BookError. */
   constructor(path: string) {
     this.#path = path;
+    let db: DatabaseSync | undefined;
     try {
-      this.#db = openBook(path);
+      const saved = hasWriteAhead(path) ? savedIn(path) : undefined;
+      db = openBook(path);
+      this.#db = db;
+      if (saved !== undefined) refuseStrange(this.#db, path, saved);
+      this.#saved = saved ?? positionIn(this.#db, path) ?? this.#saved;
       this.#insert = statements(this.#db);
       this.#retention = new BookRetention(this.#db);
-      const row = this.#db.prepare('SELECT tasks, ended_ms FROM position').get();
-      if (row !== undefined) this.#totals = { tasks: Number(row.tasks), endedMs: Number(row.ended_ms) };
+      this.#totals = standingIn(this.#db, path)?.totals ?? this.#totals;
       this.#files = new OpenFiles([path, `${path}-wal`]);
     } catch (error) {
+      db?.close();
       throw explainBook(path, error);
     }
   }
@@ -49,23 +57,13 @@ export class SqliteBook {
   }
 
   apply(records: Uint8Array, position: BookPosition): number {
-    const { storeId, epoch, sequence, crc } = position;
     const startedMs = performance.now();
     const before = { ...this.#totals };
     this.#deleted = { tasks: 0, bytes: 0 };
     this.#db.exec('BEGIN IMMEDIATE');
     try {
       for (const reader = new Reader(records); !reader.done; ) this.#enter(readRecord(reader));
-      const { tasks, endedMs } = this.#totals;
-      this.#insert.position.run(
-        storeId,
-        epoch,
-        sequence,
-        crc,
-        tasks,
-        endedMs,
-        positionChecksum(position, this.#totals),
-      );
+      this.#insert.position.run(...standingRow({ position, totals: this.#totals, saved: this.#saved }));
       this.#db.exec('COMMIT');
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
@@ -79,7 +77,10 @@ export class SqliteBook {
 
   checkpoint(): BookPosition | undefined {
     const { busy } = this.#db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()!;
-    return busy === 0 ? this.open() : undefined; // another program reads the book
+    if (busy !== 0) return undefined; // another program reads the book
+    const position = this.open();
+    this.#saved = position ?? this.#saved;
+    return position;
   }
 
   show(id: string): EndedTask | undefined {
@@ -260,5 +261,5 @@ const statements = (db: DatabaseSync) => ({
   removeTask: db.prepare('DELETE FROM task WHERE seq = ?'),
   removeBodies: db.prepare('DELETE FROM body WHERE is_last IN (0, 1) AND seq = ?'),
   removeAttempts: db.prepare('DELETE FROM attempt WHERE seq = ?'),
-  position: db.prepare('INSERT OR REPLACE INTO position VALUES (1, ?, ?, ?, ?, ?, ?, ?)'),
+  position: db.prepare('INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'),
 });

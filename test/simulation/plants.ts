@@ -1,4 +1,4 @@
-/** Bugs that the simulator must find: eleven that break an invariant, and thirteen that once survived every test. */
+/** Bugs that the simulator must find: twelve that break an invariant, and thirteen that once survived every test. */
 import { backoffOver } from '../../src/core/attempt.ts';
 import type { Input, Output } from '../../src/core/input.ts';
 import { isInProgress } from '../../src/core/lease.ts';
@@ -139,6 +139,13 @@ export const plants: Readonly<Record<string, Plant>> = {
   ),
 
   'what expired is lost on recovery': keeping((record) => record.kind !== 'expired'),
+
+  'the room of the store is asked for and ignored': {
+    store: (store) =>
+      Object.defineProperty(over(store, {}), 'room', {
+        get: () => ({ bytes: Number.POSITIVE_INFINITY, full: store.room.full }),
+      }),
+  },
 
   'a task is in the wrong tier in every gauge': core((state, input, now, out, facts) => {
     step(state, input, now, out, facts);

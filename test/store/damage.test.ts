@@ -9,7 +9,17 @@ import { blockBytes, headerBytes } from '../../src/journal/header.ts';
 import { StoreError } from '../../src/store/port.ts';
 import { verifyStore } from '../../src/store/verify.ts';
 import { dice } from '../journal/history.ts';
-import { flipped, type Grown, grownStore, type Image, isSegment, outcome, RealStore, withFile } from './real-store.ts';
+import {
+  flipped,
+  type Grown,
+  grownStore,
+  type Image,
+  isSegment,
+  type Moment,
+  outcome,
+  RealStore,
+  withFile,
+} from './real-store.ts';
 
 /** Of the places that could be damaged one in so many is. */
 const stride = process.env.DEYE_TRUST === '1' ? 1 : 24;
@@ -22,8 +32,8 @@ beforeAll(async () => {
 });
 
 /** Refused with all that a person needs, or whole. */
-async function judge(what: string, image: Image): Promise<StoreError | 'whole'> {
-  const judged = await outcome(image, grown.expected).catch((error: Error) => {
+async function judge(what: string, image: Image, expected = grown.expected): Promise<StoreError | 'whole'> {
+  const judged = await outcome(image, expected).catch((error: Error) => {
     throw new Error(`${what}: ${error.message}`, { cause: error });
   });
   if (judged === 'whole') return judged;
@@ -33,6 +43,8 @@ async function judge(what: string, image: Image): Promise<StoreError | 'whole'> 
     expect(judged.message, what).toMatch(/deye store verify\. Restore a backup.*deye store salvage/);
   return judged;
 }
+
+const logOf = (image: Image): Buffer => image.get('book.db-wal') ?? Buffer.alloc(0);
 
 const codeOf = (judged: StoreError | 'whole'): string => (judged === 'whole' ? judged : judged.code);
 
@@ -147,6 +159,47 @@ describe('the book', () => {
         const image = withFile(grown.killed, 'book.db-wal', damage(Buffer.from(log)));
         expect(codeOf(await judge(`damage ${number} in round ${round}`, image))).toBe('whole');
       }
+  });
+
+  test('a write-ahead file of an earlier or a later time than the main file is refused', {
+    timeout: 600_000,
+  }, async () => {
+    const moments: Moment[] = (await grownStore(3, 80)).moments.filter(({ image }) => logOf(image).length > 0);
+    expect(moments.length).toBeGreaterThan(20);
+    let refused = 0;
+    for (const [index, { image, expected }] of moments.entries())
+      for (const other of [moments[(index * 7) % moments.length]!, moments[(index * 11 + 5) % moments.length]!])
+        for (const name of ['book.db', 'book.db-wal']) {
+          const mixed = withFile(image, name, other.image.get(name));
+          const judged = await judge(`${name} of moment ${moments.indexOf(other)} in ${index}`, mixed, expected);
+          const isOne = image.get('book.db')!.equals(other.image.get('book.db')!);
+          if (isOne) continue; // one is a beginning of the other
+          refused++;
+          expect(codeOf(judged)).toBe('store_corrupt');
+          expect((judged as StoreError).message).toMatch(/write-ahead file.*copy of another time|book/);
+        }
+    expect(refused).toBeGreaterThan(50);
+  });
+
+  test('a save that was cut short anywhere costs nothing', { timeout: 600_000 }, async () => {
+    const { image: killed, expected } = grown.moments.toSorted(
+      (a, b) => logOf(b.image).length - logOf(a.image).length,
+    )[0]!;
+    const [main, log] = [killed.get('book.db')!, logOf(killed)];
+    const pages = new Map<number, Buffer>();
+    for (let at = 32; at < log.length; at += 24 + 4096)
+      pages.set(log.readUInt32BE(at), log.subarray(at + 24, at + 24 + 4096));
+    expect(pages.size).toBeGreaterThan(3);
+    const saved = Buffer.alloc(Math.max(main.length, 4096 * Math.max(...pages.keys())));
+    main.copy(saved);
+    for (const number of [...pages.keys()].sort((a, b) => a - b)) {
+      const at = (number - 1) * 4096;
+      for (const length of [512, 4096]) {
+        pages.get(number)!.copy(saved, at, 0, length);
+        const image = withFile(killed, 'book.db', Buffer.from(saved));
+        expect(codeOf(await judge(`page ${number} saved, ${length} bytes of it`, image, expected))).toBe('whole');
+      }
+    }
   });
 
   test('a flipped bit in its main file is never shown; what it hides is found by reading all of it', {

@@ -88,6 +88,13 @@ export interface Grown {
   readonly killed: Image;
   /** Some commits earlier. */
   readonly older: Image;
+  /** After each commit. */
+  readonly moments: readonly Moment[];
+}
+
+export interface Moment {
+  readonly image: Image;
+  readonly expected: Expected;
 }
 
 /** A store whose first segments are released, with live tasks, ended ones, attempts and settings. */
@@ -95,11 +102,13 @@ export async function grownStore(seed: number, commits = 40): Promise<Grown> {
   const real = new RealStore(new Map(), seed);
   let expected = nothingExpected;
   let older: Image = new Map();
+  const moments: Moment[] = [];
   await real.load();
   const commit = async (records: readonly StoreRecord[]): Promise<void> => {
     await real.store.commit(records);
     expected = expectedAfter(expected, records);
     await turn();
+    moments.push({ image: real.image, expected });
   };
   for (let at = 1; at <= commits; at++) {
     const payload = new Uint8Array((at * 37) % 700).fill(at);
@@ -115,7 +124,7 @@ export async function grownStore(seed: number, commits = 40): Promise<Grown> {
   await real.store.close();
   const stopped = real.image;
   await real.remove();
-  return { expected, stopped, killed, older };
+  return { expected, stopped, killed, older, moments };
 }
 
 /**

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { BookPosition } from '../../src/book/port.ts';
-import { positionChecksum, positionIn } from '../../src/book/schema.ts';
+import { standingIn, standingRow } from '../../src/book/schema.ts';
 import { Writer } from '../../src/core/bytes.ts';
 import type { JournalRecord } from '../../src/core/record.ts';
 import { writeRecord } from '../../src/core/record-bytes.ts';
@@ -197,15 +197,9 @@ describe('the book', () => {
   /** Writes where the book stands as the book itself would. */
   const stand = (directory: string, change: (position: BookPosition) => BookPosition): void => {
     const db = new DatabaseSync(join(directory, 'book.db'));
-    const position = change(positionIn(db, 'book.db')!);
-    const { storeId, epoch, sequence, crc } = position;
-    const row = db.prepare('SELECT tasks, ended_ms FROM position').get()!;
-    const totals = { tasks: Number(row.tasks), endedMs: Number(row.ended_ms) };
-    const values = [storeId, epoch, sequence, crc, totals.tasks, totals.endedMs];
-    db.prepare('REPLACE INTO position VALUES (1, ?, ?, ?, ?, ?, ?, ?)').run(
-      ...values,
-      positionChecksum(position, totals),
-    );
+    const standing = standingIn(db, 'book.db')!;
+    const row = standingRow({ ...standing, position: change(standing.position) });
+    db.prepare('REPLACE INTO position VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)').run(...row);
     db.close();
   };
 
