@@ -104,7 +104,7 @@ export class JournalStore implements Store {
       report.entering();
       await this.#feed.flush();
       if (this.#failure !== undefined) throw this.#failure;
-      report.entered();
+      report.entered(this.#feed.full);
       return await this.#loaded(options);
     } catch (error) {
       throw this.fail(error as Error);
