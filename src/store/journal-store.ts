@@ -109,7 +109,7 @@ export class JournalStore implements Store {
       this.#batches = new Batches({ journal: this.#journal, live, feed, rewriting, sizes });
       report.entering();
       await this.#flush();
-      report.entered();
+      report.entered(this.#feed.full);
       return await this.#loaded(options);
     } catch (error) {
       throw this.fail(error as Error);

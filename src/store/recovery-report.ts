@@ -46,7 +46,9 @@ export class RecoveryReport implements Required<RecoveryWatch> {
     if (this.#behind > 0) this.#progress(`entering ${batches(this.#behind)} into the book`);
   }
 
-  entered(): void {
-    if (this.#behind > 0) this.#found(`the book was ${batches(this.#behind)} behind the journal, and was caught up`);
+  /** @param isFull the disk had no room for all of them. */
+  entered(isFull: boolean): void {
+    const end = isFull ? 'which the full disk leaves it; they are in the journal' : 'and was caught up';
+    if (this.#behind > 0) this.#found(`the book was ${batches(this.#behind)} behind the journal, ${end}`);
   }
 }

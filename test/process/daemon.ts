@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Client, type ConnectOptions, connect } from '../../src/index.ts';
+import { type Client, type ClientOptions, connect } from '../../src/index.ts';
 import { until } from '../broker/harness.ts';
 
 export const main = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
@@ -132,7 +132,7 @@ export class World implements AsyncDisposable {
     return until(answers, 'the broker answers');
   }
 
-  client(options: ConnectOptions = {}): Promise<Client> {
+  client(options: ClientOptions = {}): Promise<Client> {
     return connect({ socket: this.socket, name: 'test', ...options });
   }
 

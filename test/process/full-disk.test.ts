@@ -30,12 +30,12 @@ const submitsAgain = (client: Client, ids: string[]): Promise<void> =>
     return submitted !== undefined;
   }, 'a submit is taken again');
 
-/** A collector that holds its task until the file is there. */
+/** A collector that holds its task until the file is there; its result needs what is kept back of a full disk. */
 const holding = (go: string): string => `
   import { existsSync } from 'node:fs';
   import { defineCollector } from ${JSON.stringify(new URL('../../dist/src/index.js', import.meta.url).href)};
   const there = async () => { while (!existsSync(${JSON.stringify(go)})) await new Promise((resolve) => setTimeout(resolve, 20)); };
-  await defineCollector({ type: 't', operations: { hold: () => there().then(() => ({ done: 'y'.repeat(5000) })) } }).run({ id: 'c', onReady: () => console.log('ready') });
+  await defineCollector({ type: 't', operations: { hold: () => there().then(() => ({ done: 'y'.repeat(500_000) })) } }).run({ id: 'c', onReady: () => console.log('ready') });
 `;
 
 async function pendingIn(world: World): Promise<string[]> {

@@ -71,6 +71,17 @@ test('no copy of a torn tail is said, too', () => {
   expect(found).toEqual([expect.stringMatching(/8192 bytes behind batch 3 .* no space to keep a copy$/)]);
 });
 
+test('a book that a full disk leaves behind is not said to be caught up', () => {
+  const found: string[] = [];
+  const report = new RecoveryReport({ found: (what) => found.push(what) });
+  report.entered(true);
+  report.behind();
+  report.entered(true);
+  expect(found).toEqual([
+    expect.stringMatching(/^the book was 1 batch behind the journal, which the full disk leaves it/),
+  ]);
+});
+
 test('a million batches are told of a hundred times', () => {
   const stages: string[] = [];
   const report = new RecoveryReport({ progress: (stage) => stages.push(stage) });
