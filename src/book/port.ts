@@ -49,6 +49,13 @@ export interface Newest {
   readonly seq: number;
 }
 
+export interface BookSize {
+  /** Of its files. */
+  readonly bytes: number;
+  /** Ended tasks in it. */
+  readonly tasks: number;
+}
+
 export interface Book {
   /** Call once, before anything else: where the book stands, or undefined when it is new. */
   open(): Promise<BookPosition | undefined>;
@@ -76,6 +83,9 @@ export interface Book {
   /** The `seq` of tasks that may be deleted, at most `limit`; deleting them is a `purged` record. */
   expired(expiry: Expiry): Promise<readonly number[]>;
   newest(wallMs: number, idsAheadMax: number): Promise<Newest>;
+  size(): Promise<BookSize>;
+  /** Gives some free pages back, which leave the file with the next checkpoint; whether there are more. */
+  giveBack(): Promise<boolean>;
   /** Rejects with `book_removed` or `book_replaced` when its files are not those that it opened. */
   check(): Promise<void>;
   /** Writes all that is in it into a new file; it need not be where it was opened any more. */

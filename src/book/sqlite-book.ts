@@ -1,4 +1,5 @@
 /** The book on SQLite, synchronous; a thread of its own runs it, so that nothing here holds up the loop. */
+import { statSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { present } from '../core/body.ts';
 import { Reader, Writer } from '../core/bytes.ts';
@@ -8,11 +9,13 @@ import { endedStates, isEnded, type TaskState } from '../protocol/state.ts';
 import { uuidFirst } from '../protocol/uuid-time.ts';
 import { type BookError, explainBook } from './error.ts';
 import { OpenFiles } from './open-files.ts';
-import type { BookPosition, EndedFilter, EndedTask, Expiry, Newest } from './port.ts';
+import type { BookPosition, BookSize, EndedFilter, EndedTask, Expiry, Newest } from './port.ts';
 import { attemptOf, bodyOf, type Row, taskOf } from './row.ts';
 import { checksum, openBook, positionIn } from './schema.ts';
 
 const noBytes = new Uint8Array(0);
+/** That are given back at once: a few milliseconds. */
+const pagesAtOnce = 1024;
 
 export class SqliteBook {
   readonly #path: string;
@@ -120,6 +123,19 @@ export class SqliteBook {
       endedAtMs: endedAtMs < 0 ? undefined : endedAtMs,
       seq: Number(this.#db.prepare('SELECT max(seq) AS seq FROM task').get()!.seq ?? 0),
     };
+  }
+
+  size(): BookSize {
+    const bytes = [this.#path, `${this.#path}-wal`]
+      .map((file) => statSync(file, { throwIfNoEntry: false })?.size ?? 0)
+      .reduce((sum, size) => sum + size, 0);
+    return { bytes, tasks: Number(this.#db.prepare('SELECT count(*) AS count FROM task').get()!.count) };
+  }
+
+  giveBack(): boolean {
+    const free = Number(this.#db.prepare('PRAGMA freelist_count').get()!.freelist_count);
+    if (free > 0) this.#db.exec(`PRAGMA incremental_vacuum(${pagesAtOnce})`);
+    return free > pagesAtOnce;
   }
 
   check(): void {

@@ -12,7 +12,7 @@ import { fullRecord } from '../core/replay.ts';
 import type { Journal } from '../journal/port.ts';
 import type { Sync } from '../protocol/schema.ts';
 import { isEnded, type TaskState } from '../protocol/state.ts';
-import { Batches } from './batches.ts';
+import { Batches, type Rewrite } from './batches.ts';
 import { BookFeed } from './book-feed.ts';
 import { explainPart } from './journal-error.ts';
 import { LiveState } from './live-state.ts';
@@ -29,12 +29,15 @@ import {
   type TaskFilter,
 } from './port.ts';
 import { Reads } from './reads.ts';
-import type { Content } from './rescue.ts';
+import { type Content, contentOf } from './rescue.ts';
 import { Rewriting } from './rewriting.ts';
 import { type StoreSizes, storeSizes } from './sizes.ts';
+import { Upkeep } from './upkeep.ts';
 
 interface JournalStoreParts {
   readonly book: Book;
+  /** Of its files, where it has some. */
+  readonly directory?: string | undefined;
   /** Called first. */
   readonly prepare?: () => void;
   /** Opens the journal beside a book that stands there. */
@@ -62,6 +65,7 @@ export class JournalStore implements Store {
   readonly #damaged = new Set<Place>();
   #bodyDamaged: (id: string) => void = () => {};
   #batches!: Batches;
+  #upkeep: Upkeep | undefined;
   #rescued: Promise<StoreError> | undefined;
   #failure: StoreError | undefined;
   #closed = false;
@@ -98,6 +102,7 @@ export class JournalStore implements Store {
       await this.#replay(position?.sequence ?? 0);
       const [live, feed, rewriting, sizes] = [this.#live, this.#feed, this.#rewriting, this.#sizes];
       this.#batches = new Batches({ journal: this.#journal, live, feed, rewriting, sizes });
+      this.#upkeep = this.#newUpkeep();
       await this.#feed.flush();
       if (this.#failure !== undefined) throw this.#failure;
       return await this.#loaded(options);
@@ -113,10 +118,11 @@ export class JournalStore implements Store {
     await this.#append(records.flatMap((record) => this.#withoutDamage(record)));
   }
 
-  async #append(records: readonly JournalRecord[]): Promise<void> {
+  async #append(records: readonly JournalRecord[], rewrite?: Rewrite): Promise<void> {
     if (this.#failure !== undefined) throw await (this.#rescued ?? this.#failure);
+    this.#upkeep?.look();
     try {
-      await this.#batches.append(records);
+      await this.#batches.append(records, rewrite);
     } catch (error) {
       throw await this.#lost(error as Error);
     }
@@ -187,9 +193,14 @@ export class JournalStore implements Store {
     return seqs.length;
   }
 
+  readonly status: Store['status'] = () => this.#upkeep!.status();
+  readonly backup: Store['backup'] = (...how) => this.#upkeep!.backup(...how);
+  readonly compact: Store['compact'] = (options = {}) => this.#upkeep!.compact(options);
+
   async check(): Promise<void> {
     if (this.#failure !== undefined) throw await (this.#rescued ?? this.#failure);
     this.#feed.retry();
+    this.#upkeep?.look();
     try {
       await this.#journal.check();
       await this.#parts.book.check();
@@ -201,6 +212,7 @@ export class JournalStore implements Store {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    await this.#upkeep?.close();
     try {
       // Files that were lost without notice are saved, and the loss is reported.
       if (this.#batches !== undefined && this.#failure === undefined) {
@@ -211,6 +223,17 @@ export class JournalStore implements Store {
       await this.#journal?.close();
       await this.#parts.book.close();
     }
+  }
+
+  #newUpkeep(): Upkeep {
+    const { book, directory, sync = 'batch' } = this.#parts;
+    const [journal, live, feed] = [this.#journal, this.#live, this.#feed];
+    return new Upkeep({
+      ...{ book, directory, sync, journal, live, feed, rewriting: this.#rewriting, payloads: this.#payloads },
+      append: (rewrite) => this.#append([], rewrite),
+      boundBytes: () => Math.max(this.#sizes.idleBytes, 2 * live.bytes),
+      room: () => this.room,
+    });
   }
 
   async #replay(inBook: number): Promise<void> {
@@ -258,17 +281,13 @@ export class JournalStore implements Store {
   }
 
   #content(): Content {
-    const [live, book] = [this.#live, this.#parts.book];
-    const read = (id: string) => this.payload(id);
-    async function* living(): AsyncGenerator<JournalRecord> {
-      for (const key of live.upTo(Number.POSITIVE_INFINITY)) {
-        const record = live.fullRecord(key);
-        if (record.kind !== 'task') yield record;
-        else yield { ...record, spec: { ...record.spec, payload: (await read(record.spec.id)) ?? lostPayload } };
-      }
-    }
-    const { nextSeq } = live.durable;
-    return { epoch: this.#journal.epoch, living: living(), nextSeq, copyBook: (path) => book.copyTo(path) };
+    const { epoch } = this.#journal;
+    return contentOf(
+      this.#live,
+      (id) => this.payload(id),
+      epoch,
+      (path) => this.#parts.book.copyTo(path),
+    );
   }
 
   /** Something failed outside a request: every later one is refused. */

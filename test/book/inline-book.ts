@@ -22,6 +22,8 @@ export function inlineBook(path: string): Book {
     list: (filter) => run((one) => one.list(filter)),
     expired: (expiry) => run((one) => one.expired(expiry)),
     newest: (wallMs, idsAheadMax) => run((one) => one.newest(wallMs, idsAheadMax)),
+    size: () => run((one) => one.size()),
+    giveBack: () => run((one) => one.giveBack()),
     check: () => run((one) => one.check()),
     copyTo: (to) => run((one) => one.copyTo(to)),
     close: async () => {

@@ -273,7 +273,7 @@ export class History {
 }
 
 /** A start needs a block for its epoch: there is a message for that, and nothing is touched. */
-const isFull = (error: unknown): boolean => error instanceof JournalError && error.code === 'journal_unavailable';
+const isFull = (error: unknown): boolean => error instanceof JournalError && error.code === 'journal_full';
 
 const isDeath = (error: unknown): boolean =>
   error instanceof GoneError || (error instanceof JournalError && error.cause instanceof GoneError);

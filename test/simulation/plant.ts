@@ -26,6 +26,9 @@ export const over = (store: Store, changes: Partial<Store>): Store => ({
   list: (filter) => store.list(filter),
   purge: (options) => store.purge(options),
   check: () => store.check(),
+  status: () => store.status(),
+  backup: (directory, options) => store.backup(directory, options),
+  compact: (options) => store.compact(options),
   close: () => store.close(),
   ...changes,
 });

@@ -46,6 +46,9 @@ export class CommitLedger {
       list: (filter) => store.list(filter),
       purge: (options) => store.purge(options),
       check: () => store.check(),
+      status: () => store.status(),
+      backup: (directory, options) => store.backup(directory, options),
+      compact: (options) => store.compact(options),
       close: () => store.close(),
     };
   }

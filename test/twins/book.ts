@@ -87,6 +87,8 @@ export class BookTwin {
       list: (filter) => read('list', ({ tasks }) => listed(tasks, filter)),
       expired: (expiry) => read('expired', ({ tasks }) => expired(tasks, expiry)),
       newest: (wallMs, idsAheadMax) => read('newest', ({ tasks }) => newest(tasks, wallMs, idsAheadMax)),
+      size: () => read('size', ({ tasks }) => ({ bytes: 0, tasks: tasks.size })),
+      giveBack: () => work('give back', () => false),
       check: async () => {},
       copyTo: async () => expect.unreachable('a twin has no file'),
       close: async () => {},
