@@ -75,7 +75,7 @@ export const faultTable = {
   store_full: refusal('resource', 75, 'The disk is full; what was accepted is kept, and what runs may end.', true),
   store_failed: refusal('internal', 1, 'The store could not be read.', true),
   store_busy: refusal('resource', 75, 'A backup of the store, or a compact, is under way.', true),
-  backup_failed: refusal('resource', 1, 'The store could not be copied; nothing is left of the try.', true),
+  backup_failed: refusal('resource', 75, 'The store could not be copied; nothing is left of the try.', true),
   target_exists: refusal('configuration', 2, 'The directory to be made is there, and not empty.'),
 } satisfies Record<string, FaultRow>;
 

@@ -30,6 +30,7 @@ export async function backupRunning(
   try {
     signal?.throwIfAborted();
     await journal.sync(); // a floor that was stated before the hold is obeyed before the copy looks
+    signal?.throwIfAborted();
     return await buildDirectory(to, (draft) => copy({ directory, draft, version, wallMs, stop }, journal));
   } catch (error) {
     throw signal?.aborted === true ? signal.reason : error;
