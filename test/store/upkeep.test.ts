@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { ThreadedBook } from '../../src/book/threaded-book.ts';
 import { blockBytes } from '../../src/journal/header.ts';
+import type { Journal } from '../../src/journal/port.ts';
 import { isEnded } from '../../src/protocol/state.ts';
 import { storeStatusSchema } from '../../src/protocol/store-methods.ts';
 import { journalStoreIn } from '../../src/store/journal-directory.ts';
@@ -32,18 +33,25 @@ const bytes = (count: number): Uint8Array => new Uint8Array(count).fill(7);
 const unfinished = (): string[] => readdirSync(scratch.root).filter((name) => name.includes('unfinished'));
 
 /** A store on real files with sizes of its own. */
-async function storeIn(directory: string, sizes: Partial<StoreSizes>): Promise<JournalStore> {
+async function storeIn(
+  directory: string,
+  sizes: Partial<StoreSizes>,
+  opened: (journal: Journal) => void = () => {},
+): Promise<JournalStore> {
   mkdirSync(journalIn(directory), { recursive: true, mode: 0o700 });
   const store: JournalStore = new JournalStore({
     book: new ThreadedBook(bookIn(directory)),
     directory,
     sizes: { ...storeSizes, ...sizes },
-    openJournal: (position) =>
-      openJournalIn(journalIn(directory), {
+    openJournal: async (position) => {
+      const journal = await openJournalIn(journalIn(directory), {
         segmentBytes,
         failed: (error) => store.fail(error),
         witnesses: witnessesOf(journalIn(directory), position),
-      }),
+      });
+      opened(journal);
+      return journal;
+    },
   });
   await store.load(loadAt(1));
   return store;
@@ -233,10 +241,27 @@ test('a journal that grows too far under a backup ends it, and the commits go on
   await store.close();
 });
 
+test('a disk that is full under the store ends a backup', async () => {
+  let isFull = false;
+  const store = await storeIn(scratch.path(), {}, (journal) => {
+    const { space } = journal;
+    Object.defineProperty(journal, 'space', { get: () => ({ ...space, full: isFull }) });
+  });
+  const backup = expect(store.backup(scratch.path(), options)).rejects.toMatchObject({
+    code: 'store_full',
+    message: expect.stringMatching(/keeps nothing for a backup/),
+  });
+  await store.check();
+  isFull = true;
+  await store.check();
+  await backup;
+  await store.close();
+});
+
 test('what is left of a broker that died under a backup is no backup', async () => {
   const directory = scratch.path();
   mkdirSync(directory);
-  const synced = (await written(directory, 10)).at(-1)!;
+  const positions = await written(directory, 10);
   const asked = Promise.withResolvers<void>();
   const goOn = Promise.withResolvers<void>();
   let syncs = 0;
@@ -246,12 +271,17 @@ test('what is left of a broker that died under a backup is no backup', async () 
     await goOn.promise;
   };
   const to = scratch.path();
-  const journal = { storeId: 'ab', epoch: 1, first: 1, synced, hold: () => {}, sync };
+  const journal = {
+    ...{ storeId: 'ab', epoch: 1, first: 1, hold: () => {}, sync },
+    get synced() {
+      return positions[syncs < 2 ? 3 : 9]!; // the rest is synced when the book is copied
+    },
+  };
   const backup = backupRunning(directory, journal, to, options);
   await asked.promise;
   const left = scratch.copy(join(scratch.root, unfinished()[0]!));
   goOn.resolve();
-  await backup;
+  expect((await backup).sequence).toBe(10);
   expect(existsSync(join(left, 'manifest.json'))).toBe(false);
   await expect(restoreBackup(left, scratch.path())).rejects.toMatchObject({
     code: 'backup_damaged',
