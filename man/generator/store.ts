@@ -137,7 +137,12 @@ const folding = [
   ),
   term('attempt', 'an attempt that ended; it goes to the book, whether its task lives or not'),
   term('setting', 'a value by its key, or, without a value, its end'),
-  term('purged', 'retention deleted these ended tasks'),
+  term('purged', 'retention deleted these ended tasks, with all that belongs to them'),
+  term('trimmed', 'retention deleted the bodies of these ended tasks; the rest of them stays'),
+  term(
+    'expired',
+    'no new task has an id whose time is before beforeMs: one with such an id may have been deleted. The highest one counts',
+  ),
   term('counted', 'every seq that was ever used is below nextSeq'),
   term('level', 'from here on there may be records of kinds that only a deye of this level knows'),
 ];
@@ -194,7 +199,7 @@ const exports = [
   ),
   term(
     'first line',
-    `deye_export (${exportVersion}), version of deye, store_id, epoch, made_at_ms, and next_seq, which is above every seq`,
+    `deye_export (${exportVersion}), version of deye, store_id, epoch, made_at_ms, next_seq, which is above every seq, and expired_before_ms: no new task has an id whose time is before it`,
   ),
   term('{"setting": …}', 'key and value'),
   term(
@@ -220,6 +225,6 @@ const byHand = [
     `od -A d -t x1z -j ${blockBytes + headerBytes} -N 64 journal/000000000001.journal\nstrings -n 36 journal/000000000001.journal`,
   ),
   paragraph('The book, while no broker runs:'),
-  example("sqlite3 -readonly book.db 'SELECT id, operation, state, ended_ms FROM task ORDER BY seq DESC LIMIT 10'"),
+  example("sqlite3 -readonly book.db 'SELECT id, operation, state, since_ms FROM task ORDER BY seq DESC LIMIT 10'"),
   paragraph('A script of sixty lines among the tests reads a journal from this page alone.'),
 ];

@@ -6,7 +6,9 @@ import { stateTable } from '../../src/protocol/state.ts';
 import { example, header, heading, page, paragraph, term } from './roff.ts';
 
 const { heartbeatMs, leaseMs, cancelGraceMs, backoffBaseMs, backoffCapMs, retriesMax, reclaimGraceMs } = limitTable;
+const { endedTasksMax, bookBytesMax } = limitTable;
 const key = (name: keyof typeof limitTable): string => limitKey(name);
+const days = (name: 'retentionMs' | 'deadLetterRetentionMs'): number => limitTable[name].value / 86_400_000;
 
 export function tasksPage(version: string): string {
   return page(
@@ -47,6 +49,13 @@ export function tasksPage(version: string): string {
     heading('durability'),
     paragraph(
       `A submit, a completion, a failure, a cancel and a change of routing are answered after they are on disk (SQLite, WAL, synchronous=FULL). After a restart of the broker tasks in progress wait ${key('reclaimGraceMs')} (${reclaimGraceMs.value} ms) for their collectors to reclaim them, and are pending again otherwise, their attempts counted. When a commit fails the broker stops, and acknowledges nothing that came after. Submitting an id again adds nothing and says duplicate.`,
+    ),
+    heading('retention'),
+    paragraph(
+      `An ended task is kept for ${days('retentionMs')} days (${key('retentionMs')}), a dead letter for ${days('deadLetterRetentionMs')} (${key('deadLetterRetentionMs')}), from its end on, or from the time of its id where that is ahead of its end. At most ${endedTasksMax.value} are kept (${key('endedTasksMax')}): beyond it the oldest are deleted, dead letters last. When they take more than ${bookBytesMax.value} bytes (${key('bookBytesMax')}) the oldest lose their payloads and results, dead letters last; the rest of them stays, and task.show says trimmed. The broker looks at its start and once a minute, and deletes in slices of a few milliseconds, between which everything goes on; the file shrinks after that. When the clock went ahead by more than a day, or nothing was stored for that long, nothing is deleted for an hour.`,
+    ),
+    paragraph(
+      'A submit that repeats an id is answered with the task of that id as long as it is kept. Afterwards it cannot be told from a new one: an id whose time is not after that of the newest deleted one is refused with id_expired, unless its task is known. Ids that are made now are newer, on a machine whose clock is right; one that the broker makes always is.',
     ),
     heading('see also'),
     paragraph('deye-task-submit(1), deye-routing-show(1), deye-store(7), deye-protocol(7), deye-design(7)'),

@@ -28,7 +28,16 @@ const slice = 500;
 /** In one step: a backup in several begins again each time a broker writes. */
 const allPages = 2 ** 31 - 1;
 const noBytes = new Uint8Array(0);
-const scans = ['task', 'body', 'attempt'].flatMap((table) => [`${table} ASC`, `${table} DESC`]);
+interface Scan {
+  /** A table, and its key up to the `seq`. */
+  readonly of: string;
+  readonly order: 'ASC' | 'DESC';
+}
+const bodies = ['body WHERE is_last = 0 AND seq', 'body WHERE is_last = 1 AND seq'];
+const scans = ['task WHERE seq', ...bodies, 'attempt WHERE seq'].flatMap((of): Scan[] => [
+  { of, order: 'ASC' },
+  { of, order: 'DESC' },
+]);
 
 export class BookReader implements Disposable {
   readonly #path: string;
@@ -51,7 +60,7 @@ export class BookReader implements Disposable {
   }
 
   get position(): BookPosition | undefined {
-    return this.#orExplained(() => (this.isEmpty ? undefined : positionIn(this.#db)));
+    return this.#orExplained(() => (this.isEmpty ? undefined : positionIn(this.#db, this.#path)));
   }
 
   /** It was made, and nothing was written to it yet. */
@@ -91,7 +100,7 @@ export class BookReader implements Disposable {
 
   /** The `seq` of every row of a task, in order, page by page. */
   *ended(): Generator<number> {
-    if (!this.isEmpty) yield* this.#scan('task ASC');
+    if (!this.isEmpty) yield* this.#scan({ of: 'task WHERE seq', order: 'ASC' });
   }
 
   entry(seq: number): BookEntry {
@@ -104,10 +113,11 @@ export class BookReader implements Disposable {
         return undefined;
       }
     };
-    const rows = (table: string): Row[] => attempt(() => this.#rowsOf(table).all(seq)) ?? [];
-    const [row] = rows('task');
-    const bodies = new Map(rows('body').map((one) => [one.kind, attempt(() => bodyOf(this.#path, one))]));
-    const attempts = rows('attempt').flatMap((one) => attempt(() => attemptOf(this.#path, one)) ?? []);
+    const rows = (of: string): Row[] => attempt(() => this.#rowsOf(of).all(seq)) ?? [];
+    const [row] = rows('task WHERE seq');
+    const bodyRows = rows('body WHERE is_last IN (0, 1) AND seq');
+    const bodies = new Map(bodyRows.map((one) => [one.kind, attempt(() => bodyOf(this.#path, one))]));
+    const attempts = rows('attempt WHERE seq').flatMap((one) => attempt(() => attemptOf(this.#path, one)) ?? []);
     const task = row === undefined ? undefined : attempt(() => taskOf(this.#path, row));
     return {
       seq,
@@ -136,20 +146,20 @@ export class BookReader implements Disposable {
     this.#db.close();
   }
 
-  #rowsOf(table: string): StatementSync {
-    let statement = this.#statements.get(table);
+  /** @param of a table, and the key up to the `seq`. */
+  #rowsOf(of: string): StatementSync {
+    let statement = this.#statements.get(of);
     if (statement === undefined) {
-      statement = this.#db.prepare(`SELECT * FROM ${table} WHERE seq = ?`);
-      this.#statements.set(table, statement);
+      statement = this.#db.prepare(`SELECT * FROM ${of} = ?`);
+      this.#statements.set(of, statement);
     }
     return statement;
   }
 
-  *#scan(scan: string): Generator<number> {
-    const [table, order] = scan.split(' ') as [string, 'ASC' | 'DESC'];
+  *#scan({ of, order }: Scan): Generator<number> {
     const beyond = order === 'ASC' ? '>' : '<';
     const statement = this.#db.prepare(
-      `SELECT DISTINCT seq FROM ${table} WHERE seq ${beyond} ? ORDER BY seq ${order} LIMIT ${slice}`,
+      `SELECT DISTINCT seq FROM ${of} ${beyond} ? ORDER BY seq ${order} LIMIT ${slice}`,
     );
     let last = order === 'ASC' ? -1 : Number.MAX_SAFE_INTEGER;
     for (;;) {

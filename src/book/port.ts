@@ -3,6 +3,7 @@
  * are synced, in order, and remembers, in the same transaction, which batch was the last. Nothing that lives is in it.
  * What it loses can be given to it again as long as the journal has it, so a position counts only once it is saved.
  */
+import type { Expired } from '../core/expire.ts';
 import type { AttemptRecord, StoredTask } from '../core/record.ts';
 import type { TaskState } from '../protocol/state.ts';
 
@@ -30,10 +31,15 @@ export interface EndedFilter {
   readonly limit: number;
 }
 
-/** Ended tasks that retention may delete: by when they ended, in wall time. */
+/** What is kept no longer: by when ended tasks are kept from (`keptFromMs`), in wall time, and by how much there is of them. */
 export interface Expiry {
   readonly beforeMs: number;
   readonly deadLettersBeforeMs: number;
+  readonly tasksMax: number;
+  readonly bytesMax: number;
+  /** The clock. */
+  readonly wallMs: number;
+  /** Most tasks of one slice. */
   readonly limit: number;
 }
 
@@ -56,6 +62,12 @@ export interface BookSize {
   readonly tasks: number;
 }
 
+export interface Shrunk {
+  readonly isMore: boolean;
+  /** How many bytes wait for the next checkpoint, about. */
+  readonly unsavedBytes: number;
+}
+
 export interface Book {
   /** Call once, before anything else: where the book stands, or undefined when it is new. */
   open(): Promise<BookPosition | undefined>;
@@ -65,9 +77,12 @@ export interface Book {
    *   - `task`: in a state that is an end, its row; in another, the row goes away, since the task lives again;
    *   - `moved`, with a result: the result of the row before;
    *   - `attempt`: a row of its own;
-   *   - `purged`: the rows go away, with all that belongs to them.
+   *   - `purged`: the rows go away, with all that belongs to them;
+   *   - `trimmed`: their bodies go away.
+   *
+   * Answers how many bytes wait for the next checkpoint, about.
    */
-  apply(records: Uint8Array<ArrayBuffer>, position: BookPosition): Promise<void>;
+  apply(records: Uint8Array<ArrayBuffer>, position: BookPosition): Promise<number>;
   /**
    * Saves what was applied beyond what a crash can take; answers the position that is safe from now on, or undefined when
    * nothing more is, because another program reads the book at this moment.
@@ -80,8 +95,13 @@ export interface Book {
   states(ids: readonly string[]): Promise<ReadonlyMap<string, TaskState>>;
   /** Newest first. Payloads are left out (empty). */
   list(filter: EndedFilter): Promise<readonly StoredTask[]>;
-  /** The `seq` of tasks that may be deleted, at most `limit`; deleting them is a `purged` record. */
-  expired(expiry: Expiry): Promise<readonly number[]>;
+  /**
+   * The oldest of what is kept longer or beyond its limit, as much as is deleted in a few milliseconds; deleting it is a
+   * `purged` or `trimmed` record.
+   */
+  expired(expiry: Expiry): Promise<Expired>;
+  /** Gives free pages back to the file, as many as that takes a few milliseconds; they leave with the next checkpoint. */
+  shrink(): Promise<Shrunk>;
   newest(wallMs: number, idsAheadMax: number): Promise<Newest>;
   size(): Promise<BookSize>;
   /** Gives some free pages back, which leave the file with the next checkpoint; whether there are more. */

@@ -11,8 +11,8 @@ type Keys = readonly (string | number | null)[];
 
 /** The full record; its payload is a body of its own. */
 export function taskOf(path: string, row: Row): RecordOf<'task'> {
-  const { seq, namespace, id, operation, collector, state, ended_ms } = row;
-  const keys = [seq, namespace, id, operation, collector, state, ended_ms] as Keys;
+  const { seq, namespace, id, operation, collector, state, since_ms } = row;
+  const keys = [seq, namespace, id, operation, collector, state, since_ms] as Keys;
   return recordOf(path, row, 'task', `task ${id}`, keys);
 }
 

@@ -3,15 +3,18 @@ import { statSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { present } from '../core/body.ts';
 import { Reader, Writer } from '../core/bytes.ts';
+import type { Expired } from '../core/expire.ts';
 import type { AttemptRecord, RecordOf, StoredTask } from '../core/record.ts';
 import { readRecord, writeRecord } from '../core/record-bytes.ts';
+import { keptFromMs } from '../core/replay.ts';
 import { endedStates, isEnded, type TaskState } from '../protocol/state.ts';
 import { uuidFirst } from '../protocol/uuid-time.ts';
 import { type BookError, explainBook } from './error.ts';
 import { OpenFiles } from './open-files.ts';
-import type { BookPosition, BookSize, EndedFilter, EndedTask, Expiry, Newest } from './port.ts';
+import type { BookPosition, BookSize, EndedFilter, EndedTask, Expiry, Newest, Shrunk } from './port.ts';
+import { BookRetention } from './retention.ts';
 import { attemptOf, bodyOf, type Row, taskOf } from './row.ts';
-import { checksum, openBook, positionIn } from './schema.ts';
+import { type BookTotals, checksum, openBook, positionChecksum, positionIn } from './schema.ts';
 
 const noBytes = new Uint8Array(0);
 /** That are given back at once: a few milliseconds. */
@@ -23,6 +26,10 @@ export class SqliteBook {
   readonly #files: OpenFiles;
   readonly #writer = new Writer();
   readonly #insert: ReturnType<typeof statements>;
+  readonly #retention: BookRetention;
+  /** How many tasks there are, and when the latest of them ended; and what a transaction deletes. */
+  #totals: BookTotals = { tasks: 0, endedMs: -1 };
+  #deleted = { tasks: 0, bytes: 0 };
 
   /** Opens or creates the book at `path`. Throws a BookError. */
   constructor(path: string) {
@@ -30,6 +37,9 @@ export class SqliteBook {
     try {
       this.#db = openBook(path);
       this.#insert = statements(this.#db);
+      this.#retention = new BookRetention(this.#db);
+      const row = this.#db.prepare('SELECT tasks, ended_ms FROM position').get();
+      if (row !== undefined) this.#totals = { tasks: Number(row.tasks), endedMs: Number(row.ended_ms) };
       this.#files = new OpenFiles([path, `${path}-wal`]);
     } catch (error) {
       throw explainBook(path, error);
@@ -37,19 +47,36 @@ export class SqliteBook {
   }
 
   open(): BookPosition | undefined {
-    return positionIn(this.#db);
+    return positionIn(this.#db, this.#path);
   }
 
-  apply(records: Uint8Array, { storeId, epoch, sequence, crc }: BookPosition): void {
+  apply(records: Uint8Array, position: BookPosition): number {
+    const { storeId, epoch, sequence, crc } = position;
+    const startedMs = performance.now();
+    const before = { ...this.#totals };
+    this.#deleted = { tasks: 0, bytes: 0 };
     this.#db.exec('BEGIN IMMEDIATE');
     try {
       for (const reader = new Reader(records); !reader.done; ) this.#enter(readRecord(reader));
-      this.#insert.position.run(storeId, epoch, sequence, crc);
+      const { tasks, endedMs } = this.#totals;
+      this.#insert.position.run(
+        storeId,
+        epoch,
+        sequence,
+        crc,
+        tasks,
+        endedMs,
+        positionChecksum(position, this.#totals),
+      );
       this.#db.exec('COMMIT');
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      this.#totals = before;
       throw error;
     }
+    const { tasks, bytes } = this.#deleted;
+    if (tasks > 0) this.#retention.took(tasks, bytes, performance.now() - startedMs);
+    return this.#unsavedBytes;
   }
 
   checkpoint(): BookPosition | undefined {
@@ -85,27 +112,31 @@ export class SqliteBook {
     return found;
   }
 
+  /** State by state, as the indexes have them in order, for all operations or for one. */
   list({ states, operation, collectorId, beforeSeq, limit }: EndedFilter): StoredTask[] {
-    const wanted: (readonly [string, readonly (string | number)[]])[] = [];
-    if (states.length > 0) wanted.push([`state IN (${states.map(() => '?').join(', ')})`, states]);
-    if (operation !== undefined) wanted.push(['operation = ?', [operation]]);
-    if (collectorId !== undefined) wanted.push(['collector = ?', [collectorId]]);
-    if (beforeSeq !== undefined) wanted.push(['seq < ?', [beforeSeq]]);
-    const where = wanted.length === 0 ? '' : `WHERE ${wanted.map(([sql]) => sql).join(' AND ')}`;
-    return this.#db
-      .prepare(`SELECT * FROM task ${where} ORDER BY seq DESC LIMIT ?`)
-      .all(...wanted.flatMap(([, values]) => values), limit)
+    const isOfAll = states.length === 0 && operation === undefined;
+    const each = isOfAll ? [undefined] : new Set(states.length > 0 ? states : endedStates);
+    return [...each]
+      .flatMap((state) => {
+        const wanted = { state, operation, collector: collectorId, seq: beforeSeq };
+        const known = Object.entries(wanted).flatMap(([key, value]) =>
+          value === undefined ? [] : [[key, value] as const],
+        );
+        const all = known.map(([key]) => `${key} ${key === 'seq' ? '<' : '='} ?`).join(' AND ');
+        const sql = `SELECT * FROM task ${all && `WHERE ${all}`} ORDER BY seq DESC LIMIT ?`;
+        return this.#db.prepare(sql).all(...known.map(([, value]) => value), limit);
+      })
+      .sort((a, b) => Number(b.seq) - Number(a.seq))
+      .slice(0, limit)
       .map((row) => this.#task(row));
   }
 
-  expired({ beforeMs, deadLettersBeforeMs, limit }: Expiry): number[] {
-    const found: number[] = [];
-    const old = this.#db.prepare('SELECT seq FROM task WHERE state = ? AND ended_ms < ? ORDER BY ended_ms LIMIT ?');
-    for (const state of endedStates) {
-      const before = state === 'dead_letter' ? deadLettersBeforeMs : beforeMs;
-      for (const { seq } of old.iterate(state, before, limit - found.length)) found.push(Number(seq));
-    }
-    return found;
+  expired(expiry: Expiry): Expired {
+    return this.#retention.expired(expiry, this.#totals.tasks);
+  }
+
+  shrink(): Shrunk {
+    return { isMore: this.#retention.shrink(), unsavedBytes: this.#unsavedBytes };
   }
 
   newest(wallMs: number, idsAheadMax: number): Newest {
@@ -114,13 +145,11 @@ export class SqliteBook {
     const idsAhead = this.#db
       .prepare('SELECT id FROM task WHERE id >= ? ORDER BY id DESC LIMIT ?')
       .all(ahead, idsAheadMax);
-    // State by state, since an index of states and times makes each of these one step.
-    const latest = this.#db.prepare('SELECT max(ended_ms) AS at FROM task WHERE state = ?');
-    const endedAtMs = Math.max(...endedStates.map((state) => Number(latest.get(state)!.at ?? -1)));
+    const { endedMs } = this.#totals;
     return {
       id: id === null ? undefined : String(id),
       idsAhead: idsAhead.map((row) => String(row.id)),
-      endedAtMs: endedAtMs < 0 ? undefined : endedAtMs,
+      endedAtMs: endedMs < 0 ? undefined : endedMs,
       seq: Number(this.#db.prepare('SELECT max(seq) AS seq FROM task').get()!.seq ?? 0),
     };
   }
@@ -129,7 +158,7 @@ export class SqliteBook {
     const bytes = [this.#path, `${this.#path}-wal`]
       .map((file) => statSync(file, { throwIfNoEntry: false })?.size ?? 0)
       .reduce((sum, size) => sum + size, 0);
-    return { bytes, tasks: Number(this.#db.prepare('SELECT count(*) AS count FROM task').get()!.count) };
+    return { bytes, tasks: this.#totals.tasks };
   }
 
   giveBack(): boolean {
@@ -161,7 +190,7 @@ export class SqliteBook {
         if (isEnded(record.state)) this.#enterTask(record);
         return;
       case 'moved':
-        if (record.result !== undefined) this.#enterBody(record.seq, 'result', record.result);
+        if (record.result !== undefined) this.#enterBody(record, 'result', record.result);
         return;
       case 'attempt': {
         const bytes = this.#bytesOf(record);
@@ -170,9 +199,18 @@ export class SqliteBook {
       }
       case 'purged':
         for (const seq of record.seqs) {
+          this.#deleted.bytes += Number(this.#insert.bytesOf.get(seq)!.bytes);
           this.#remove(seq);
           this.#insert.removeAttempts.run(seq);
         }
+        this.#deleted.tasks += record.seqs.length;
+        return;
+      case 'trimmed':
+        for (const seq of record.seqs) {
+          this.#deleted.bytes += Number(this.#insert.bytesOf.get(seq)!.bytes);
+          this.#insert.removeBodies.run(seq);
+        }
+        this.#deleted.tasks += record.seqs.length;
         return;
       default:
         throw new Error(`a ${record.kind} is nothing for the book`);
@@ -182,19 +220,34 @@ export class SqliteBook {
   #enterTask(record: RecordOf<'task'>): void {
     const { seq, spec, state, atMs, collectorId } = record;
     const bytes = this.#bytesOf({ ...record, spec: { ...spec, payload: noBytes } });
-    const keys = [seq, spec.namespace, spec.id, spec.operation, collectorId ?? null, state, atMs] as const;
+    const keys = [
+      seq,
+      spec.namespace,
+      spec.id,
+      spec.operation,
+      collectorId ?? null,
+      state,
+      keptFromMs(record),
+    ] as const;
     this.#insert.task.run(...keys, bytes, checksum(bytes, keys));
-    this.#enterBody(seq, 'payload', present(spec.payload));
+    this.#enterBody(record, 'payload', present(spec.payload));
+    this.#totals.tasks++;
+    this.#totals.endedMs = Math.max(this.#totals.endedMs, atMs);
   }
 
-  #enterBody(seq: number, kind: string, bytes: Uint8Array): void {
-    if (bytes.length > 0) this.#insert.body.run(seq, kind, bytes, checksum(bytes));
+  #enterBody({ seq, state }: RecordOf<'task' | 'moved'>, kind: string, bytes: Uint8Array): void {
+    if (bytes.length > 0) this.#insert.body.run(state === 'dead_letter' ? 1 : 0, seq, kind, bytes, checksum(bytes));
   }
 
   /** The attempts of a task that lives again stay: they are its history. */
   #remove(seq: number): void {
-    this.#insert.removeTask.run(seq);
+    this.#totals.tasks -= Number(this.#insert.removeTask.run(seq).changes);
     this.#insert.removeBodies.run(seq);
+  }
+
+  /** Of the write-ahead file. */
+  get #unsavedBytes(): number {
+    return statSync(`${this.#path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
   }
 
   #bytesOf(record: RecordOf<'task'> | RecordOf<'attempt'>): Uint8Array {
@@ -209,17 +262,18 @@ export class SqliteBook {
   }
 
   #body(seq: number, kind: string): Uint8Array | undefined {
-    const row = this.#db.prepare('SELECT * FROM body WHERE seq = ? AND kind = ?').get(seq, kind);
+    const row = this.#db.prepare('SELECT * FROM body WHERE is_last IN (0, 1) AND seq = ? AND kind = ?').get(seq, kind);
     return row === undefined ? undefined : bodyOf(this.#path, row);
   }
 }
 
 const statements = (db: DatabaseSync) => ({
   task: db.prepare('INSERT INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'),
-  body: db.prepare('INSERT OR REPLACE INTO body VALUES (?, ?, ?, ?)'),
+  body: db.prepare('INSERT OR REPLACE INTO body VALUES (?, ?, ?, ?, ?)'),
   attempt: db.prepare('INSERT OR REPLACE INTO attempt VALUES (?, ?, ?, ?)'),
+  bytesOf: db.prepare('SELECT coalesce(sum(length(bytes)), 0) AS bytes FROM body WHERE is_last IN (0, 1) AND seq = ?'),
   removeTask: db.prepare('DELETE FROM task WHERE seq = ?'),
-  removeBodies: db.prepare('DELETE FROM body WHERE seq = ?'),
+  removeBodies: db.prepare('DELETE FROM body WHERE is_last IN (0, 1) AND seq = ?'),
   removeAttempts: db.prepare('DELETE FROM attempt WHERE seq = ?'),
-  position: db.prepare('INSERT OR REPLACE INTO position VALUES (1, ?, ?, ?, ?)'),
+  position: db.prepare('INSERT OR REPLACE INTO position VALUES (1, ?, ?, ?, ?, ?, ?, ?)'),
 });

@@ -1,10 +1,11 @@
 /** The book in a thread of its own. */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import type { Expired } from '../core/expire.ts';
 import type { AttemptRecord, StoredTask } from '../core/record.ts';
 import type { TaskState } from '../protocol/state.ts';
 import { BookError } from './error.ts';
-import type { Book, BookPosition, BookSize, EndedFilter, EndedTask, Expiry, Newest } from './port.ts';
+import type { Book, BookPosition, BookSize, EndedFilter, EndedTask, Expiry, Newest, Shrunk } from './port.ts';
 import type { BookAnswer, BookMethod } from './thread.ts';
 
 interface Pending {
@@ -38,7 +39,7 @@ export class ThreadedBook implements Book {
   }
 
   /** The bytes are handed over: the caller must not touch them again. */
-  apply(records: Uint8Array<ArrayBuffer>, position: BookPosition): Promise<void> {
+  apply(records: Uint8Array<ArrayBuffer>, position: BookPosition): Promise<number> {
     return this.#request('apply', [records, position], [records.buffer]);
   }
 
@@ -62,8 +63,12 @@ export class ThreadedBook implements Book {
     return this.#request('list', [filter]);
   }
 
-  expired(expiry: Expiry): Promise<readonly number[]> {
+  expired(expiry: Expiry): Promise<Expired> {
     return this.#request('expired', [expiry]);
+  }
+
+  shrink(): Promise<Shrunk> {
+    return this.#request('shrink', []);
   }
 
   newest(wallMs: number, idsAheadMax: number): Promise<Newest> {

@@ -3,15 +3,16 @@
  * decided cannot be taken back. A disk that fills up refuses new work first; what ends accepted work is taken as long as
  * what was prepared for it lasts; then nothing is written at all until there is room again.
  */
-import type { Input, ReplyTo } from '../core/input.ts';
+import { type Input, type Output, type ReplyTo, reply } from '../core/input.ts';
 import { fixedBytes, specBytes } from '../core/record-size.ts';
 import { stepBytes } from '../core/state.ts';
-import { type Fault, fault, isFault } from '../protocol/fault.ts';
+import { fault, isFault } from '../protocol/fault.ts';
 
 /** What a step may write beside what its input brings: it hands out and looks at what is due, twice at most. */
 const ownBytes = 3 * stepBytes;
 /** Of a request, beside its bodies: the longest error with its texts. */
 const requestBytes = 64 * 1024;
+const seqBytes = 8;
 const retryAfterMs = 1000;
 
 type Effect =
@@ -21,6 +22,8 @@ type Effect =
   | 'changes'
   /** Has happened, and cannot be refused. */
   | 'happened'
+  /** Makes room by ending what is kept; when there is none even for that it is left for later. */
+  | 'upkeep'
   /** Writes nothing. */
   | 'shows';
 
@@ -36,6 +39,7 @@ const effects: { readonly [K in Input['kind']]: Effect } = {
   body_damaged: 'happened',
   stop: 'shows',
   tick: 'happened',
+  expire: 'upkeep',
   heartbeat: 'shows',
   wait: 'shows',
   cancel_wait: 'shows',
@@ -55,13 +59,15 @@ function broughtBytes(input: Input): number {
       return input.specs.reduce((sum, spec) => sum + (isFault(spec) ? 0 : fixedBytes + specBytes(spec)), requestBytes);
     case 'complete':
       return requestBytes + (input.result?.length ?? 0);
+    case 'expire':
+      return requestBytes + seqBytes * (input.expired.tasks.length + input.expired.bodies.length);
     default:
       return requestBytes;
   }
 }
 
-/** To be stepped; to be kept until there is room; or to be refused. */
-type Admission = 'step' | 'keep' | { readonly to: ReplyTo; readonly refusal: Fault };
+/** To be stepped; to be kept until there is room; or what leaves in place of it. */
+type Admission = 'step' | 'keep' | Output;
 
 /** @param left bytes of room that nothing else has been promised. */
 export function admit(input: Input, isFull: boolean, left: number): Admission {
@@ -70,11 +76,12 @@ export function admit(input: Input, isFull: boolean, left: number): Admission {
   const isRefused = effect === 'adds' && isFull;
   if (!isRefused && left >= needOf(input)) return 'step';
   if (effect === 'happened') return 'keep';
+  if (input.kind === 'expire') return { kind: 'settled', run: input.skipped };
   const message = isRefused
     ? 'The disk under the store is full: nothing new is accepted, and what runs may end.'
     : 'The disk under the store is full: there is no room for this.';
   const { to } = input as Extract<Input, { to: ReplyTo }>;
-  return { to, refusal: fault('store_full', message, { retry_after_ms: retryAfterMs }) };
+  return reply(to, fault('store_full', message, { retry_after_ms: retryAfterMs }));
 }
 
 /** Whether there is room for a step at all: it hands out, and looks at what is due. */

@@ -28,6 +28,8 @@ export interface BrokerContext {
   readonly supervisor: SupervisorPort | undefined;
   readonly commits: { readonly count: number; readonly latestMs: number };
   now(): Now;
+  /** The time of an id that is made now: not before that of any deleted task, also when the clock was set back. */
+  newIdMs(): number;
   /** Gives the core an input; it is stepped at the end of this loop pass. */
   enqueue(input: Input): void;
   requestStop(type: 'graceful' | 'immediate'): void;

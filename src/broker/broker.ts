@@ -23,7 +23,7 @@ import { CallTargets } from './call-targets.ts';
 import { Deliver } from './deliver.ts';
 import { InternalCalls } from './internal-calls.ts';
 import { Loop } from './loop.ts';
-import { loadStored, recoveredState } from './recovered-state.ts';
+import { loadStored, type RecoveryReaders, recoveredState } from './recovered-state.ts';
 import { handleRequest } from './requests.ts';
 import { Retention } from './retention.ts';
 import type { Session, SessionHost } from './session.ts';
@@ -34,7 +34,7 @@ import type { SupervisorPort } from './supervisor-port.ts';
 import { TaskReads } from './task-reads.ts';
 import { type Core, Turn } from './turn.ts';
 
-interface BrokerOptions {
+interface BrokerOptions extends RecoveryReaders {
   readonly limits: Limits;
   readonly store: Store;
   readonly clock: Clock;
@@ -69,11 +69,11 @@ export class Broker implements SessionHost, BrokerContext {
   supervisor: SupervisorPort | undefined;
   /** Resolves when a request asked the broker to stop. */
   readonly stopRequested: Promise<'graceful' | 'immediate'>;
+  readonly newIdMs = (): number => Math.max(this.now().wallMs, this.#core.state.expiredBeforeMs);
   readonly requestStop: (type: 'graceful' | 'immediate') => void;
   readonly now = (): Now => this.#clock.now();
   readonly #core: Core;
   readonly #options: BrokerOptions;
-  readonly #store: Store;
   readonly #clock: Clock;
   readonly #turn: Turn;
   readonly #targets: CallTargets;
@@ -99,7 +99,6 @@ export class Broker implements SessionHost, BrokerContext {
     this.version = options.version;
     this.log = log;
     this.place = options.place;
-    this.#store = store;
     this.#clock = clock;
     this.started = clock.now();
     this.#options = options;
@@ -142,6 +141,7 @@ export class Broker implements SessionHost, BrokerContext {
       store,
       after: (ms: number, run: () => void) => this.#loop.after(ms, run),
       failed: (error: Error) => this.#storeFailed(error),
+      enqueue: (input: Input) => void (this.#ended || this.enqueue(input)),
     };
     this.retention = new Retention({ ...watch, limits, log, newestAtMs: loaded.newestAtMs, now: this.now });
     startStoreWatch({ ...watch, checked: () => this.#turn.lookForRoom() });
@@ -238,7 +238,7 @@ export class Broker implements SessionHost, BrokerContext {
     this.#loop.pass();
     await this.#loop.until(() => this.#turn.idle);
     this.#loop.stop();
-    await this.#store.close();
+    await this.#options.store.close();
   }
 
   /**
@@ -261,7 +261,7 @@ export class Broker implements SessionHost, BrokerContext {
     const deliver = new Deliver({ sessions, relay, reads, log, collectorGone: (id) => this.supervisor?.gone(id) });
     return new Turn({
       core: this.#core,
-      store: this.#store,
+      store: options.store,
       now: this.now,
       wake: () => this.#loop.schedule(),
       deliver: (outputs) => deliver.outputs(outputs),

@@ -72,7 +72,7 @@ export const handlers: { readonly [M in Method]: Handler<M> } = {
   },
 
   'task.submit': ({ broker, to, params, bodies: [payload] }) => {
-    const spec = specOf(params, payload, broker.limits, broker.now().wallMs);
+    const spec = specOf(params, payload, broker.limits, broker.newIdMs());
     if (isFault(spec)) return spec;
     broker.enqueue({ kind: 'submit', to, specs: [spec], batch: false });
   },
@@ -81,7 +81,7 @@ export const handlers: { readonly [M in Method]: Handler<M> } = {
     broker.enqueue({
       kind: 'submit',
       to,
-      specs: specsOf(params.tasks, bodies, broker.limits, broker.now().wallMs),
+      specs: specsOf(params.tasks, bodies, broker.limits, broker.newIdMs()),
       batch: true,
     }),
 

@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { recover } from '../core/recover.ts';
 import { type CoreState, newState } from '../core/state.ts';
 import type { Limits } from '../protocol/limits.ts';
-import type { Loaded, Store } from '../store/port.ts';
+import type { Loaded, LoadOptions, Store } from '../store/port.ts';
 import type { Clock } from '../time/clock.ts';
 import type { Now } from '../time/now.ts';
 
@@ -15,9 +15,12 @@ interface RecoveredStateOptions {
   readonly seed?: number;
 }
 
+/** Who is told how the recovery goes. */
+export type RecoveryReaders = Pick<LoadOptions, 'progress' | 'found'>;
+
 /** What the store kept, as of now. Rejects with a StoreError. */
 export const loadStored = (
-  from: { readonly store: Store; readonly clock: Clock; readonly limits: Limits },
+  from: RecoveryReaders & { readonly store: Store; readonly clock: Clock; readonly limits: Limits },
   bodyDamaged: (id: string) => void,
 ): Promise<Loaded> =>
   from.store.load({
@@ -25,6 +28,8 @@ export const loadStored = (
     idsAheadMax: from.limits.idsAheadMax,
     payloadsBytesMax: from.limits.memoryPayloadBytesMax,
     bodyDamaged,
+    ...(from.progress === undefined ? {} : { progress: from.progress }),
+    ...(from.found === undefined ? {} : { found: from.found }),
   });
 
 export function recoveredState(options: RecoveredStateOptions, loaded: Loaded, start: Now): CoreState {

@@ -1,23 +1,27 @@
 /**
- * Deleting what ended long ago: at the start and once an hour, in slices, so that commits in between do not wait. A
- * clock that is far ahead makes everything old: after more than a day in which no broker ran or the clock jumped,
- * nothing is deleted for an hour, in which the clock can be set right.
+ * Deleting what ended long ago, and what is too much: at the start and once a minute, in slices, each a step of the core
+ * like any other, so that commits and reads in between do not wait. A clock that is far ahead makes everything old: after
+ * more than a day in which no broker ran or the clock jumped, nothing is deleted for an hour, in which the clock can be set
+ * right.
  */
 import type { Logger } from 'pino';
+import type { Input } from '../core/input.ts';
 import type { Limits } from '../protocol/limits.ts';
 import type { Store } from '../store/port.ts';
 import { duration } from '../text/quantity.ts';
 import type { Now } from '../time/now.ts';
 import { ClockWatch } from './clock-watch.ts';
 
-const everyMs = 3_600_000;
-const sliceRows = 1000;
-const pauseMs = 50;
+const everyMs = 60_000;
+/** Most tasks of one slice; how many it is follows from how long the last ones took. */
+const sliceTasks = 10_000;
+const pauseMs = 10;
 const unseenMsMax = 86_400_000;
 const holdMs = 3_600_000;
 
 interface RetentionOptions {
-  readonly store: Pick<Store, 'purge'>;
+  readonly store: Pick<Store, 'expired' | 'shrink'>;
+  readonly enqueue: (input: Input) => void;
   readonly limits: Limits;
   readonly log: Logger;
   /** The newest instant that the store kept. */
@@ -60,17 +64,28 @@ export class Retention {
   }
 
   readonly #purge = (): void => {
-    const { store, limits, now, after, failed } = this.#options;
+    const { now, after, failed } = this.#options;
     const moment = now();
     this.#clockWatch.look(moment);
     const heldMs = this.#heldUntilMs - moment.monotonicMs;
     if (heldMs > 0) return after(heldMs, this.#purge);
-    store
-      .purge({
-        beforeMs: moment.wallMs - limits.retentionMs,
-        deadLettersBeforeMs: moment.wallMs - limits.deadLetterRetentionMs,
-        limit: sliceRows,
-      })
-      .then((count) => after(count < sliceRows ? everyMs : pauseMs, this.#purge), failed);
+    this.#slice(moment).then((isMore) => after(isMore ? pauseMs : everyMs, this.#purge), failed);
   };
+
+  /** Whether there may be more to do, and room to do it. */
+  async #slice({ wallMs }: Now): Promise<boolean> {
+    const { store, limits, enqueue } = this.#options;
+    const expired = await store.expired({
+      beforeMs: wallMs - limits.retentionMs,
+      deadLettersBeforeMs: wallMs - limits.deadLetterRetentionMs,
+      tasksMax: limits.endedTasksMax,
+      bytesMax: limits.bookBytesMax,
+      wallMs,
+      limit: sliceTasks,
+    });
+    if (expired.tasks.length === 0 && expired.bodies.length === 0) return store.shrink();
+    return new Promise<boolean>((settle) => {
+      enqueue({ kind: 'expire', expired, run: () => settle(true), skipped: () => settle(false) });
+    });
+  }
 }

@@ -21,6 +21,8 @@ import type { BrokerInfo } from './broker-info.ts';
 import type { Configuration } from './configuration.ts';
 import { ConnectionGate, withinDescriptors } from './descriptors.ts';
 import { lockStateDirectory } from './lock.ts';
+import { StartLog } from './start-log.ts';
+import { inStateDirectory } from './state-directory-error.ts';
 import { UndoList } from './undo.ts';
 
 export const version = (
@@ -76,9 +78,11 @@ export async function startBroker(options: StartOptions): Promise<RunningBroker>
 }
 
 async function start(options: StartOptions, undo: UndoList): Promise<RunningBroker> {
-  const { configuration, state = true, socket: withSocket = true, progress = () => {} } = options;
+  const { configuration, state = true, socket: withSocket = true } = options;
   const { stateDir } = configuration;
   const log = options.log ?? pino({ level: 'silent' });
+  using starting = new StartLog(log, options.progress);
+  const progress = starting.stage;
   const declared = options.collectors === undefined ? [] : configuration.collectors.filter(({ enabled }) => enabled);
   const limits = withinDescriptors(configuration.limits, declared.length, log);
   const address = parseAddress(configuration.socket);
@@ -91,13 +95,13 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
   if (state) ensurePrivateDirectory(stateDir);
   const warning = state ? networkWarning(stateDir) : undefined;
   if (warning !== undefined) log.warn({ component: 'store' }, warning);
-  const lock = state ? lockStateDirectory(stateDir) : undefined;
+  const lock = state ? inStateDirectory(() => lockStateDirectory(stateDir)) : undefined;
   undo.add(() => lock?.[Symbol.dispose]());
   const announce = (life: BrokerInfo['state'], startedAtMs: number): void => {
     const { store: _, ...announced } = place;
     lock?.announce({ ...announced, version, started_at_ms: startedAtMs, state: life });
   };
-  announce('starting', Date.now());
+  inStateDirectory(() => announce('starting', Date.now()));
 
   if (state && options.store === undefined) {
     const migrated = await migrateOldStore(stateDir, progress);
@@ -121,6 +125,8 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
     place,
     ...(configuration.strategy === undefined ? {} : { strategy: configuration.strategy }),
     fatal: options.fatal ?? crash,
+    progress,
+    found: starting.found,
   });
   let stopType: 'graceful' | 'immediate' = 'immediate';
   undo.add(() => broker.stop(stopType));

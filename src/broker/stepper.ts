@@ -2,7 +2,7 @@
  * Steps inputs in their order, as far as the store has room for what they write: a large batch is committed before it
  * grows further, room is made when there is too little, and where none can be had `admission.ts` says what becomes of it.
  */
-import { type Input, type Output, reply } from '../core/input.ts';
+import type { Input, Output } from '../core/input.ts';
 import { type Facts, noFacts, type Prefetch, type Recall } from '../core/prefetch.ts';
 import type { CoreState } from '../core/state.ts';
 import { step } from '../core/step.ts';
@@ -88,7 +88,7 @@ export class Stepper {
       if (admission === 'step') this.#step(ready, moment, out);
       else if (admission === 'keep') this.#kept.push(ready);
       else {
-        out.push(reply(admission.to, admission.refusal));
+        out.push(admission);
         dispose(ready);
       }
     }

@@ -14,12 +14,12 @@ export function specsOf(
   tasks: readonly unknown[],
   payloads: Bodies,
   limits: Limits,
-  wallMs: number,
+  idMs: number,
 ): (TaskSpec | Fault)[] {
   return tasks.map((task, at) => {
     const parsed = parseTask.safeParse(task);
     if (!parsed.success) return paramsFault('task', parsed.error);
-    return specOf(parsed.data, payloads[at], limits, wallMs);
+    return specOf(parsed.data, payloads[at], limits, idMs);
   });
 }
 

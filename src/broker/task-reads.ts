@@ -118,8 +118,9 @@ export class TaskReads {
 }
 
 function encodeDetail(state: CoreState, now: Now, stored: StoredDetail, include: readonly BodyName[]): Outcome {
+  const { payload } = stored.spec;
   const bodies = {
-    payload: include.includes('payload') ? present(stored.spec.payload) : undefined,
+    payload: include.includes('payload') && payload.length > 0 ? present(payload) : undefined,
     result: include.includes('result') ? stored.result : undefined,
   };
   return { encoded: encodeMapWith({ ...detailOf(stored), ...waitOf(state, now, stored.spec.id) }, bodies) };

@@ -14,12 +14,12 @@ import {
 import { uuidv7 } from '../protocol/uuid.ts';
 import type { StoredDetail } from '../store/port.ts';
 
-/** `payload` is a view into a received chunk; the spec keeps a copy of its own. */
+/** `payload` is a view into a received chunk; the spec keeps a copy of its own. A task without an id gets one of `idMs`. */
 export function specOf(
   params: TaskSubmitParsed,
   payload: Uint8Array | undefined,
   limits: Limits,
-  wallMs: number,
+  idMs: number,
 ): TaskSpec | Fault {
   if (payload !== undefined && payload.length > limits.payloadBytesMax)
     return fault(
@@ -27,7 +27,7 @@ export function specOf(
       `The payload is ${payload.length} bytes; the limit is ${limits.payloadBytesMax}.`,
       { limit: limits.payloadBytesMax },
     );
-  const id = params.id ?? uuidv7(wallMs);
+  const id = params.id ?? uuidv7(idMs);
   const { correlation, priority, backoff } = params;
   return {
     namespace: defaultNamespace,
@@ -91,5 +91,7 @@ export function detailOf(stored: StoredDetail): Omit<TaskDetail, 'payload' | 're
     attempts,
     payload_bytes: spec.payload.length,
     ...(result === undefined ? {} : { result_bytes: result.length }),
+    // Every payload has a byte at least.
+    ...(spec.payload.length > 0 ? {} : { trimmed: true }),
   };
 }

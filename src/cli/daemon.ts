@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { type BrokerInfo, readBrokerInfo } from '../broker/broker-info.ts';
 import { loadConfiguration, type Overrides } from '../broker/configuration.ts';
 import { version } from '../broker/start.ts';
+import { inStateDirectory } from '../broker/state-directory-error.ts';
 import type { StartFailure } from '../supervisor/supervisor.ts';
 import { ensurePrivateDirectory } from '../transport/private-directory.ts';
 import { conflict, StartError } from './held.ts';
@@ -44,7 +45,7 @@ const main = fileURLToPath(new URL('../main.js', import.meta.url));
 /** Without a look at the time it has used, a child that loads for long looks as if it hung. */
 const silenceMsDefault = process.platform === 'linux' ? 60_000 : 600_000;
 const lookEveryMs = 100;
-const progressAfterMs = 2000;
+const progressAfterMs = 1000;
 /** How often a start may find the lock held by a process that has not announced itself. */
 const unannouncedMax = 20;
 /** A child that reported why it failed has nothing left to do. */
@@ -86,7 +87,7 @@ export async function startInBackground(flags: StartFlags, watch: StartWatch = {
 }
 
 async function attempt(flags: StartFlags, log: string, watch: StartWatch): Promise<StartupEnd> {
-  const output = openLog(log);
+  const output = inStateDirectory(() => openLog(log));
   const child = spawn(process.execPath, [main, 'broker', 'start', '--foreground', ...argumentsOf(flags)], {
     detached: true,
     stdio: ['ignore', output, output, 'ipc'],

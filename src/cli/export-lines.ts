@@ -30,6 +30,7 @@ export const headerSchema = z.looseObject({
   epoch: countSchema,
   made_at_ms: atMsSchema,
   next_seq: countSchema.min(1),
+  expired_before_ms: atMsSchema,
 });
 const specSchema = z.strictObject({
   namespace: z.string(),

@@ -1,4 +1,5 @@
 /** The process that is the broker: in the foreground, or as the child that `startInBackground` starts. */
+import { writeSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Logger, type LoggerOptions, pino } from 'pino';
@@ -26,7 +27,7 @@ export async function runInForeground(flags: StartFlags): Promise<number> {
   const daemon = process.env[daemonVariable] === '1';
   delete process.env[daemonVariable];
   if (daemon) closeInherited(channelDescriptor);
-  const log = daemon ? pino(logOptions, pino.destination({ fd: 2, sync: true })) : foregroundLog();
+  const log = daemon ? pino(logOptions, { write: writeIfPossible }) : foregroundLog();
   try {
     const configuration = await loadConfiguration(flags);
     if (parseAddress(configuration.socket).scheme === 'memory')
@@ -50,6 +51,13 @@ export async function runInForeground(flags: StartFlags): Promise<number> {
     }
     throw error;
   }
+}
+
+/** What cannot be written to a full disk is still reported to the command that waits. */
+function writeIfPossible(line: string): void {
+  try {
+    writeSync(2, line);
+  } catch {}
 }
 
 function foregroundLog(): Logger {

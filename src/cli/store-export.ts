@@ -72,8 +72,9 @@ async function writeLines(
     crc = crc32(line, crc);
     if (!to.write(line)) await once(to, 'drain');
   };
-  const { storeId: store_id, epoch, nextSeq: next_seq } = contents;
-  await write({ deye_export: exportVersion, version, store_id, epoch, made_at_ms: wallMs, next_seq });
+  const { storeId: store_id, epoch, nextSeq: next_seq, expiredBeforeMs: expired_before_ms } = contents;
+  const made_at_ms = wallMs;
+  await write({ deye_export: exportVersion, version, store_id, epoch, made_at_ms, next_seq, expired_before_ms });
   for (const [key, value] of contents.settings) {
     await write({ setting: { key, value } });
     settings++;

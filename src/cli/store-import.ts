@@ -34,6 +34,7 @@ export async function importStore(file: string | undefined, to: string, progress
   return buildDirectory(to, async (draft) => {
     await using store = await NewStore.create(draft, header.epoch);
     const counts = await reading.into(store, (seq) => progress('reading tasks', seq, header.next_seq));
+    await store.add({ kind: 'expired', beforeMs: header.expired_before_ms });
     await store.finish(header.next_seq);
     return { directory: to, of_store: header.store_id, epoch: store.epoch, ...counts };
   });

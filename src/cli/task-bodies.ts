@@ -18,7 +18,7 @@ export async function withBodies(client: Client, task: TaskDetail, full = false)
   const { id } = task;
   const missing = bodyNames.filter((name) => {
     const size = task[`${name}_bytes`];
-    return task[name] === undefined && size !== undefined && (full || size <= smallBytes);
+    return !task.trimmed && task[name] === undefined && size !== undefined && (full || size <= smallBytes);
   });
   const total = missing.reduce((sum, name) => sum + (task[`${name}_bytes`] ?? 0), 0);
   const fits = total + detailBytes <= (client.welcome?.limits.frame_bytes_max ?? 0);

@@ -113,6 +113,11 @@ export class Reader {
   }
 
   number(): number {
+    const first = this.#bytes[this.#at]!;
+    if (first < 0x80) {
+      this.#at++;
+      return first;
+    }
     let value = 0;
     for (let scale = 1; ; scale *= 128) {
       const byte = this.byte();
@@ -131,9 +136,10 @@ export class Reader {
     return this.#bytes.readUInt32BE(at);
   }
 
-  text(): string {
+  /** @param like is answered when it is the same text, so that equal texts share their memory. */
+  text(like = ''): string {
     const end = this.#endOf(this.number());
-    const text = this.#bytes.utf8Slice(this.#at, end);
+    const text = this.#isAt(like, end) ? like : this.#bytes.utf8Slice(this.#at, end);
     this.#at = end;
     return text;
   }
@@ -147,6 +153,16 @@ export class Reader {
     if (crc32(bytes) !== crc) throw new RangeError('a body is damaged');
     this.#at = end;
     return bytes;
+  }
+
+  /** Of text that has other characters than those of ASCII it says no. */
+  #isAt(text: string, end: number): boolean {
+    if (text.length !== end - this.#at) return false;
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      if (code > 0x7f || code !== this.#bytes[this.#at + i]) return false;
+    }
+    return true;
   }
 
   #endOf(length: number): number {

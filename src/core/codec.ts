@@ -25,6 +25,17 @@ export const text: Codec<string> = {
   write: (to, value) => to.text(value),
   read: (from) => from.text(),
 };
+
+/** A text that is mostly the same from record to record. */
+export function repeatedText(): Codec<string> {
+  let latest = '';
+  const read = (from: Reader): string => {
+    latest = from.text(latest);
+    return latest;
+  };
+  return { ...text, read };
+}
+
 /** A payload or a result. */
 export const body: Codec<Uint8Array> = {
   form: { text: 'body' },
@@ -60,8 +71,15 @@ export const list = <T>({ form, write, read }: Codec<T>): Codec<readonly T[]> =>
     to.number(values.length);
     for (const value of values) write(to, value);
   },
-  read: (from) => Array.from({ length: countOf(from) }, () => read(from)),
+  read: (from) => {
+    const count = countOf(from);
+    return count === 0 ? none : Array.from({ length: count }, () => read(from));
+  },
 });
+
+/** Most lists and maps are empty: those share one. */
+const none: readonly never[] = Object.freeze([]);
+const noTexts: Readonly<Record<string, string>> = Object.freeze({});
 
 export const textMap: Codec<Readonly<Record<string, string>>> = {
   form: { text: 'map' },
@@ -74,7 +92,11 @@ export const textMap: Codec<Readonly<Record<string, string>>> = {
     }
   },
   // Without a prototype's setters: "__proto__" is a key like any other.
-  read: (from) => Object.fromEntries(Array.from({ length: countOf(from) }, () => [from.text(), from.text()])),
+  read: (from) => {
+    const count = countOf(from);
+    if (count === 0) return noTexts;
+    return Object.fromEntries(Array.from({ length: count }, () => [from.text(), from.text()]));
+  },
 };
 
 /** A count that what follows can hold: each takes a byte at least. */
@@ -113,8 +135,12 @@ export function sparse<T extends object>(
       for (const [key, codec] of entries) codec.write(to, value[key as keyof T]);
     },
     read: (from) => {
-      const found = entries.map(([key, codec]) => [key, codec.read(from)]).filter(([, value]) => value !== undefined);
-      return Object.fromEntries(found) as T;
+      const found: Record<string, unknown> = {};
+      for (const [key, codec] of entries) {
+        const value = codec.read(from);
+        if (value !== undefined) found[key] = value;
+      }
+      return found as T;
     },
   };
 }

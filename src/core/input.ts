@@ -10,6 +10,7 @@ import type { BodyName, TaskState } from '../protocol/state.ts';
 import type { Now } from '../time/now.ts';
 import type { Body } from './body.ts';
 import type { CollectorStatus } from './collector.ts';
+import type { Expired } from './expire.ts';
 import type { StoreRecord } from './record.ts';
 import type { CoreState } from './state.ts';
 import type { TaskSpec } from './task.ts';
@@ -69,6 +70,13 @@ export type Input =
   | { readonly kind: 'bytes_read'; readonly session: number; readonly bytes: number }
   /** Of what was assigned to the session by the core before this one, it has not read `bytes` of payloads yet. */
   | { readonly kind: 'unread'; readonly session: number; readonly bytes: number }
+  /** Retention deletes this; `run` is called once that is durable, or `skipped`, when the disk has no room for it. */
+  | {
+      readonly kind: 'expire';
+      readonly expired: Expired;
+      readonly run: () => void;
+      readonly skipped: () => void;
+    }
   | { readonly kind: 'session_closed'; readonly session: number }
   /** The store cannot give the payload of this task any more. */
   | { readonly kind: 'body_damaged'; readonly id: string }

@@ -6,7 +6,20 @@
  */
 import { type Body, present } from './body.ts';
 import { Reader, type Writer } from './bytes.ts';
-import { body, type Codec, type Form, list, number, oneOf, optional, sparse, struct, text, textMap } from './codec.ts';
+import {
+  body,
+  type Codec,
+  type Form,
+  list,
+  number,
+  oneOf,
+  optional,
+  repeatedText,
+  sparse,
+  struct,
+  text,
+  textMap,
+} from './codec.ts';
 import type { AttemptRecord, JournalRecord, RecordOf, TaskProgress } from './record.ts';
 import type { TaskError, TaskSpec } from './task.ts';
 
@@ -15,9 +28,9 @@ const error = struct<TaskError>({ code: text, message: text });
 const payload: Codec<Body> = { ...body, write: (to, value) => body.write(to, present(value)) };
 
 const spec = struct<TaskSpec>({
-  namespace: text,
+  namespace: repeatedText(),
   id: text,
-  operation: text,
+  operation: repeatedText(),
   priority: number,
   requires: list(text),
   labels: textMap,
@@ -82,6 +95,8 @@ const kinds: { readonly [K in Kind]: { readonly number: number; readonly version
     versions: [struct<Fields<'task'>>({ seq: number, submittedAtMs: number, ...progress, spec })],
   },
   purged: { number: 6, versions: [struct<Fields<'purged'>>({ seqs: list(number) })] },
+  trimmed: { number: 10, versions: [struct<Fields<'trimmed'>>({ seqs: list(number) })] },
+  expired: { number: 9, versions: [struct<Fields<'expired'>>({ beforeMs: number })] },
   level: { number: 8, versions: [struct<Fields<'level'>>({ level: number })] },
   counted: { number: 7, versions: [struct<Fields<'counted'>>({ nextSeq: number })] },
   setting: { number: 4, versions: [struct<Fields<'setting'>>({ namespace: text, key: text, value: optional(text) })] },

@@ -21,6 +21,7 @@ export function bytesOf(record: JournalRecord): number {
     case 'setting':
       return fixedBytes + textBytes(record.key) + textBytes(record.value);
     case 'purged':
+    case 'trimmed':
       return fixedBytes + 8 * record.seqs.length;
     default:
       return fixedBytes;

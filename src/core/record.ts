@@ -7,14 +7,18 @@ export type StoreRecord =
   | { readonly kind: 'submitted'; readonly seq: number; readonly spec: TaskSpec; readonly submittedAtMs: number }
   | ({ readonly kind: 'moved'; readonly seq: number; readonly result: Uint8Array | undefined } & TaskProgress)
   | ({ readonly kind: 'attempt'; readonly seq: number } & AttemptRecord)
-  | { readonly kind: 'setting'; readonly namespace: string; readonly key: string; readonly value: string | undefined };
+  | { readonly kind: 'setting'; readonly namespace: string; readonly key: string; readonly value: string | undefined }
+  /** From here on no new task has an id whose time is before this: one with such an id may have been deleted. */
+  | { readonly kind: 'expired'; readonly beforeMs: number }
+  /** Retention deleted these ended tasks, with all that belongs to them. */
+  | { readonly kind: 'purged'; readonly seqs: readonly number[] }
+  /** Retention deleted the bodies of these ended tasks; the rest of them stays. */
+  | { readonly kind: 'trimmed'; readonly seqs: readonly number[] };
 
 /** What a journal holds: also records that make a task from nothing, whatever became of it since it was submitted. */
 export type JournalRecord =
   | StoreRecord
   | ({ readonly kind: 'task' } & StoredTask)
-  /** Retention deleted these ended tasks, with all that belongs to them. */
-  | { readonly kind: 'purged'; readonly seqs: readonly number[] }
   /** Every `seq` that was ever used is smaller than this. */
   | { readonly kind: 'counted'; readonly nextSeq: number }
   /** From here on there may be records of kinds that only a deye of this level knows. */

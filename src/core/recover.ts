@@ -15,6 +15,8 @@ export interface StoredState {
   readonly settings: ReadonlyMap<string, string>;
   /** Larger than any `seq` ever committed. */
   readonly nextSeq: number;
+  /** No new task may have an id whose time is before this. */
+  readonly expiredBeforeMs: number;
   /**
    * The greatest id that is stored and whose time is not ahead of the clock, and the ids that are ahead of it; where
    * these are too many, the greatest of them all, and none.
@@ -27,6 +29,7 @@ export const strategyKey = 'routing.strategy';
 
 export function recover(state: CoreState, stored: StoredState, now: Now): void {
   state.nextSeq = stored.nextSeq;
+  state.expiredBeforeMs = stored.expiredBeforeMs;
   rememberStored(state.ended, stored.newestId, stored.idsAhead, state.limits);
   for (const [key, value] of stored.settings) recoverSetting(state, key, value);
   for (const task of stored.tasks) recoverTask(state, task, now);

@@ -1,9 +1,11 @@
 /**
- * The part of the state that survives, as the fold of the records: what lives, and the settings. `replay` is the only way
+ * The part of the state that survives, as the fold of the records: what lives, the settings, and the marks
+ * below which no number and no id is new. `replay` is the only way
  * it is made: at the start from what was remembered, and while the broker runs by `advance`, which every change of a task
  * goes through. What has ended is not in it.
  */
 import { isEnded } from '../protocol/state.ts';
+import { uuidTimeMs } from '../protocol/uuid-time.ts';
 import type { JournalRecord, RecordOf, StoredTask } from './record.ts';
 
 /** A task as far as it is durable. */
@@ -16,9 +18,11 @@ export interface Durable {
   readonly settings: Map<string, string>;
   /** Larger than that of any task ever accepted. */
   nextSeq: number;
+  /** No new task has an id whose time is before this; 0 as long as retention has deleted none. */
+  expiredBeforeMs: number;
 }
 
-export const newDurable = (): Durable => ({ tasks: new Map(), settings: new Map(), nextSeq: 1 });
+export const newDurable = (): Durable => ({ tasks: new Map(), settings: new Map(), nextSeq: 1, expiredBeforeMs: 0 });
 
 /** A small record of a task that is not there changes nothing: a later full record, or its end, was seen already. */
 export function replay(durable: Durable, record: JournalRecord): void {
@@ -42,8 +46,12 @@ export function replay(durable: Durable, record: JournalRecord): void {
     case 'counted':
       durable.nextSeq = Math.max(durable.nextSeq, record.nextSeq);
       return;
+    case 'expired':
+      durable.expiredBeforeMs = Math.max(durable.expiredBeforeMs, record.beforeMs);
+      return;
     case 'level': // looked at where records are read
     case 'purged': // of what has ended
+    case 'trimmed': // the same
     case 'attempt': // of a task that lives, or of one that is about to end: only its row needs it
   }
 }
@@ -74,6 +82,13 @@ export const submittedTask = ({ seq, spec, submittedAtMs }: Omit<RecordOf<'submi
   error: undefined,
   excluded: [],
 });
+
+/**
+ * From when on an ended task is kept: its end, or the time of its id where that is ahead. A deleted id is then not ahead of
+ * the clock, so that ids of the same age can be refused without refusing new ones.
+ */
+export const keptFromMs = ({ atMs, spec }: Pick<StoredTask, 'atMs' | 'spec'>): number =>
+  Math.max(atMs, uuidTimeMs(spec.id) || 0);
 
 /** The record that makes the task from nothing. */
 export const fullRecord = (task: StoredTask): RecordOf<'task'> => ({ kind: 'task', ...taskOf(task) });

@@ -19,6 +19,8 @@ export interface CoreState {
   readonly random: Random;
   readonly tokens: Tokens;
   nextSeq: number;
+  /** Ids with a time before this are no longer new: retention has deleted one as late. */
+  expiredBeforeMs: number;
   /** Every task that has not ended. */
   readonly tasks: Map<string, Task>;
   readonly ended: Ended;
@@ -65,6 +67,7 @@ export function newState({ seed = 1, limits = defaultLimits, epoch = 1, nonce = 
     random: { seed },
     tokens: newTokens(epoch, nonce),
     nextSeq: 1,
+    expiredBeforeMs: 0,
     tasks: new Map(),
     ended: newEnded(),
     operations: newOperations(),

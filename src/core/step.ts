@@ -3,6 +3,7 @@ import type { Now } from '../time/now.ts';
 import { attemptDue, backoffOver, complete, failed } from './attempt.ts';
 import { bodyDamaged } from './body-damaged.ts';
 import { dispatch } from './dispatch.ts';
+import { expire } from './expire.ts';
 import { type Input, type Output, reply } from './input.ts';
 import { isInProgress } from './lease.ts';
 import { type Facts, noFacts } from './prefetch.ts';
@@ -36,6 +37,7 @@ const handlers: { readonly [K in Input['kind']]: Handler<K> } = {
   settle: (_state, { run }, _now, out) => void out.push({ kind: 'settled', run }),
   publish: (state, { topic, read }, now, out) => void out.push({ kind: 'publish', topic, body: read(state, now) }),
   cancel_wait: (state, { to }, _now, out) => cancelWait(state, to, out),
+  expire,
   bytes_read: (state, { session, bytes }) => bytesRead(state, session, bytes),
   unread: (state, { session, bytes }) => setUnread(state, session, bytes),
   body_damaged: bodyDamaged,

@@ -2,6 +2,7 @@
 import { type Fault, fault, isFault } from '../protocol/fault.ts';
 import type { Submitted } from '../protocol/schema.ts';
 import { isEnded } from '../protocol/state.ts';
+import { uuidTimeMs } from '../protocol/uuid-time.ts';
 import type { Heap } from '../time/heap.ts';
 import type { Now } from '../time/now.ts';
 import { finish } from './attempt.ts';
@@ -60,6 +61,7 @@ function accept(state: CoreState, spec: TaskSpec, now: Now, out: Output[], facts
   if (known !== undefined) return { id, state: known, duplicate: true };
   if (state.stopping)
     return fault('broker_stopping', 'The broker is stopping and accepts no new tasks.', { retry_after_ms: 1000 });
+  if (uuidTimeMs(id) < state.expiredBeforeMs) return idExpired(id, state.expiredBeforeMs, now);
   if (operations.waiting >= limits.pendingMax)
     return fault('queue_full', `${operations.waiting} tasks wait already; the limit is ${limits.pendingMax}.`, {
       retry_after_ms: 1000,
@@ -85,6 +87,15 @@ function accept(state: CoreState, spec: TaskSpec, now: Now, out: Output[], facts
     { kind: 'task_moved', spec, state: 'pending', attempt: 0, collectorId: undefined },
   );
   return task;
+}
+
+function idExpired(id: string, expiredBeforeMs: number, { wallMs }: Now): Fault {
+  const idMs = uuidTimeMs(id);
+  const seconds = (ms: number): number => Math.floor(ms / 1000);
+  const when = idMs > wallMs ? "is ahead of the broker's clock" : `was made ${seconds(wallMs - idMs)} s ago`;
+  const later = seconds(expiredBeforeMs - 1 - idMs);
+  const message = `The id ${id} ${when}, and one made ${later} s later is of a task that was deleted: whether this one ran cannot be told.`;
+  return fault('id_expired', message, { id, id_ms: idMs, expired_before_ms: expiredBeforeMs, broker_ms: wallMs });
 }
 
 function describe(state: CoreState, task: Task, behind: Map<Heap<Task>, number>): Submitted {

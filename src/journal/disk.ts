@@ -23,6 +23,7 @@ export interface DiskFile {
   /** All of it, or it rejects; durable afterwards if the file was opened as synced. */
   write(parts: readonly Uint8Array[], position: number): Promise<void>;
   sync(): Promise<void>;
+  /** A second time it does nothing. */
   close(): Promise<void>;
 }
 

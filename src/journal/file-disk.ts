@@ -46,6 +46,7 @@ export function fileDisk(directory: string, { readOnly = false } = {}): Disk {
 /** @param syncAfter whether every write is followed by a sync, where the system has no O_DSYNC. */
 function fileOf(fd: number, syncAfter: boolean, path: (name: string) => string): DiskFile {
   const own = fs.fstatSync(fd);
+  let isOpen = true;
   return {
     size: async () => (await fstat(fd)).size,
     at(name) {
@@ -73,7 +74,11 @@ function fileOf(fd: number, syncAfter: boolean, path: (name: string) => string):
       if (syncAfter) await orFull(fdatasync(fd));
     },
     sync: () => orFull(fsync(fd)),
-    close: () => close(fd),
+    async close() {
+      if (!isOpen) return; // its number may be that of another file by now
+      isOpen = false;
+      await close(fd);
+    },
   };
 }
 

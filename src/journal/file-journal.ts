@@ -100,7 +100,7 @@ export class FileJournal implements Journal {
   get space(): JournalSpace {
     const usedBytes = this.#used.reduce((sum, { bytes }) => sum + bytes, 0);
     const olderLast = this.#used.at(-2)?.lastSequence ?? 0;
-    const oldestLast = olderLast === 0 ? 0 : this.#used[0]!.lastSequence;
+    const oldestLast = this.#used.length > 2 ? this.#used[0]!.lastSequence : 0;
     return { usedBytes, segments: this.#used.length, oldestLast, olderLast, full: this.#ahead.full };
   }
 

@@ -12,16 +12,25 @@ import { type Run, recoverRun, type Witnesses } from './recovery.ts';
 import { type ScannedSegment, scanSegments, segmentNumber } from './scan.ts';
 import { type Segment, SegmentFiles, smallestSegment, startOf, type UsedSegment } from './segments.ts';
 import { cutTail } from './torn-tail.ts';
+import { removeUnborn } from './unborn.ts';
 
-interface OpenJournalOptions extends FileJournalOptions {
+/** Is told how the recovery goes. */
+export interface RecoveryWatch {
+  /** Which of how many segments is being read. */
+  readonly reading?: (at: number, of: number) => void;
+  /** A torn tail is cut: how many bytes behind which batch, and the file that they stand in if there was space. */
+  readonly cut?: (sequence: number, bytes: number, copy: string | undefined) => void;
+  /** So many segments lie before the first that is needed, and were not looked at. */
+  readonly ignored?: (segments: number) => void;
+}
+
+interface OpenJournalOptions extends FileJournalOptions, RecoveryWatch {
   readonly disk: Disk;
   /** Of the largest segment. */
   readonly segmentBytes: number;
   readonly randomBytes: (count: number) => Uint8Array;
   /** What the book and a backup know of the store with this id; without one, of any. */
   readonly witnesses: (storeId: Uint8Array | undefined) => Promise<Witnesses & { readonly epoch?: number | undefined }>;
-  /** A torn tail was cut: how many bytes behind which batch, and the file that they stand in if there was space. */
-  readonly cut?: (sequence: number, bytes: number, copy: string | undefined) => void;
 }
 
 /** A journal's files, made ready, and where its head stands. */
@@ -38,13 +47,24 @@ export interface Opened {
 }
 
 export async function openJournal(options: OpenJournalOptions): Promise<FileJournal> {
-  const { disk, sync } = options;
   const handles = new Map<number, DiskFile>();
+  try {
+    return await openWith(options, handles);
+  } catch (error) {
+    for (const file of handles.values()) await file.close().catch(() => {}); // the first error is the one to tell
+    throw error;
+  }
+}
+
+/** Opens the segments into `handles`. */
+async function openWith(options: OpenJournalOptions, handles: Map<number, DiskFile>): Promise<FileJournal> {
+  const { disk, sync } = options;
   for (const name of await disk.names()) {
     const number = segmentNumber(name);
     if (number !== undefined) handles.set(number, await disk.open(name, { create: false, synced: sync === 'batch' }));
   }
   const written = await readIdentity(disk);
+  if (written === undefined) await removeUnborn(disk, handles);
   const identity = written ?? (await identityOfSegments(handles));
   const opened = identity === undefined ? await create(options) : await recover(options, identity, handles);
   if (written === undefined && identity !== undefined) await writeIdentity(disk, identity);
@@ -88,7 +108,7 @@ async function recover(
 ): Promise<Opened> {
   const { disk, segmentBytes, witnesses } = options;
   const { storeId, firstSalt } = identity;
-  const scanned = await scanSegments(handles, storeId, firstSalt);
+  const scanned = await scanSegments(handles, storeId, firstSalt, options.reading);
   const known = await witnesses(storeId);
   const run = recoverRun(scanned, known);
   const files = filesOf(options, storeId, Math.max(...handles.keys()));
@@ -97,8 +117,9 @@ async function recover(
   for (const { number, file } of [...used, ...files.spares]) if (handles.has(number)) await file.sync();
   await disk.sync();
   // Only now is the floor, too, more than something read from the page cache.
-  for (const { number, bytes } of scanned)
-    if (number < used[0]!.number) await files.release({ number, file: handles.get(number)!, bytes });
+  const ignored = scanned.filter(({ number }) => number < used[0]!.number);
+  if (ignored.length > 0) options.ignored?.(ignored.length);
+  for (const { number, bytes } of ignored) await files.release({ number, file: handles.get(number)!, bytes });
   const { ordinal, sequence, crc } = run;
   const last = run.batches.at(-1)?.batch;
   const recordsCrc = last === undefined ? 0 : last.kind === 'records' ? last.crc : last.recordsChain;

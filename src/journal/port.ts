@@ -78,7 +78,7 @@ export interface JournalSpace {
   /** All segments in use, in bytes, as on disk. */
   readonly usedBytes: number;
   readonly segments: number;
-  /** The last batch of the oldest segment, when there is a later one: what lives in it is to be written again. Else 0. */
+  /** The last batch of the oldest segment, when that could be released: what lives in it is to be written again. Else 0. */
   readonly oldestLast: number;
   /** The last batch before the newest segment, when there is an earlier one. Else 0. */
   readonly olderLast: number;

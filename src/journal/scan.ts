@@ -36,7 +36,7 @@ export async function readAll(file: DiskFile, most = Number.POSITIVE_INFINITY): 
 const zeros = Buffer.alloc(64 * 1024);
 
 /** How many bytes there are up to the last that is not zero. */
-function contentBytes(bytes: Uint8Array): number {
+export function contentBytes(bytes: Uint8Array): number {
   let end = bytes.length;
   while (end > 0) {
     const start = Math.max(0, end - zeros.length);
@@ -48,12 +48,14 @@ function contentBytes(bytes: Uint8Array): number {
 }
 
 /**
- * All segments, by number. `files` are opened; `firstSalt` is that of segment 1. Reads one segment at a time into memory.
+ * All segments, by number. `files` are opened; `firstSalt` is that of segment 1. Reads one segment at a time into memory;
+ * `reading` is told which of how many.
  */
 export async function scanSegments(
   files: ReadonlyMap<number, DiskFile>,
   storeId: Uint8Array,
   firstSalt: Uint8Array | undefined,
+  reading: (at: number, of: number) => void = () => {},
 ): Promise<ScannedSegment[]> {
   const named = new Map<number, Uint8Array>(firstSalt === undefined ? [] : [[1, firstSalt]]);
   const segments: ScannedSegment[] = [];
@@ -62,8 +64,9 @@ export async function scanSegments(
   // A later segment may name the salt of an earlier one whose head is damaged: again, until nothing new is found.
   for (let found = true; found; ) {
     found = false;
-    for (const segment of segments) {
+    for (const [at, segment] of segments.entries()) {
       if (segment.salt !== undefined) continue;
+      reading(at + 1, segments.length);
       const bytes = await readAll(files.get(segment.number)!);
       const salt = headSalt(bytes, segment.number, storeId);
       segment.bytes = bytes.length;

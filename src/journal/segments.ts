@@ -161,10 +161,14 @@ export class SegmentFiles {
   }
 }
 
-/** The floor that lets go of every segment whose batches are all before `needed`; undefined when there is none. */
+/**
+ * The floor that lets go of every segment whose batches are all before `needed`; undefined when there is none. Never the
+ * head, where this floor stands: its salt is to be read elsewhere, too, when the head's own is damaged.
+ */
 export function floorAt(used: readonly UsedSegment[], needed: number): SegmentPointer | undefined {
-  const lowest = used.find(({ lastSequence }) => lastSequence >= needed) ?? used.at(-1)!;
-  if (lowest === used[0]) return undefined;
+  const closed = used.slice(0, -1);
+  const lowest = closed.find(({ lastSequence }) => lastSequence >= needed) ?? closed.at(-1);
+  if (lowest === undefined || lowest === used[0]) return undefined;
   const { number: segment, salt, firstOrdinal: ordinal, chain } = lowest;
   return { segment, salt, ordinal, chain };
 }

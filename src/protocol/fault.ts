@@ -62,6 +62,11 @@ export const faultTable = {
   queue_full: refusal('resource', 75, 'The limit of waiting tasks is reached.', true),
   not_found: refusal('configuration', 5, 'There is no such task, collector or target.'),
   no_capable_collector: refusal('resource', 75, 'No collector that is here can do this.', true),
+  id_expired: refusal(
+    'configuration',
+    1,
+    'The id is not newer than that of a task that retention has deleted, so it may have run.',
+  ),
   id_taken: refusal('configuration', 1, 'Another live session holds this collector id.'),
   not_registered: refusal('configuration', 1, 'The session has registered no collector.'),
   stale_lease: refusal('configuration', 1, 'The attempt is over; its answer changed nothing.'),
@@ -98,6 +103,8 @@ export const advice: Readonly<Partial<Record<FaultCode, string>>> = {
   too_many_calls: 'Call again when some have ended.',
   queue_full: 'Submit again when some are done.',
   no_capable_collector: 'See: deye collectors ls',
+  id_expired:
+    'Submit it with a new id, if running it twice does no harm; if the id is new, set the clock of its maker.',
   collector_gone: 'Call again, if doing it twice does no harm.',
   caller_too_slow: 'Call again and read its parts as they come.',
   store_full: 'Free some space; the broker notices by itself.',

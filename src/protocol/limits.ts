@@ -113,6 +113,16 @@ export const limitTable = {
   // what is kept
   retentionMs: row(7 * day, 'ms', 'how long completed and cancelled tasks are kept'),
   deadLetterRetentionMs: row(30 * day, 'ms', 'how long dead letters are kept'),
+  endedTasksMax: row(
+    10_000_000,
+    'count',
+    'most ended tasks that are kept; beyond it the oldest are deleted, dead letters last',
+  ),
+  bookBytesMax: row(
+    2048 * mib,
+    'bytes',
+    'most bytes of ended tasks; beyond it the oldest lose their payloads and results, dead letters last',
+  ),
   logBytesMax: row(16 * mib, 'bytes', 'size at which the log of a background broker is rotated'),
   logFilesMax: row(5, 'count', 'log files that are kept, the current one counted'),
   outputLineBytesMax: row(65_536, 'bytes', 'longest line of a supervised collector that is logged; the rest is cut'),

@@ -105,7 +105,7 @@ export const methodTable = {
     summary: 'Accepts one task; answered once it is on disk.',
     roles: ['operator', 'collector'],
     durable: true,
-    faults: ['queue_full', 'payload_too_large', 'too_many_operations', 'broker_stopping', 'store_full'],
+    faults: ['queue_full', 'payload_too_large', 'too_many_operations', 'broker_stopping', 'id_expired', 'store_full'],
     params: taskSubmitSchema,
     reply: submittedSchema.extend(promised),
   }),

@@ -165,6 +165,8 @@ export const taskDetailSchema = taskSummarySchema.extend({
   attempts: z.array(attemptSchema),
   payload_bytes: countSchema,
   result_bytes: countSchema.optional(),
+  /** Its payload and result were deleted to keep to `book_bytes_max`. */
+  trimmed: z.literal(true).optional(),
   /** When `include` names it. */
   payload: z.unknown().optional(),
   /** When `include` names it and the task completed. */

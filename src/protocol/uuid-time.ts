@@ -8,3 +8,10 @@ export function uuidFirst(wallMs: number): string {
   const time = Math.floor(wallMs).toString(16).padStart(12, '0');
   return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-000000000000`;
 }
+
+/** Just later than every one of the ids that is not ahead of the clock; 0 when there is none. */
+export const afterIds = (ids: readonly string[], wallMs: number): number =>
+  ids
+    .map(uuidTimeMs)
+    .filter((ms) => ms <= wallMs)
+    .reduce((latest, ms) => Math.max(latest, ms + 1), 0);

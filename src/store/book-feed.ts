@@ -7,20 +7,11 @@ import type { Book, BookPosition } from '../book/port.ts';
 import { Writer } from '../core/bytes.ts';
 import type { AttemptRecord, RecordOf, StoredTask } from '../core/record.ts';
 import { writeRecord } from '../core/record-bytes.ts';
-import { bytesOf } from '../core/record-size.ts';
 import { fullRecord } from '../core/replay.ts';
 import { blockBytes, blocksOf } from '../journal/header.ts';
-import { lostPayload, type Place, type ReadBody } from './payloads.ts';
+import { bytesOfParts, type Part, type RecentTask, recordsOf } from './book-part.ts';
+import type { Place, ReadBody } from './payloads.ts';
 import type { StoreSizes } from './sizes.ts';
-
-interface RecentTask extends StoredTask {
-  readonly result: Uint8Array | undefined;
-  /** Of its payload, when that is not in memory. */
-  readonly place: Place | undefined;
-}
-
-/** Records as bytes, or one that waits for its payload. */
-type Part = Uint8Array | RecentTask;
 
 /** What the feed is given of the rest of the store. */
 interface Feeding {
@@ -43,6 +34,8 @@ interface Entry {
   /** What ended in it, and the tasks of which an attempt did. */
   readonly ended: readonly RecentTask[];
   readonly attempted: readonly number[];
+  /** It is a transaction of its own, which takes as long as retention meant it to. */
+  readonly deletes: boolean;
 }
 
 export class BookFeed {
@@ -55,6 +48,7 @@ export class BookFeed {
   #parts: Part[] = [];
   #ended: RecentTask[] = [];
   #attempted: number[] = [];
+  #deletes = false;
   /** Ended, and not in the book yet. */
   readonly tasks = new Map<number, RecentTask>();
   /** The same, by id. */
@@ -65,10 +59,14 @@ export class BookFeed {
   #queue: Entry[] = [];
   #queuedBytes = 0;
   #running: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
   /** The book could not take the front of the queue. */
   #full = false;
   #sinceCheckpoint = 0;
   #applied: number;
+  /** Of the last entry that is in the book; and who waits for one. */
+  #appliedOrder = 0;
+  #waiting: { readonly order: number; readonly resolve: () => void }[] = [];
   /** The batch up to which the book is safe. */
   #safe: number;
   /** For each end that is not safe: its own batch, and that of its task's last full record. */
@@ -126,8 +124,9 @@ export class BookFeed {
     this.#oldestFull = Math.min(this.#oldestFull, full);
   }
 
-  purge(record: RecordOf<'purged'>): void {
+  delete(record: RecordOf<'purged'> | RecordOf<'trimmed'>): void {
     writeRecord(this.#writer, record);
+    this.#deletes = true;
   }
 
   /**
@@ -136,20 +135,42 @@ export class BookFeed {
    */
   cut(batchBytes: number): (position: BookPosition) => void {
     const parts = [...this.#parts, this.#written()];
-    const bytes = parts.reduce((sum, part) => sum + (part instanceof Uint8Array ? part.length : bytesOfTask(part)), 0);
-    const [ended, attempted] = [this.#ended, this.#attempted];
+    const bytes = bytesOfParts(parts);
+    const [ended, attempted, deletes] = [this.#ended, this.#attempted, this.#deletes];
     const order = this.#order++;
-    [this.#ended, this.#attempted, this.#parts] = [[], [], []];
+    [this.#ended, this.#attempted, this.#parts, this.#deletes] = [[], [], [], false];
     return (position) => {
-      this.#queue.push({ order, position, parts, bytes, batchBytes, ended, attempted });
+      this.#queue.push({ order, position, parts, bytes, batchBytes, ended, attempted, deletes });
       this.#queuedBytes += bytes;
-      if (!this.#full) this.#running ??= this.#run();
+      this.#gather();
     };
+  }
+
+  /** Few and large transactions cost less than many. */
+  #gather(): void {
+    if (this.#full || this.#running !== undefined) return;
+    const { gatherBytes, gatherMs } = this.#sizes;
+    if (gatherMs === 0 || this.#queuedBytes >= gatherBytes) this.#begin();
+    else this.#timer ??= setTimeout(() => this.#begin(), gatherMs).unref();
+  }
+
+  #begin(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#running ??= this.#run();
   }
 
   /** Resolves when commits need not wait for the book; never waits for a disk that is full. */
   async room(): Promise<void> {
     while (this.#queuedBytes > this.#sizes.backlogBytes && this.#running !== undefined) await this.#running;
+  }
+
+  /** Resolves when everything that was given until now is in the book, or the disk is found to be full. */
+  entered(): Promise<void> {
+    const order = this.#order - 1;
+    if (this.#full || order <= this.#appliedOrder) return Promise.resolve();
+    this.#begin();
+    return new Promise((resolve) => this.#waiting.push({ order, resolve }));
   }
 
   /** The disk had no room for what is to be entered. */
@@ -164,52 +185,83 @@ export class BookFeed {
 
   /** Tries again what a full disk did not let in. */
   retry(): void {
-    if (this.#full) this.#running ??= this.#run();
+    if (this.#full) this.#begin();
   }
 
   /** Everything that was given is in the book, and safe, but for what a full disk does not let in. */
   async flush(): Promise<void> {
+    if (this.#queue.length > 0 && !this.#full) this.#begin();
     while (this.#running !== undefined) await this.#running;
     if (this.#applied <= this.#safe) return;
     this.#running = this.#run(0);
     await this.#running;
   }
 
+  /**
+   * Gives free space of the book back to the disk, a slice of it, and at the end makes that safe; whether there is more. That
+   * takes some space itself, which a full disk does not have.
+   */
+  async shrink(): Promise<boolean> {
+    try {
+      const { isMore, unsavedBytes } = await this.#book.shrink();
+      if (unsavedBytes > (isMore ? this.#sizes.deletedBytes : 0)) await this.#checkpoint();
+      return isMore;
+    } catch (error) {
+      if (isFullDisk(error)) return false;
+      throw error;
+    }
+  }
+
   /** @param unsafeBytes so much of the book may stay unsafe. */
   async #run(unsafeBytes = this.#sizes.checkpointBytes): Promise<void> {
     try {
       while (this.#queue.length > 0) {
-        let bytes = 0;
-        let count = 0;
-        while (count < this.#queue.length && (count === 0 || bytes < this.#sizes.applyBytes))
-          bytes += this.#queue[count++]!.bytes;
-        await this.#apply(this.#queue.slice(0, count), bytes);
-        this.#queue.splice(0, count);
-        if (this.#sinceCheckpoint > this.#sizes.checkpointBytes) await this.#checkpoint();
+        const entries = this.#next();
+        const unsavedBytes = await this.#apply(entries);
+        this.#queue.splice(0, entries.length);
+        this.#waiting = this.#waiting.filter(({ order, resolve }) => order > this.#appliedOrder || resolve());
+        const isMuch = entries[0]!.deletes && unsavedBytes > this.#sizes.deletedBytes;
+        if (isMuch || this.#sinceCheckpoint > this.#sizes.checkpointBytes) await this.#checkpoint();
       }
       if (this.#sinceCheckpoint > unsafeBytes) await this.#checkpoint();
       this.#full = false;
     } catch (error) {
-      if (error instanceof BookError && error.code === 'book_full') this.#full = true;
+      if (isFullDisk(error)) this.#full = true;
       else this.#failed(error as Error);
+      for (const { resolve } of this.#waiting.splice(0)) resolve();
     } finally {
       this.#running = undefined;
     }
   }
 
-  async #apply(entries: readonly Entry[], length: number): Promise<void> {
-    const parts: Uint8Array[] = [];
-    for (const part of entries.flatMap((entry) => entry.parts))
-      parts.push(part instanceof Uint8Array ? part : await this.#whole(part));
+  /** The entries of the next transaction, at the front of the queue. */
+  #next(): readonly Entry[] {
+    let bytes = 0;
+    const end = this.#queue.findIndex(({ deletes }, at) => {
+      const isFull = bytes >= this.#sizes.applyBytes || deletes || (at > 0 && this.#queue[at - 1]!.deletes);
+      bytes += this.#queue[at]!.bytes;
+      return at > 0 && isFull;
+    });
+    return this.#queue.slice(0, end === -1 ? this.#queue.length : end);
+  }
+
+  /** Answers how much of the book waits for a checkpoint. */
+  async #apply(entries: readonly Entry[]): Promise<number> {
     const { position } = entries.at(-1)!;
-    await this.#book.apply(joined(parts), position);
+    const records = await recordsOf(
+      entries.flatMap((entry) => entry.parts),
+      this.#read,
+    );
+    const unsavedBytes = await this.#book.apply(records, position);
     this.#applied = position.sequence;
-    this.#queuedBytes -= length;
+    this.#appliedOrder = entries.at(-1)!.order;
+    this.#queuedBytes -= entries.reduce((sum, { bytes }) => sum + bytes, 0);
     for (const { ended, attempted, order, batchBytes } of entries) {
       this.#sinceCheckpoint += blocksOf(batchBytes) * blockBytes;
       for (const task of ended) this.#entered(task);
       for (const seq of attempted) if (this.#attempts.get(seq)?.latest === order) this.#attempts.delete(seq);
     }
+    return unsavedBytes;
   }
 
   /** What the writer has, as bytes of their own. */
@@ -217,14 +269,6 @@ export class BookFeed {
     const bytes = new Uint8Array(this.#writer.written);
     this.#writer.clear();
     return bytes;
-  }
-
-  /** The record of a task whose payload is read back for it. */
-  async #whole(task: RecentTask): Promise<Uint8Array> {
-    const payload = (await this.#read(task.spec.id, task.place!)) ?? lostPayload;
-    const writer = new Writer(payload.length + 1024);
-    writeRecord(writer, fullRecord({ ...task, spec: { ...task.spec, payload } }));
-    return writer.written;
   }
 
   #entered(task: RecentTask): void {
@@ -242,14 +286,4 @@ export class BookFeed {
   }
 }
 
-const bytesOfTask = (task: RecentTask): number => bytesOf(fullRecord(task));
-
-function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
-}
+const isFullDisk = (error: unknown): boolean => error instanceof BookError && error.code === 'book_full';

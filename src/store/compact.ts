@@ -4,6 +4,7 @@
  * batch, since each is whole.
  */
 import type { Book } from '../book/port.ts';
+import { bytesOf } from '../core/record-size.ts';
 import type { Journal } from '../journal/port.ts';
 import type { Compacted } from '../protocol/store-methods.ts';
 import type { Rewrite } from './batches.ts';
@@ -14,6 +15,8 @@ import type { Rewriting } from './rewriting.ts';
 
 /** Of a batch, so that no commit waits long behind one. */
 const batchBytes = 1024 * 1024;
+/** What such a batch may have beside. */
+const ownBytes = 1024;
 
 export interface CompactParts {
   readonly journal: Journal;
@@ -48,6 +51,8 @@ async function rewrite(parts: CompactParts, upTo: number, signal: AbortSignal): 
   for (let stuck = 0; stuck < 2; ) {
     const { oldest } = live;
     if (oldest === undefined || oldest.batch > upTo) return;
+    const bytes = Math.max(batchBytes, bytesOf(live.fullRecord(oldest.key)) + ownBytes);
+    await parts.journal.makeRoom(Math.min(bytes, parts.journal.bodyBytesMax));
     await append(parts, { upTo, most: batchBytes }, signal);
     await rewriting.reading;
     const now = live.oldest;

@@ -20,15 +20,22 @@ export interface Contents extends AsyncDisposable {
   readonly settings: ReadonlyMap<string, string>;
   /** Larger than every `seq` that was ever used. */
   readonly nextSeq: number;
+  /** No new task may have an id whose time is before this. */
+  readonly expiredBeforeMs: number;
   /** Throws a StoreError when a row of the book is damaged. */
   tasks(): Generator<WholeTask>;
 }
 
-/** What ended, or an attempt that did, in batches that the book has not taken in yet. */
+/** What ended, an attempt that did, and what was deleted, in batches that the book has not taken in yet. */
 interface Recent {
   readonly ended: Map<number, { readonly task: StoredTask; readonly result: Uint8Array | undefined }>;
   readonly attempts: Map<number, RecordOf<'attempt'>[]>;
+  readonly purged: Set<number>;
+  /** Of these the bodies. */
+  readonly trimmed: Set<number>;
 }
+
+const noBytes = new Uint8Array(0);
 
 /** Rejects with what a start would refuse. */
 export async function readContents(directory: string, progress?: Progress): Promise<Contents> {
@@ -36,7 +43,7 @@ export async function readContents(directory: string, progress?: Progress): Prom
   try {
     const { batches, epoch } = soundRun(directory, parts);
     const inBook = parts.position?.sequence ?? 0;
-    const recent: Recent = { ended: new Map(), attempts: new Map() };
+    const recent: Recent = { ended: new Map(), attempts: new Map(), purged: new Set(), trimmed: new Set() };
     let isRecent = false;
     const fold = new Fold({
       damaged: (sequence, _, why) => {
@@ -48,8 +55,8 @@ export async function readContents(directory: string, progress?: Progress): Prom
       attempt: (record) => {
         if (isRecent) recent.attempts.set(record.seq, [...(recent.attempts.get(record.seq) ?? []), record]);
       },
-      purged: ({ seqs }) => {
-        for (const seq of seqs) recent.ended.delete(seq);
+      deleted: ({ kind, seqs }) => {
+        if (isRecent) for (const seq of seqs) recent[kind].add(seq);
       },
     });
     for await (const { batch, body } of parts.survey.bodies(batches)) {
@@ -61,6 +68,7 @@ export async function readContents(directory: string, progress?: Progress): Prom
       epoch,
       settings: fold.durable.settings,
       nextSeq: fold.durable.nextSeq,
+      expiredBeforeMs: fold.durable.expiredBeforeMs,
       tasks: () => tasksOf(directory, parts, fold, recent),
       [Symbol.asyncDispose]: () => parts[Symbol.asyncDispose](),
     };
@@ -81,12 +89,14 @@ function* tasksOf(directory: string, { book }: Parts, { durable }: Fold, recent:
     const live = durable.tasks.get(seq);
     const ended = recent.ended.get(seq);
     const task = live ?? ended?.task ?? entry?.task;
-    if (task === undefined) continue; // it was purged meanwhile
+    if (task === undefined || recent.purged.has(seq)) continue; // it was purged meanwhile
     const byNumber = new Map(
       [...(entry?.attempts ?? []), ...(recent.attempts.get(seq) ?? [])].map((one) => [one.attempt, one]),
     );
+    const attempts = [...byNumber.values()].sort((a, b) => a.attempt - b.attempt);
     const result = live === undefined ? (ended === undefined ? entry?.result : ended.result) : undefined;
-    yield { task, result, attempts: [...byNumber.values()].sort((a, b) => a.attempt - b.attempt) };
+    if (!recent.trimmed.has(seq)) yield { task, result, attempts };
+    else yield { task: { ...task, spec: { ...task.spec, payload: noBytes } }, result: undefined, attempts };
   }
 }
 

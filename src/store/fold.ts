@@ -15,7 +15,7 @@ interface FoldEvents {
   readonly submitted?: (seq: number) => void;
   readonly attempt?: (record: RecordOf<'attempt'>) => void;
   readonly ended?: (task: StoredTask, moved: RecordOf<'moved'>) => void;
-  readonly purged?: (record: RecordOf<'purged'>) => void;
+  readonly deleted?: (record: RecordOf<'purged' | 'trimmed'>) => void;
 }
 
 export class Fold {
@@ -69,7 +69,9 @@ export class Fold {
         return this.#events.attempt?.(record);
       case 'purged':
         for (const seq of record.seqs) this.orphans.delete(seq);
-        return this.#events.purged?.(record);
+        return this.#events.deleted?.(record);
+      case 'trimmed':
+        return this.#events.deleted?.(record);
     }
   }
 

@@ -1,11 +1,10 @@
 /** The journal and the book in one directory, the store's own. */
-import { lstatSync, mkdirSync } from 'node:fs';
 import { ThreadedBook } from '../book/threaded-book.ts';
 import type { Sync } from '../protocol/schema.ts';
 import { openJournalIn } from './journal-files.ts';
 import { JournalStore } from './journal-store.ts';
 import { bookIn, journalIn } from './layout.ts';
-import { StoreError } from './port.ts';
+import { prepareDirectory, refuseLink } from './own-directory.ts';
 import { rescue } from './rescue.ts';
 import { witnessesOf } from './witnesses.ts';
 
@@ -38,8 +37,9 @@ export function journalStoreIn(
     },
     rescue: (lost, isReplaced, content) => rescue(directory, lost, isReplaced, Date.now(), content),
     sync,
-    openJournal: (position) =>
+    openJournal: (position, watch) =>
       openJournalIn(journalDirectory, {
+        ...watch,
         segmentBytes,
         sync: sync === 'batch' ? sync : laterMs,
         failed: (error) => store.fail(error),
@@ -48,25 +48,4 @@ export function journalStoreIn(
       }),
   });
   return store;
-}
-
-/** Makes it private from its first instant. A link would lead out of the private directory, so it is refused. */
-function prepareDirectory(directory: string): void {
-  refuseLink(directory, 'directory');
-  try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-  } catch (cause) {
-    const why = (cause as Error).message;
-    throw new StoreError('store_unavailable', `The store's directory cannot be made: ${why}.`, { cause });
-  }
-}
-
-function refuseLink(path: string, kind: 'file' | 'directory'): void {
-  const stat = lstatSync(path, { throwIfNoEntry: false });
-  if (stat === undefined || (kind === 'file' ? stat.isFile() : stat.isDirectory())) return;
-  const what = stat.isSymbolicLink() ? 'a symbolic link' : `no ${kind}`;
-  throw new StoreError(
-    'store_unsafe',
-    `${path} is ${what}; the store lies in its own private directory. Put the ${kind} itself there, or move it away to start with an empty store.`,
-  );
 }

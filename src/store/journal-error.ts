@@ -37,7 +37,13 @@ export function explainPart(cause: Error): StoreError {
     return new StoreError('store_full', `The disk under the store is full (${cause.message}). Free some space.`, {
       cause,
     });
-  if (['EACCES', 'EPERM', 'EROFS'].includes(code))
+  if (code === 'EROFS')
+    return new StoreError(
+      'store_unavailable',
+      `The state directory lies on a read-only file system (${cause.message}). Mount it writable, or choose another with --state-dir.`,
+      { cause },
+    );
+  if (['EACCES', 'EPERM'].includes(code))
     return new StoreError(
       'store_unavailable',
       `The store cannot be written: ${cause.message}. See whose its files are.`,

@@ -1,7 +1,7 @@
 /** The journal on the files of a directory. */
 import { randomBytes } from 'node:crypto';
 import { fileDisk } from '../journal/file-disk.ts';
-import { openJournal } from '../journal/open.ts';
+import { openJournal, type RecoveryWatch } from '../journal/open.ts';
 import type { Journal } from '../journal/port.ts';
 
 const segmentBytesDefault = 64 * 1024 * 1024;
@@ -9,7 +9,7 @@ const sealMs = 100;
 
 type JournalOptions = Parameters<typeof openJournal>[0];
 
-interface JournalFilesOptions extends Pick<JournalOptions, 'failed' | 'synced' | 'witnesses'> {
+interface JournalFilesOptions extends RecoveryWatch, Pick<JournalOptions, 'failed' | 'synced' | 'witnesses'> {
   /** Of the largest segment. */
   readonly segmentBytes?: number | undefined;
   /** A number of ms: an append is done before it is synced, that many ms later. */

@@ -3,17 +3,18 @@
  * what has ended goes on to the book. Space in the journal is had back by writing again what lives in its oldest segment.
  */
 import assert from 'node:assert/strict';
-import type { Book, BookPosition } from '../book/port.ts';
+import type { Book, BookPosition, Expiry } from '../book/port.ts';
 import { present } from '../core/body.ts';
-import { Reader } from '../core/bytes.ts';
+import type { Expired } from '../core/expire.ts';
 import type { JournalRecord, StoredTask } from '../core/record.ts';
-import { readRecord } from '../core/record-bytes.ts';
 import { fullRecord } from '../core/replay.ts';
+import type { RecoveryWatch } from '../journal/open.ts';
 import type { Journal } from '../journal/port.ts';
 import type { Sync } from '../protocol/schema.ts';
 import { isEnded, type TaskState } from '../protocol/state.ts';
 import { Batches, type Rewrite } from './batches.ts';
 import { BookFeed } from './book-feed.ts';
+import { explainedBook } from './explained-book.ts';
 import { explainPart } from './journal-error.ts';
 import { LiveState } from './live-state.ts';
 import { newestOf } from './newest.ts';
@@ -21,7 +22,6 @@ import { lostPayload, Payloads, type Place, type ReadBody, readBody } from './pa
 import {
   type Loaded,
   type LoadOptions,
-  type PurgeOptions,
   type Room,
   type Store,
   type StoredDetail,
@@ -29,10 +29,14 @@ import {
   type TaskFilter,
 } from './port.ts';
 import { Reads } from './reads.ts';
+import { RecoveryReport } from './recovery-report.ts';
+import { replayJournal } from './replay-journal.ts';
 import { type Content, contentOf } from './rescue.ts';
 import { Rewriting } from './rewriting.ts';
 import { type StoreSizes, storeSizes } from './sizes.ts';
 import { Upkeep } from './upkeep.ts';
+
+const nothingExpired: Expired = { tasks: [], bodies: [], beforeMs: 0 };
 
 interface JournalStoreParts {
   readonly book: Book;
@@ -41,7 +45,7 @@ interface JournalStoreParts {
   /** Called first. */
   readonly prepare?: () => void;
   /** Opens the journal beside a book that stands there. */
-  readonly openJournal: (position: BookPosition | undefined) => Promise<Journal>;
+  readonly openJournal: (position: BookPosition | undefined, watch: RecoveryWatch) => Promise<Journal>;
   readonly sizes?: StoreSizes;
   /** Default: `batch`. */
   readonly sync?: Sync;
@@ -53,6 +57,8 @@ const codeOf = (error: Error): string => ('code' in error ? String(error.code) :
 
 export class JournalStore implements Store {
   readonly #parts: JournalStoreParts;
+  /** For what is asked of it; the feed has its own way with what goes wrong. */
+  readonly #book: Book;
   readonly #sizes: StoreSizes;
   #journal!: Journal;
   #feed!: BookFeed;
@@ -72,6 +78,7 @@ export class JournalStore implements Store {
 
   constructor(parts: JournalStoreParts) {
     this.#parts = parts;
+    this.#book = explainedBook(parts.book);
     this.#sizes = parts.sizes ?? storeSizes;
   }
 
@@ -89,7 +96,8 @@ export class JournalStore implements Store {
       const read: ReadBody = (id, place) => this.#read(id, place);
       this.#rewriting = new Rewriting(this.#live, this.#payloads, read);
       this.#bodyDamaged = bodyDamaged;
-      this.#journal = await openJournal(position);
+      const report = new RecoveryReport(options);
+      this.#journal = await openJournal(position, report);
       this.#feed = new BookFeed({
         book,
         sizes: this.#sizes,
@@ -97,14 +105,15 @@ export class JournalStore implements Store {
         read,
         failed: (error) => this.fail(error),
       });
-      this.#reads = new Reads({ book, live: this.#live, payloads: this.#payloads, feed: this.#feed, read });
+      this.#reads = new Reads({ book: this.#book, live: this.#live, payloads: this.#payloads, feed: this.#feed, read });
       this.#journal.hold('store', this.#journal.first);
-      await this.#replay(position?.sequence ?? 0);
-      const [live, feed, rewriting, sizes] = [this.#live, this.#feed, this.#rewriting, this.#sizes];
-      this.#batches = new Batches({ journal: this.#journal, live, feed, rewriting, sizes });
+      const [journal, live, feed, rewriting] = [this.#journal, this.#live, this.#feed, this.#rewriting];
+      await replayJournal({ journal, live, feed, report, inBook: position?.sequence ?? 0 });
+      this.#batches = new Batches({ journal, live, feed, rewriting, sizes: this.#sizes });
       this.#upkeep = this.#newUpkeep();
-      await this.#feed.flush();
-      if (this.#failure !== undefined) throw this.#failure;
+      report.entering();
+      await this.#flush();
+      report.entered();
       return await this.#loaded(options);
     } catch (error) {
       throw this.fail(error as Error);
@@ -113,9 +122,8 @@ export class JournalStore implements Store {
 
   async commit(records: readonly JournalRecord[]): Promise<void> {
     for (const record of records)
-      if (record.kind === 'submitted')
-        assert(this.#live.task(record.spec.id) === undefined, `task ${record.spec.id} lives`);
-    await this.#append(records.flatMap((record) => this.#withoutDamage(record)));
+      if (record.kind === 'submitted') assert(!this.#live.has(record.spec.id), `task ${record.spec.id} lives`);
+    await this.#append(this.#damaged.size === 0 ? records : records.flatMap((record) => this.#withoutDamage(record)));
   }
 
   async #append(records: readonly JournalRecord[], rewrite?: Rewrite): Promise<void> {
@@ -168,7 +176,7 @@ export class JournalStore implements Store {
 
   /** The end of a task whose payload cannot be read carries all that its row needs, so that nothing holds what is damaged. */
   #withoutDamage(record: JournalRecord): readonly JournalRecord[] {
-    if (record.kind !== 'moved' || this.#damaged.size === 0 || !isEnded(record.state)) return [record];
+    if (record.kind !== 'moved' || !isEnded(record.state)) return [record];
     const place = this.#payloads.place(record.seq);
     if (place === undefined || !this.#damaged.delete(place)) return [record];
     const task = this.#live.durable.tasks.get(record.seq)!;
@@ -183,14 +191,20 @@ export class JournalStore implements Store {
     return this.#reads.list(filter);
   }
 
-  async purge(options: PurgeOptions): Promise<number> {
+  async expired(expiry: Expiry): Promise<Expired> {
+    await this.#feed.entered(); // what is being deleted would be found once more
+    return this.#feed.full ? nothingExpired : this.#book.expired(expiry);
+  }
+
+  shrink(): Promise<boolean> {
+    return this.#feed.shrink().catch((error: Error) => {
+      throw explainPart(error);
+    });
+  }
+
+  async #flush(): Promise<void> {
     await this.#feed.flush();
-    const seqs = await this.#parts.book.expired(options);
-    if (seqs.length > 0) {
-      await this.#append([{ kind: 'purged', seqs }]);
-      await this.#feed.flush();
-    }
-    return seqs.length;
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   readonly status: Store['status'] = () => this.#upkeep!.status();
@@ -221,13 +235,13 @@ export class JournalStore implements Store {
       }
     } finally {
       await this.#journal?.close();
-      await this.#parts.book.close();
+      await this.#book.close();
     }
   }
 
   #newUpkeep(): Upkeep {
-    const { book, directory, sync = 'batch' } = this.#parts;
-    const [journal, live, feed] = [this.#journal, this.#live, this.#feed];
+    const { directory, sync = 'batch' } = this.#parts;
+    const [book, journal, live, feed] = [this.#book, this.#journal, this.#live, this.#feed];
     return new Upkeep({
       ...{ book, directory, sync, journal, live, feed, rewriting: this.#rewriting, payloads: this.#payloads },
       append: (rewrite) => this.#append([], rewrite),
@@ -236,32 +250,19 @@ export class JournalStore implements Store {
     });
   }
 
-  async #replay(inBook: number): Promise<void> {
-    for await (const { sequence, epoch, crc, body } of this.#journal.read(this.#journal.first)) {
-      const isNew = sequence > inBook;
-      const ends = isNew ? this.#feed : undefined;
-      for (const reader = new Reader(body); !reader.done; ) {
-        const record = readRecord(reader);
-        this.#live.foldRead(record, { batch: sequence, end: reader.at }, ends);
-      }
-      if (!isNew) continue;
-      this.#feed.cut(body.length)({ storeId: this.#journal.storeId, epoch, sequence, crc });
-      await this.#feed.room();
-    }
-  }
-
   async #loaded(options: LoadOptions): Promise<Loaded> {
     const { durable } = this.#live;
-    const newest = await this.#parts.book.newest(options.wallMs, options.idsAheadMax + 1);
+    const newest = await this.#book.newest(options.wallMs, options.idsAheadMax + 1);
     const tasks = [...durable.tasks.values()].sort((a, b) => a.seq - b.seq);
     durable.nextSeq = Math.max(durable.nextSeq, newest.seq + 1);
-    const { nextSeq, settings } = durable;
+    const { nextSeq, expiredBeforeMs, settings } = durable;
     return {
       epoch: this.#journal.epoch,
       sync: this.#parts.sync ?? 'batch',
       tasks,
       settings: new Map(settings),
       nextSeq,
+      expiredBeforeMs,
       ...newestOf(newest, tasks, options),
     };
   }

@@ -10,9 +10,12 @@ export const listed = (tasks: Iterable<StoredTask>, filter: TaskFilter): StoredT
     .filter((task) => fits(task, filter))
     .sort((a, b) => b.seq - a.seq)
     .slice(0, filter.limit)
-    .map((task) => ({ ...task, spec: { ...task.spec, payload: noPayload } }));
+    .map(shownInList);
 
-const fits = (task: StoredTask, { states, operation, collectorId, beforeSeq }: TaskFilter): boolean =>
+/** A copy, without the payload. */
+export const shownInList = (task: StoredTask): StoredTask => ({ ...task, spec: { ...task.spec, payload: noPayload } });
+
+export const fits = (task: StoredTask, { states, operation, collectorId, beforeSeq }: TaskFilter): boolean =>
   (states.length === 0 || states.includes(task.state)) &&
   (operation === undefined || task.spec.operation === operation) &&
   (collectorId === undefined || task.collectorId === collectorId) &&

@@ -10,9 +10,11 @@ import { isEnded } from '../protocol/state.ts';
 import { Living, type LivingKey } from './living.ts';
 import { type Payloads, type Place, placeOf } from './payloads.ts';
 import { StoreError } from './port.ts';
+import { SeqOrder } from './seq-order.ts';
 
 const counterKey = 'counter';
 const levelKey = 'level';
+const expiredKey = 'expired';
 const settingKey = (key: string): string => `setting ${key}`;
 /** Bytes of a full record beside its payload, about. */
 const fullBytes = 300;
@@ -20,7 +22,7 @@ const fullBytes = 300;
 /** Gets what is not in the book yet, in order. */
 interface Ends {
   attempt(record: RecordOf<'attempt'>): void;
-  purge(record: RecordOf<'purged'>): void;
+  delete(record: RecordOf<'purged' | 'trimmed'>): void;
   /**
    * @param full the batch of the task's last full record.
    * @param place of its payload, when that is not in memory.
@@ -37,6 +39,7 @@ interface RecordPlace {
 export class LiveState {
   readonly durable: Durable = newDurable();
   readonly #seqOf = new Map<string, number>();
+  readonly #order = new SeqOrder();
   readonly #living = new Living();
   readonly #payloads: Payloads;
   #payloadBytes = 0;
@@ -47,10 +50,20 @@ export class LiveState {
     this.#payloads = payloads;
   }
 
+  /** Whether a task with this id has not ended. */
+  has(id: string): boolean {
+    return this.#seqOf.has(id);
+  }
+
   /** A task that has not ended. */
   task(id: string): DurableTask | undefined {
     const seq = this.#seqOf.get(id);
     return seq === undefined ? undefined : this.durable.tasks.get(seq);
+  }
+
+  /** Tasks accepted before one, the newest first; those that end meanwhile may be left out. */
+  *newest(beforeSeq: number): Generator<DurableTask | undefined> {
+    for (const seq of this.#order.below(beforeSeq)) yield this.durable.tasks.get(seq);
   }
 
   /** What its full records take, about. */
@@ -71,6 +84,7 @@ export class LiveState {
   fullRecord(key: LivingKey): JournalRecord {
     if (typeof key === 'number') return fullRecord(this.durable.tasks.get(key)!);
     if (key === counterKey) return { kind: 'counted', nextSeq: this.durable.nextSeq };
+    if (key === expiredKey) return { kind: 'expired', beforeMs: this.durable.expiredBeforeMs };
     if (key === levelKey) return { kind: 'level', level: storeLevel };
     const name = key.slice(settingKey('').length);
     return { kind: 'setting', namespace: 'default', key: name, value: this.durable.settings.get(name)! };
@@ -84,11 +98,11 @@ export class LiveState {
     if (record.kind === 'moved' && record.result !== undefined)
       return this.#fold({ ...record, result: new Uint8Array(record.result) }, at, ends, undefined);
     if (record.kind !== 'submitted' && record.kind !== 'task') return this.#fold(record, at, ends, undefined);
-    const payload = present(record.spec.payload);
+    const { spec } = record;
+    const payload = present(spec.payload);
     const isKept = this.#payloads.fits(payload.length);
-    const body = isKept ? new Uint8Array(payload) : absentBody(payload.length);
-    const own = { ...record, spec: { ...record.spec, payload: body } };
-    this.#fold(own, at, ends, isKept ? undefined : placeOf(payload, at.batch, at.end));
+    spec.payload = isKept ? pooled(payload) : absentBody(payload.length);
+    this.#fold(record, at, ends, isKept ? undefined : placeOf(payload, at.batch, at.end));
   }
 
   /** @param ends undefined when it is in the book. */
@@ -131,6 +145,7 @@ export class LiveState {
         this.#payloadBytes += record.spec.payload.length;
         this.#payloads.add(record.seq, record.spec, place);
         this.#seqOf.set(record.spec.id, record.seq);
+        if (before === undefined) this.#order.add(record.seq);
         return this.#living.written(record.seq, batch);
       case 'moved':
         if (before !== undefined && isEnded(record.state)) this.#end(before, record, batch, ends);
@@ -138,7 +153,10 @@ export class LiveState {
       case 'attempt':
         return ends?.attempt(record);
       case 'purged':
-        return ends?.purge(record);
+      case 'trimmed':
+        return ends?.delete(record);
+      case 'expired':
+        return this.#living.written(expiredKey, batch);
       case 'setting':
         if (record.value === undefined) this.#living.ended(settingKey(record.key));
         else this.#living.written(settingKey(record.key), batch);
@@ -154,6 +172,7 @@ export class LiveState {
   #end(task: DurableTask, moved: RecordOf<'moved'>, batch: number, ends: Ends | undefined): void {
     const place = this.#drop(task);
     this.#seqOf.delete(task.spec.id);
+    this.#order.compact(this.durable.tasks.size, (seq) => this.durable.tasks.has(seq));
     const full = this.#living.ended(task.seq);
     ends?.end(task, moved, batch, full ?? batch, place);
   }
@@ -162,6 +181,12 @@ export class LiveState {
     this.#payloadBytes -= spec.payload.length;
     return this.#payloads.remove(seq, spec);
   }
+}
+
+/** A copy; small ones lie together in the pool of buffers. Not a Buffer, whose `slice` would not copy. */
+function pooled(bytes: Uint8Array): Uint8Array {
+  const { buffer, byteOffset, length } = Buffer.from(bytes);
+  return new Uint8Array(buffer, byteOffset, length);
 }
 
 const tooNew = (level: number): StoreError =>

@@ -3,7 +3,7 @@
  * segment; writing it again at the head lets that go.
  */
 
-/** A task by its `seq`, a setting by its key, or the counter of tasks. */
+/** A task by its `seq`, a setting by its key, the counter of tasks, or the mark of expired ids. */
 export type LivingKey = number | string;
 
 export class Living {

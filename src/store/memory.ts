@@ -1,15 +1,16 @@
 /** The in-memory twin of the store: for the embedded broker that need not remember, for tests and for the simulator. */
+import type { Expiry } from '../book/port.ts';
 import { present } from '../core/body.ts';
+import type { Expired } from '../core/expire.ts';
 import type { AttemptRecord, StoredTask, StoreRecord } from '../core/record.ts';
-import { advance, submittedTask } from '../core/replay.ts';
+import { advance, keptFromMs, submittedTask } from '../core/replay.ts';
 import { isEnded, type TaskState } from '../protocol/state.ts';
 import type { StoreStatus } from '../protocol/store-methods.ts';
-import { uuidTimeMs } from '../protocol/uuid-time.ts';
+import { afterIds, uuidTimeMs } from '../protocol/uuid-time.ts';
 import { listed } from './listing.ts';
 import {
   type Loaded,
   type LoadOptions,
-  type PurgeOptions,
   type Room,
   type Store,
   type StoredDetail,
@@ -19,6 +20,7 @@ import {
 
 type Row = StoredTask & { readonly attempts: readonly AttemptRecord[]; readonly result: Uint8Array | undefined };
 
+const noPayload = new Uint8Array(0);
 const unbounded: Room = { bytes: Number.POSITIVE_INFINITY, full: false };
 
 export class MemoryStore implements Store {
@@ -26,6 +28,7 @@ export class MemoryStore implements Store {
   readonly #seqOf = new Map<string, number>();
   readonly #settings = new Map<string, string>();
   #maxSeq = 0;
+  #expiredBeforeMs = 0;
   #epoch = 0;
 
   async load({ wallMs, idsAheadMax }: LoadOptions): Promise<Loaded> {
@@ -41,6 +44,7 @@ export class MemoryStore implements Store {
       tasks: rows.filter(({ state }) => !isEnded(state)).sort((a, b) => a.seq - b.seq),
       settings: new Map(this.#settings),
       nextSeq: this.#maxSeq + 1,
+      expiredBeforeMs: this.#expiredBeforeMs,
       newestId: past.at(-1),
       idsAhead: ids.slice(past.length),
     };
@@ -80,15 +84,28 @@ export class MemoryStore implements Store {
     return listed(this.#rows.values(), filter);
   }
 
-  async purge({ beforeMs, deadLettersBeforeMs, limit }: PurgeOptions): Promise<number> {
-    const old = [...this.#rows.values()]
-      .filter(({ state, atMs }) => isEnded(state) && atMs < (state === 'dead_letter' ? deadLettersBeforeMs : beforeMs))
-      .slice(0, limit);
-    for (const { seq, spec } of old) {
-      this.#rows.delete(seq);
-      this.#seqOf.delete(spec.id);
+  async expired({ beforeMs, deadLettersBeforeMs, tasksMax, bytesMax, wallMs, limit }: Expiry): Promise<Expired> {
+    const ended = [...this.#rows.values()].filter(({ state }) => isEnded(state));
+    const boundOf = ({ state }: Row): number => (state === 'dead_letter' ? deadLettersBeforeMs : beforeMs);
+    let found = ended.filter((row) => keptFromMs(row) < boundOf(row));
+    if (found.length === 0 && ended.length > tasksMax) found = oldestFirst(ended).slice(0, ended.length - tasksMax);
+    if (found.length > 0) {
+      found = found.slice(0, limit);
+      const ids = found.map(({ spec }) => spec.id);
+      return { tasks: found.map(({ seq }) => seq), bodies: [], beforeMs: afterIds(ids, wallMs) };
     }
-    return old.length;
+    let over = ended.reduce((sum, row) => sum + bodyBytes(row), 0) - bytesMax;
+    const bodies: number[] = [];
+    for (const row of over > 0 ? oldestFirst(ended.filter(bodyBytes)) : []) {
+      if (over <= 0 || bodies.length === limit) break;
+      over -= bodyBytes(row);
+      bodies.push(row.seq);
+    }
+    return { tasks: [], bodies, beforeMs: 0 };
+  }
+
+  async shrink(): Promise<boolean> {
+    return false;
   }
 
   async check(): Promise<void> {}
@@ -134,6 +151,21 @@ export class MemoryStore implements Store {
       case 'setting':
         if (record.value === undefined) this.#settings.delete(record.key);
         else this.#settings.set(record.key, record.value);
+        return;
+      case 'expired':
+        this.#expiredBeforeMs = Math.max(this.#expiredBeforeMs, record.beforeMs);
+        return;
+      case 'purged':
+        for (const seq of record.seqs) {
+          this.#seqOf.delete(this.#rows.get(seq)?.spec.id ?? '');
+          this.#rows.delete(seq);
+        }
+        return;
+      case 'trimmed':
+        for (const seq of record.seqs) {
+          const row = this.#rows.get(seq);
+          if (row !== undefined) this.#rows.set(seq, { ...withoutPayload(row), result: undefined });
+        }
     }
   }
 }
@@ -142,4 +174,17 @@ const inMemory = (what: string): StoreError =>
   new StoreError(
     'store_in_memory',
     `The store is in memory, so there is nothing on the disk to be ${what}. Start a broker with a store on the disk.`,
+  );
+
+const withoutPayload = <R extends StoredTask>(row: R): R => ({ ...row, spec: { ...row.spec, payload: noPayload } });
+
+const bodyBytes = ({ spec, result }: Row): number => spec.payload.length + (result?.length ?? 0);
+
+/** Dead letters last. */
+const oldestFirst = (rows: Row[]): Row[] =>
+  rows.sort(
+    (a, b) =>
+      Number(a.state === 'dead_letter') - Number(b.state === 'dead_letter') ||
+      keptFromMs(a) - keptFromMs(b) ||
+      a.seq - b.seq,
   );

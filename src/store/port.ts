@@ -1,7 +1,9 @@
 /**
- * The store's port: what is remembered. Two engines implement it, in memory and on SQLite, and one conformance suite
- * (test/conformance/store.ts) holds both to the same behaviour.
+ * The store's port: what is remembered. Two engines implement it, in memory and on a journal with its book, and one
+ * conformance suite (test/conformance/store.ts) holds both to the same behaviour.
  */
+import type { Expiry } from '../book/port.ts';
+import type { Expired } from '../core/expire.ts';
 import type { AttemptRecord, StoredTask, StoreRecord } from '../core/record.ts';
 import type { StoredState } from '../core/recover.ts';
 import type { Sync } from '../protocol/schema.ts';
@@ -16,6 +18,10 @@ export interface LoadOptions {
   readonly payloadsBytesMax?: number;
   /** The payload of this task cannot be read any more. */
   readonly bodyDamaged?: (id: string) => void;
+  /** Gets what is done next, and how far it is. */
+  readonly progress?: (stage: string) => void;
+  /** Gets what was found that a clean stop does not leave behind, and what was done about it. */
+  readonly found?: (what: string) => void;
 }
 
 export interface Loaded extends StoredState {
@@ -38,13 +44,6 @@ export interface TaskFilter {
   readonly collectorId: string | undefined;
   /** Only tasks accepted before this one. */
   readonly beforeSeq: number | undefined;
-  readonly limit: number;
-}
-
-/** By when they ended, in wall time. Live tasks are never deleted. */
-export interface PurgeOptions {
-  readonly beforeMs: number;
-  readonly deadLettersBeforeMs: number;
   readonly limit: number;
 }
 
@@ -85,8 +84,13 @@ export interface Store {
   states(ids: readonly string[]): Promise<ReadonlyMap<string, TaskState>>;
   /** Newest first. Payloads are left out (empty). */
   list(filter: TaskFilter): Promise<readonly StoredTask[]>;
-  /** Deletes ended tasks that are older than this, at most `limit` of them; resolves with how many. */
-  purge(options: PurgeOptions): Promise<number>;
+  /**
+   * What retention deletes next, a slice of it: ended tasks that are too old or too many, else bodies that are too large.
+   * Changes nothing; deleting it is a commit of `expired`, then `purged` or `trimmed`.
+   */
+  expired(expiry: Expiry): Promise<Expired>;
+  /** Gives some of the space that deletions left back to the disk; whether there is more of it. */
+  shrink(): Promise<boolean>;
   /** Rejects when what was committed is no longer where the next start looks for it. Called once a second. */
   check(): Promise<void>;
   status(): Promise<StoreStatus>;

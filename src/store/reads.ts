@@ -1,12 +1,16 @@
 /** Tasks as they are shown: what is in memory, then what is in the book, united by id; memory wins. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Book } from '../book/port.ts';
 import type { AttemptRecord, StoredTask } from '../core/record.ts';
 import type { TaskState } from '../protocol/state.ts';
 import type { BookFeed } from './book-feed.ts';
-import { listed } from './listing.ts';
+import { fits, listed, shownInList } from './listing.ts';
 import type { LiveState } from './live-state.ts';
 import { lostPayload, type Payloads, type ReadBody } from './payloads.ts';
 import type { StoredDetail, TaskFilter } from './port.ts';
+
+/** Looked at in one turn of the event loop. */
+const sliceTasks = 10_000;
 
 interface ReadsParts {
   readonly book: Book;
@@ -56,9 +60,23 @@ export class Reads {
     return new Map([...found, ...(await this.#book.states(unknown))]);
   }
 
+  /** In slices, since there may be a million and none that fits. */
+  async #listLive(filter: TaskFilter): Promise<StoredTask[]> {
+    const fitting: StoredTask[] = [];
+    let seen = 0;
+    for (const task of this.#live.newest(filter.beforeSeq ?? Number.POSITIVE_INFINITY)) {
+      if (++seen % sliceTasks === 0) await nextTurn();
+      if (task === undefined || !fits(task, filter)) continue;
+      fitting.push(shownInList(task));
+      if (fitting.length === filter.limit) break;
+    }
+    return fitting;
+  }
+
   async list(filter: TaskFilter): Promise<readonly StoredTask[]> {
-    // Memory first, and copied: what moves into the book meanwhile is then seen twice, never not at all.
-    const memory = listed([...this.#live.durable.tasks.values(), ...this.#feed.tasks.values()], filter);
+    // What lives, what has ended, then the book: what moves on meanwhile is seen twice, never not at all.
+    const live = await this.#listLive(filter);
+    const memory = [...live, ...listed(this.#feed.tasks.values(), filter)];
     const found = new Map((await this.#book.list(filter)).map((task) => [task.seq, task]));
     for (const task of memory) found.set(task.seq, task);
     return [...found.values()].sort((a, b) => b.seq - a.seq).slice(0, filter.limit);

@@ -95,9 +95,10 @@ async function salvage(
   );
   for (const moved of fold.orphans.values()) losses.orphan(moved, rows);
   const nextSeq = [...rows].reduce((next, seq) => Math.max(next, seq + 1), fold.durable.nextSeq);
-  for (const [key, value] of fold.durable.settings)
-    await store.add({ kind: 'setting', namespace: 'default', key, value });
+  const { settings, expiredBeforeMs } = fold.durable;
+  for (const [key, value] of settings) await store.add({ kind: 'setting', namespace: 'default', key, value });
   for (const task of tasks) await store.add(fullRecord(task));
+  await store.add({ kind: 'expired', beforeMs: expiredBeforeMs });
   await store.finish(nextSeq);
   return {
     directory: to,
@@ -106,7 +107,7 @@ async function salvage(
     epoch: store.epoch,
     live_tasks: tasks.length,
     ended_tasks: rows.size,
-    settings: fold.durable.settings.size,
+    settings: settings.size,
     lost: losses.all(),
     may_run_again: mayRunAgain(tasks, fold, whole.gaps),
   };
@@ -198,8 +199,9 @@ async function foldInto(
       rows.add(task.seq);
       losses.foundAgain(task.seq);
     },
-    purged: (record) => {
+    deleted: (record) => {
       store.enter(record);
+      if (record.kind === 'trimmed') return;
       for (const seq of record.seqs) rows.delete(seq);
       losses.known(record.seqs);
     },

@@ -21,6 +21,7 @@ export function inlineBook(path: string): Book {
     states: (ids) => run((one) => one.states(ids)),
     list: (filter) => run((one) => one.list(filter)),
     expired: (expiry) => run((one) => one.expired(expiry)),
+    shrink: () => run((one) => one.shrink()),
     newest: (wallMs, idsAheadMax) => run((one) => one.newest(wallMs, idsAheadMax)),
     size: () => run((one) => one.size()),
     giveBack: () => run((one) => one.giveBack()),

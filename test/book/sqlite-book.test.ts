@@ -3,10 +3,12 @@ import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
+import type { EndedFilter } from '../../src/book/port.ts';
 import { SqliteBook } from '../../src/book/sqlite-book.ts';
 import { ThreadedBook } from '../../src/book/threaded-book.ts';
 import { bookConformance, bytesOf, endedTask, failedAttempt, positionAt } from '../conformance/book.ts';
+import { expiryOf, specOf } from '../conformance/records.ts';
 import { BookTwin } from '../twins/book.ts';
 import { inlineBook } from './inline-book.ts';
 
@@ -64,6 +66,83 @@ describe('the book on SQLite', () => {
     expect(statSync(path).mode & 0o077).toBe(0);
   });
 
+  test('slices grow with what the ones before took, and together they delete each task once', () => {
+    const { book } = opened();
+    const seqs = Array.from({ length: 3000 }, (_, at) => at + 1);
+    book.apply(bytesOf(...seqs.map((seq) => endedTask(seq, `t${seq}`))), positionAt(1));
+    const slices: (readonly number[])[] = [];
+    for (let sequence = 2; ; sequence++) {
+      const { tasks } = book.expired(expiryOf({ beforeMs: 1e6 }));
+      if (tasks.length === 0) break;
+      slices.push(tasks);
+      book.apply(bytesOf({ kind: 'purged', seqs: tasks }), positionAt(sequence));
+    }
+    expect(slices.flat()).toEqual(seqs);
+    expect(Math.max(...slices.map(({ length }) => length))).toBeGreaterThan(slices[0]!.length);
+  });
+
+  test('a slice is as many tasks as their bodies allow, and one at least', () => {
+    const { book } = opened();
+    const large = specOf('large', { payload: new Uint8Array(400_000) });
+    book.apply(bytesOf(...Array.from({ length: 100 }, (_, seq) => endedTask(seq + 1, `t${seq}`))), positionAt(1));
+    book.apply(bytesOf(endedTask(101, 'large', { spec: large, atMs: 1 })), positionAt(2));
+    expect(book.expired(expiryOf({ beforeMs: 1e6 })).tasks).toEqual([101]);
+    book.apply(bytesOf({ kind: 'purged', seqs: [101] }), positionAt(3));
+    const { tasks } = book.expired(expiryOf({ beforeMs: 1e6 }));
+    expect(tasks).toEqual(tasks.map((_, order) => order + 1));
+    expect(tasks.length).toBeGreaterThan(1);
+    expect(tasks.length).toBeLessThan(20);
+  });
+
+  test('its bytes are the pages in use; what is over is deleted, and no more', () => {
+    const { book, path } = opened();
+    const payload = new Uint8Array(40_000);
+    const all = Array.from({ length: 50 }, (_, seq) =>
+      endedTask(seq + 1, `t${seq}`, { spec: specOf(`t${seq}`, { payload }) }),
+    );
+    book.apply(bytesOf(...all), positionAt(1));
+    using db = new DatabaseSync(path);
+    const bytes = Number(db.prepare('PRAGMA page_count').get()!.page_count) * 4096;
+    expect(book.expired(expiryOf({ bytesMax: bytes })).bodies).toEqual([]);
+    expect(book.expired(expiryOf({ bytesMax: bytes - 1 })).bodies).toEqual([1]);
+    const { tasks, bodies } = book.expired(expiryOf({ bytesMax: 1 }));
+    expect([tasks, bodies.length]).toEqual([[], 4]); // 64 pages, and the one that is over
+    book.apply(bytesOf({ kind: 'trimmed', seqs: bodies }), positionAt(2));
+    expect(book.expired(expiryOf({ bytesMax: 1 })).bodies[0]).toBe(5);
+  });
+
+  test('a list follows an index, whatever it asks for', () => {
+    const { book, path } = opened();
+    using prepared = vi.spyOn(DatabaseSync.prototype, 'prepare');
+    const filters: readonly Partial<EndedFilter>[] = [
+      ...[{}, { beforeSeq: 9 }, { states: ['dead_letter'] }, { states: ['dead_letter', 'completed'], beforeSeq: 9 }],
+      ...[{ operation: 'scan' }, { operation: 'scan', states: ['completed'], beforeSeq: 9 }],
+    ] as const;
+    const none = { states: [], operation: undefined, collectorId: undefined, beforeSeq: undefined, limit: 9 };
+    for (const filter of filters) book.list({ ...none, ...filter });
+    const asked = prepared.mock.calls.map(([sql]) => sql);
+    expect(asked).toHaveLength(2 + 1 + 2 + 3 + 1);
+    using db = new DatabaseSync(path);
+    const plans = asked.map((sql) => {
+      const values = sql.match(/\?/g)!.map(() => 1);
+      return db
+        .prepare(`EXPLAIN QUERY PLAN ${sql}`)
+        .all(...values)
+        .map(({ detail }) => String(detail))
+        .join('; ');
+    });
+    for (const [at, plan] of plans.entries()) {
+      expect(plan, asked[at]).not.toContain('TEMP B-TREE');
+      expect(plan, asked[at]).toMatch(
+        asked[at]!.includes('operation =')
+          ? /task_operation \(operation=\? AND state=\?/
+          : asked[at]!.includes('state =')
+            ? /task_state \(state=\?/
+            : /^(SCAN task|SEARCH task USING INTEGER PRIMARY KEY \(rowid<\?\))$/,
+      );
+    }
+  });
+
   test('anything for a write-ahead file costs what was not saved at most', () => {
     const { path, book } = opened();
     book.close();
@@ -112,19 +191,20 @@ describe('a book that cannot be trusted is refused', () => {
     };
     expect(refused(sql('CREATE TABLE notes (text)'))).toBe('book_foreign');
     expect(refused((path) => writeFileSync(path, 'x'.repeat(5000)))).toBe('book_damaged');
-    expect(
-      refused((path) => {
-        opened(path).book.close();
-        open.pop();
-        sql('PRAGMA user_version = 99')(path);
-      }),
-    ).toBe('book_newer');
+    const made = (change: (path: string) => void) => (path: string) => {
+      opened(path).book.close();
+      open.pop();
+      change(path);
+    };
+    expect(refused(made(sql('PRAGMA user_version = 99')))).toBe('book_newer');
+    expect(refused(made(sql('ALTER TABLE task RENAME COLUMN crc TO csc')))).toBe('book_damaged');
   });
 
   test.each([
     ['a record', "UPDATE task SET record = x'05'"],
     ['a key beside it', "UPDATE task SET operation = 'other'"],
     ['a body', "UPDATE body SET bytes = x'00'"],
+    ['where it stands', 'UPDATE position SET epoch = 4'],
     ['an attempt', "UPDATE attempt SET record = x'00'"],
   ])('%s that is not what was written is never shown', (_, sql) => {
     const { book, path } = opened();
@@ -132,6 +212,6 @@ describe('a book that cannot be trusted is refused', () => {
     const db = new DatabaseSync(path);
     db.exec(sql);
     db.close();
-    expect(() => [book.show('a'), book.attempts(1)]).toThrow('is damaged');
+    expect(() => [book.show('a'), book.attempts(1), book.open()]).toThrow('is damaged');
   });
 });

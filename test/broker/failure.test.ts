@@ -86,9 +86,9 @@ test('the failure is told once, and whoever comes afterwards is told so, too', a
   expect(fatal).toHaveLength(1);
 });
 
-test('a purge that fails is a failed commit', async () => {
+test('retention that cannot read ends the broker', async () => {
   const store = new GatedStore();
-  store.purge = () => Promise.reject(new StoreError('store_full', 'The disk is full.'));
+  store.expired = () => Promise.reject(new StoreError('store_full', 'The disk is full.'));
   store.failing = true;
   const fatal: Error[] = [];
   await using broker = await harness({}, { store, fatal: (error) => fatal.push(error) });

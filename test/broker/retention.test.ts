@@ -1,63 +1,100 @@
 /** When what has ended is purged, and up to which instant. */
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
+import type { Expiry } from '../../src/book/port.ts';
 import { Retention } from '../../src/broker/retention.ts';
+import type { Input } from '../../src/core/input.ts';
 import type { StoreRecord } from '../../src/core/record.ts';
 import { defaultLimits } from '../../src/protocol/limits.ts';
 import { MemoryStore } from '../../src/store/memory.ts';
-import type { PurgeOptions } from '../../src/store/port.ts';
 import { submitted } from '../conformance/records.ts';
 import { harness } from './harness.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 const wallMs = 1_800_000_000_000;
 
-/** The purges of a store that deletes `counts` rows in turn, and how long each was waited for. */
-async function purges(counts: readonly number[]) {
-  const purged: PurgeOptions[] = [];
+type Found = readonly [tasks: number, bodies: number];
+
+/** What retention looks for and does over a store that has this to delete in turn, and how long it waits each time. */
+async function rounds(found: readonly Found[], shrinks: readonly boolean[] = [], hasRoom = true) {
+  const looks: Expiry[] = [];
+  const inputs: Input[] = [];
   const waits: number[] = [];
   const errors: Error[] = [];
   const next: (() => void)[] = [];
+  let shrunk = 0;
   new Retention({
     store: {
-      purge: (options) => {
-        purged.push(options);
-        const count = counts[purged.length - 1];
-        return count === undefined ? Promise.reject(new Error('no more')) : Promise.resolve(count);
+      expired: async (expiry) => {
+        looks.push(expiry);
+        const slice = found[looks.length - 1];
+        if (slice === undefined) throw new Error('no more');
+        const [tasks, bodies] = slice.map((length) => Array.from({ length }, (_, at) => at + 1));
+        return { tasks: tasks!, bodies: bodies!, beforeMs: tasks!.length };
       },
+      shrink: async () => shrinks[shrunk++] ?? false,
     },
-    limits: { ...defaultLimits, retentionMs: 1000, deadLetterRetentionMs: 5000 },
+    enqueue: (input) => {
+      inputs.push(input);
+      if (input.kind === 'expire') next.push(hasRoom ? input.run : input.skipped);
+    },
+    limits: { ...defaultLimits, retentionMs: 1000, deadLetterRetentionMs: 5000, endedTasksMax: 7, bookBytesMax: 9 },
     log: pino({ level: 'silent' }),
     newestAtMs: undefined,
-    now: () => ({ wallMs: wallMs + purged.length, monotonicMs: 0 }),
+    now: () => ({ wallMs: wallMs + looks.length, monotonicMs: 0 }),
     after: (ms, run) => {
       waits.push(ms);
       next.push(run);
     },
     failed: (error) => errors.push(error),
   });
-  const atStart = purged.length;
+  const atStart = looks.length;
   while (errors.length === 0) {
     await null;
     next.shift()?.();
   }
-  return { atStart, purged, waits };
+  return { atStart, looks, inputs, waits, shrunk };
 }
 
-test('at the start, not an hour later: tasks older than their retention, dead letters than theirs', async () => {
-  const { atStart, purged } = await purges([0]);
+test('at the start, not a minute later: all that is kept no longer, and what is too much', async () => {
+  const { atStart, looks } = await rounds([[0, 0]]);
   expect(atStart).toBe(1);
-  expect(purged[0]).toMatchObject({ beforeMs: wallMs - 1000, deadLettersBeforeMs: wallMs - 5000 });
-  expect(purged[1]).toMatchObject({ beforeMs: wallMs + 1 - 1000, deadLettersBeforeMs: wallMs + 1 - 5000 });
+  const [limit, tasksMax, bytesMax] = [10_000, 7, 9];
+  expect(looks).toEqual(
+    [wallMs, wallMs + 1].map((now) => ({
+      ...{ beforeMs: now - 1000, deadLettersBeforeMs: now - 5000, wallMs: now },
+      ...{ limit, tasksMax, bytesMax },
+    })),
+  );
 });
 
-test('a full slice is followed by the next one soon, the last one by an hour', async () => {
-  const [slice = 0] = (await purges([])).purged.map(({ limit }) => limit);
-  const { waits } = await purges([slice, slice, slice - 1, 0]);
-  expect(waits).toEqual([50, 50, 3_600_000, 3_600_000]);
+test('what is found is a step of the core, and the next look comes soon after that is durable', async () => {
+  const { waits, inputs, shrunk } = await rounds([
+    [3, 0],
+    [0, 2],
+    [0, 0],
+  ]);
+  expect(inputs).toMatchObject([
+    { kind: 'expire', expired: { tasks: [1, 2, 3], bodies: [], beforeMs: 3 } },
+    { kind: 'expire', expired: { tasks: [], bodies: [1, 2], beforeMs: 0 } },
+  ]);
+  expect(waits).toEqual([10, 10, 60_000]);
+  expect(shrunk).toBe(1);
+});
+
+test('what the disk has no room for is looked for again a minute later', async () => {
+  const { waits, inputs } = await rounds([[3, 0]], [], false);
+  expect([waits, inputs.length]).toEqual([[60_000], 1]);
+});
+
+test('what was freed is given back in slices, too', async () => {
+  const nothing: Found = [0, 0];
+  const { waits, inputs } = await rounds([nothing, nothing, nothing, nothing], [true, true, false, false]);
+  expect([waits, inputs]).toEqual([[10, 10, 60_000, 60_000], []]);
 });
 
 const hour = 3_600_000;
+const minute = 60_000;
 const day = 24 * hour;
 
 /** A broker over a store whose newest change is `ageMs` old; when it purges, and what it logs. */
@@ -66,9 +103,9 @@ async function broker(ageMs: number | undefined) {
   const store = new MemoryStore();
   if (ageMs !== undefined) await store.commit([{ ...submitted(1, 'a'), submittedAtMs: wallMs - ageMs } as StoreRecord]);
   const purgedAtMs: number[] = [];
-  store.purge = async () => {
+  store.expired = async () => {
     purgedAtMs.push(clock.now().monotonicMs);
-    return 0;
+    return { tasks: [], bodies: [], beforeMs: 0 };
   };
   const warnings: string[] = [];
   const log = pino({ base: null }, { write: (line: string) => void warnings.push(...warningOf(line)) });
@@ -101,7 +138,7 @@ describe('a clock that is far ahead', () => {
     ]);
     expect(at.running.running.broker.retention.warning).toBe(at.warnings[0]);
     await at.clock.advance(2 * hour);
-    expect(at.purgedAtMs).toEqual([hour, 2 * hour]);
+    expect([at.purgedAtMs[0], at.purgedAtMs[1]]).toEqual([hour, hour + minute]);
   });
 
   test.each([
@@ -117,7 +154,7 @@ describe('a clock that is far ahead', () => {
 
   test('while the broker runs: the next purge is an hour after the jump at the earliest', async () => {
     await using at = await broker(undefined);
-    await at.clock.advance(hour - 10_000);
+    await at.clock.advance(minute - 10_000);
     at.clock.aheadMs = day + hour;
     await at.clock.advance(1000);
     expect(at.warnings).toEqual([expect.stringMatching(/^The clock went ahead by 25 h\./)]);
@@ -125,12 +162,12 @@ describe('a clock that is far ahead', () => {
     expect(at.purgedAtMs).toEqual([0]);
     await at.clock.advance(10_000);
     expect(at.purgedAtMs).toHaveLength(2);
-    expect(at.purgedAtMs[1]).toBeGreaterThanOrEqual(2 * hour - 10_000);
+    expect(at.purgedAtMs[1]).toBeGreaterThanOrEqual(hour + minute - 10_000);
   });
 
   test('a jump just before a purge is seen by the purge', async () => {
     await using at = await broker(undefined);
-    await at.clock.advance(hour - 1);
+    await at.clock.advance(minute - 1);
     at.clock.aheadMs = 365 * day;
     await at.clock.advance(hour);
     expect([at.purgedAtMs, at.warnings.length]).toEqual([[0], 1]);
@@ -140,8 +177,8 @@ describe('a clock that is far ahead', () => {
     await using at = await broker(undefined);
     for (const aheadMs of [day, -5 * day]) {
       at.clock.aheadMs = aheadMs;
-      await at.clock.advance(hour);
+      await at.clock.advance(minute);
     }
-    expect([at.purgedAtMs, at.warnings]).toEqual([[0, hour, 2 * hour], []]);
+    expect([at.purgedAtMs, at.warnings]).toEqual([[0, minute, 2 * minute], []]);
   });
 });

@@ -1,5 +1,6 @@
 /** What is exported is imported again exactly; what is not whole is refused, and leaves nothing behind. */
 import {
+  copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -19,9 +20,21 @@ import { importStore } from '../../src/cli/store-import.ts';
 import { limitTable } from '../../src/protocol/limits.ts';
 import { encodeValue } from '../../src/protocol/msgpack.ts';
 import type { WholeTask } from '../../src/store/contents.ts';
+import { journalStoreIn } from '../../src/store/journal-directory.ts';
+import { bookIn } from '../../src/store/layout.ts';
 import { verifyStore } from '../../src/store/verify.ts';
-import { specOf } from '../conformance/records.ts';
-import { contentOf, filesOf, filled, idOf, Scratch, taskCount } from '../store/fixture.ts';
+import { loadAt, specOf } from '../conformance/records.ts';
+import {
+  contentOf,
+  expiredBeforeMs,
+  filesOf,
+  filled,
+  idOf,
+  Scratch,
+  segmentBytes,
+  taskCount,
+  trimmedSeq,
+} from '../store/fixture.ts';
 
 const scratch = new Scratch();
 const options = { version: '1.2.3', wallMs: 5000, progress: () => {} };
@@ -66,12 +79,41 @@ test('of a store whose book is behind, or not there, the journal has the rest', 
   expect(await contentOf(to)).toEqual(await contentOf(scratch.copy(sound)));
 });
 
+test('what was deleted is not in it, also when the book does not know yet; what was trimmed has no bodies', async () => {
+  const directory = scratch.copy(sound);
+  const store = journalStoreIn(directory, { segmentBytes });
+  await store.load(loadAt(1));
+  const copy = scratch.copy(bookIn(directory));
+  await store.commit([
+    { kind: 'purged', seqs: [1] },
+    { kind: 'trimmed', seqs: [9] },
+  ]);
+  await store.close();
+  for (const end of ['-wal', '-shm']) rmSync(bookIn(directory) + end, { force: true });
+  copyFileSync(copy, bookIn(directory));
+  const file = scratch.path();
+  await exportStore(directory, file, options);
+  const tasks = readFileSync(file, 'utf8')
+    .split('\n')
+    .flatMap((line) => (line.startsWith('{"task"') ? [JSON.parse(line).task] : []));
+  const all = Array.from({ length: taskCount - 1 }, (_, at) => at + 2);
+  expect(tasks.map(({ seq }) => seq)).toEqual(all);
+  const withBodies = ({ spec, result }: { spec: object; result?: object }) => ['payload' in spec, result !== undefined];
+  const of = (seq: number) => withBodies(tasks.find((task) => task.seq === seq));
+  expect([of(trimmedSeq), of(9), of(13)]).toEqual([
+    [false, false],
+    [false, false],
+    [true, true],
+  ]);
+});
+
 test('a line is JSON that other programs read: bodies as values, integers of 64 bits in all their digits', () => {
   expect(JSON.parse(lines[0]!)).toMatchObject({
     deye_export: 1,
     version: '1.2.3',
     made_at_ms: 5000,
     next_seq: taskCount + 1,
+    expired_before_ms: expiredBeforeMs,
   });
   expect(JSON.parse(lines[1]!)).toEqual({ setting: { key: 'strategy', value: 'round_robin' } });
   expect(JSON.parse(lines[2]!).task).toMatchObject({

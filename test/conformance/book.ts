@@ -1,13 +1,13 @@
 /** What every book must do. Each engine runs this suite. */
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Book, BookPosition, EndedFilter } from '../../src/book/port.ts';
+import type { Book, BookPosition, EndedFilter, Expiry } from '../../src/book/port.ts';
 import { present } from '../../src/core/body.ts';
 import { Writer } from '../../src/core/bytes.ts';
 import type { JournalRecord, RecordOf } from '../../src/core/record.ts';
 import { writeRecord } from '../../src/core/record-bytes.ts';
 import { fullRecord, submittedTask } from '../../src/core/replay.ts';
 import { uuidv7 } from '../../src/protocol/uuid.ts';
-import { moved, specOf } from './records.ts';
+import { expiryOf, moved, specOf } from './records.ts';
 
 /** One book, and what is left of it when its process or its machine dies now. */
 export interface BookBench {
@@ -139,20 +139,100 @@ export function bookConformance(name: string, make: () => BookBench): void {
       expect((await book.list(all)).every(({ spec }) => spec.payload.length === 0)).toBe(true);
     });
 
-    test('what expired is named, the oldest of a state first, and a purge takes all of it', async () => {
+    test('what is too old is named, the oldest first, and a purge takes all of it', async () => {
       const { book } = await fresh();
       const dead = { state: 'dead_letter' } as const;
-      const three = [endedTask(1, 'a', { atMs: 30 }), endedTask(2, 'b', { atMs: 20 })];
-      await book.apply(bytesOf(...three, endedTask(3, 'c', { ...dead, atMs: 5 })), positionAt(1));
+      const two = [endedTask(1, 'a', { atMs: 30 }), endedTask(2, 'b', { atMs: 20 })];
+      await book.apply(bytesOf(...two, endedTask(3, 'c', { ...dead, atMs: 15 })), positionAt(1));
       const result = moved(2, 'completed', { result: Uint8Array.of(1) });
       await book.apply(bytesOf(failedAttempt(2, 1), result), positionAt(2));
-      expect(await book.expired({ beforeMs: 31, deadLettersBeforeMs: 5, limit: 10 })).toEqual([2, 1]);
-      expect(await book.expired({ beforeMs: 31, deadLettersBeforeMs: 6, limit: 1 })).toEqual([2]);
-      expect(await book.expired({ beforeMs: 0, deadLettersBeforeMs: 6, limit: 10 })).toEqual([3]);
+      const expired = async (changes: Partial<Expiry>) => (await book.expired(expiryOf(changes))).tasks;
+      expect(await expired({ beforeMs: 31, deadLettersBeforeMs: 15 })).toEqual([2, 1]);
+      expect(await expired({ beforeMs: 31, deadLettersBeforeMs: 16 })).toEqual([3, 2, 1]);
+      expect(await expired({ beforeMs: 31, limit: 1 })).toEqual([2]);
+      expect(await expired({ deadLettersBeforeMs: 16 })).toEqual([3]);
       await book.apply(bytesOf({ kind: 'purged', seqs: [2, 3] }), positionAt(3));
       expect(await idsOf(book)).toEqual(['a']);
       expect(await book.attempts(2)).toEqual([]);
       expect(await book.show('b')).toBeUndefined();
+    });
+
+    test('a task is kept from its end on, or from the time of an id that is ahead of that', async () => {
+      const { book } = await fresh();
+      const nowMs = 1_800_000_000_000;
+      const [past, ahead] = [uuidv7(nowMs - 500), uuidv7(nowMs + 500)];
+      const both = [endedTask(1, ahead, { atMs: nowMs }), endedTask(2, past, { atMs: nowMs })];
+      await book.apply(bytesOf(...both), positionAt(1));
+      const expired = (beforeMs: number) => book.expired(expiryOf({ beforeMs, wallMs: nowMs }));
+      expect(await expired(nowMs)).toEqual({ tasks: [], bodies: [], beforeMs: 0 });
+      expect(await expired(nowMs + 1)).toEqual({ tasks: [2], bodies: [], beforeMs: nowMs - 499 });
+      // An id that is ahead of the clock must not make every other look old.
+      expect(await expired(nowMs + 501)).toEqual({ tasks: [2, 1], bodies: [], beforeMs: nowMs - 499 });
+    });
+
+    test('knows how many tasks it has, whatever became of them, and when the latest ended', async () => {
+      const { bench, book } = await fresh();
+      const over = async (one: Book, tasksMax: number) => (await one.expired(expiryOf({ tasksMax }))).tasks;
+      const dead = endedTask(2, 'b', { state: 'dead_letter' });
+      const records = [endedTask(1, 'a'), dead, endedTask(3, 'c'), endedTask(4, 'd')];
+      for (const _ of [1, 2]) await book.apply(bytesOf(...records), positionAt(1));
+      await expect(book.apply(bytesOf(endedTask(5, 'e'), endedTask(6, 'a')), positionAt(2))).rejects.toThrow();
+      expect(await over(book, 4)).toEqual([]);
+      expect(await over(book, 1)).toEqual([1, 3, 4]); // dead letters last
+      await book.apply(bytesOf(endedTask(2, 'b', { state: 'pending' })), positionAt(2));
+      await book.apply(bytesOf({ kind: 'purged', seqs: [1, 1, 9] }), positionAt(3));
+      for (const reopen of [false, true]) {
+        const one = reopen ? await again(bench) : book;
+        expect(await over(one, 2)).toEqual([]);
+        expect(await over(one, 1)).toEqual([3]);
+        expect(await one.newest(1000, 1)).toMatchObject({ endedAtMs: 104, seq: 4 });
+      }
+    });
+
+    test('bodies beyond a number of bytes are named, the oldest first, dead letters last, and are deleted alone', async () => {
+      const { book } = await fresh();
+      const payload = new Uint8Array(40_000);
+      const seqs = Array.from({ length: 50 }, (_, at) => at + 1);
+      const taskOf = (seq: number) =>
+        endedTask(seq, `t${seq}`, {
+          spec: specOf(`t${seq}`, { payload }),
+          state: seq === 1 ? 'dead_letter' : 'completed',
+        });
+      await book.apply(bytesOf(...seqs.map(taskOf)), positionAt(1));
+      expect((await book.expired(expiryOf({ bytesMax: 10_000_000 }))).bodies).toEqual([]);
+      const trimmed: number[] = [];
+      for (let sequence = 2; ; sequence++) {
+        const { tasks, bodies } = await book.expired(expiryOf({ bytesMax: 1_000_000, limit: 3 }));
+        if (bodies.length === 0) break;
+        expect([tasks, bodies.length <= 3]).toEqual([[], true]);
+        await book.apply(bytesOf({ kind: 'trimmed', seqs: bodies }), positionAt(sequence));
+        trimmed.push(...bodies);
+      }
+      expect(trimmed).toEqual(seqs.slice(1, trimmed.length + 1));
+      const leftBytes = (50 - trimmed.length) * 40_000;
+      expect([leftBytes <= 1_000_000, leftBytes > 750_000]).toEqual([true, true]);
+      const lengthOf = async (id: string) => (await book.show(id))!.spec.payload.length;
+      expect([await lengthOf('t1'), await lengthOf('t2'), await lengthOf('t50')]).toEqual([40_000, 0, 40_000]);
+      expect(await idsOf(book)).toHaveLength(50);
+    });
+
+    test('a deletion waits for a checkpoint, and there is an end to giving space back', async () => {
+      const { book } = await fresh();
+      const seqs = Array.from({ length: 200 }, (_, at) => at + 1);
+      const payload = new Uint8Array(20_000);
+      await book.apply(
+        bytesOf(...seqs.map((seq) => endedTask(seq, `t${seq}`, { spec: specOf(`t${seq}`, { payload }) }))),
+        positionAt(1),
+      );
+      await book.checkpoint();
+      expect(await book.apply(bytesOf({ kind: 'purged', seqs }), positionAt(2))).toBeGreaterThan(0);
+      let slices = 1;
+      for (let shrunk = await book.shrink(); shrunk.isMore; shrunk = await book.shrink()) slices++;
+      expect(slices).toBeGreaterThan(1);
+      expect(slices).toBeLessThan(200);
+      await book.checkpoint();
+      expect(await book.shrink()).toEqual({ isMore: false, unsavedBytes: 0 });
+      expect([await book.open(), await idsOf(book)]).toEqual([positionAt(2), []]);
     });
 
     test('tells the newest of it, and what is ahead of the clock', async () => {

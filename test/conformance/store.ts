@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { present } from '../../src/core/body.ts';
 import { uuidv7 } from '../../src/protocol/uuid.ts';
 import type { Store, TaskFilter } from '../../src/store/port.ts';
-import { loadAt, moved, specOf, submitted } from './records.ts';
+import { deletionOf, expiryOf, loadAt, moved, purge, specOf, submitted } from './records.ts';
 
 const nowMs = 1_800_000_000_000;
 const everything: TaskFilter = {
@@ -46,6 +46,7 @@ export function storeConformance(name: string, open: () => { store: Store; reope
         tasks: [],
         settings: new Map(),
         nextSeq: 1,
+        expiredBeforeMs: 0,
         newestId: undefined,
         idsAhead: [],
       });
@@ -161,17 +162,117 @@ export function storeConformance(name: string, open: () => { store: Store; reope
         moved(3, 'cancelled'),
         moved(4, 'completed'),
       ]);
-      expect(await store.purge({ beforeMs: 2004, deadLettersBeforeMs: 0, limit: 100 })).toBe(2);
+      expect((await purge(store, { beforeMs: 2004 })).tasks.toSorted()).toEqual([1, 3]);
       expect(await store.show('a')).toBeUndefined();
       expect(await store.show('c')).toBeUndefined();
       expect((await store.show('b'))?.state).toBe('dead_letter'); // dead letters have a time of their own
       expect((await store.show('d'))?.state).toBe('completed'); // it ended at 2004
-      expect(await store.purge({ beforeMs: 9999, deadLettersBeforeMs: 9999, limit: 1 })).toBe(1);
-      expect(await store.purge({ beforeMs: 9999, deadLettersBeforeMs: 9999, limit: 100 })).toBe(1);
-      expect(await store.purge({ beforeMs: 9999, deadLettersBeforeMs: 9999, limit: 100 })).toBe(0);
+      const all = { beforeMs: 9999, deadLettersBeforeMs: 9999 };
+      expect((await store.expired(expiryOf({ ...all, limit: 1 }))).tasks).toHaveLength(1);
+      expect((await purge(store, all)).tasks.toSorted()).toEqual([2, 4]);
       const loaded = await (await reopen()).load(loadAt(nowMs));
       expect(loaded.tasks).toEqual([]);
       expect(loaded.nextSeq).toBe(5);
+    });
+
+    test('finding what is kept no longer deletes nothing, and deleting it twice is deleting it once', async () => {
+      const { store } = await fresh();
+      await store.commit([submitted(1, 'a'), submitted(2, 'b'), moved(1, 'completed')]);
+      const expiry = expiryOf({ beforeMs: 9999 });
+      const expired = await store.expired(expiry);
+      expect(expired.tasks).toEqual([1]);
+      expect(await store.expired(expiry)).toEqual(expired);
+      expect((await store.show('a'))?.state).toBe('completed');
+      await store.commit(deletionOf(expired));
+      await store.commit(deletionOf(expired));
+      expect(await store.expired(expiry)).toEqual({ tasks: [], bodies: [], beforeMs: 0 });
+      expect([await store.show('a'), (await store.show('b'))?.state]).toEqual([undefined, 'pending']);
+    });
+
+    test('what is deleted says from when on ids are new; that only rises, and is remembered', async () => {
+      const { store, reopen } = await fresh();
+      const ids = [30, 10, 20].map((at) => uuidv7(nowMs - at));
+      await store.commit(ids.flatMap((id, at) => [submitted(at + 1, id), moved(at + 1, 'completed', { atMs: nowMs })]));
+      const { tasks, beforeMs } = await purge(store, { beforeMs: nowMs + 1 });
+      expect([tasks.toSorted(), beforeMs]).toEqual([[1, 2, 3], nowMs - 9]);
+      await store.commit([{ kind: 'expired', beforeMs: 5 }]);
+      const again = await reopen();
+      expect((await again.load(loadAt(nowMs))).expiredBeforeMs).toBe(nowMs - 9);
+      await again.commit([{ kind: 'expired', beforeMs: nowMs }]);
+      expect((await (await reopen()).load(loadAt(nowMs))).expiredBeforeMs).toBe(nowMs);
+    });
+
+    test('beyond a number of tasks the oldest go first, dead letters last', async () => {
+      const { store, reopen } = await fresh();
+      const states = ['dead_letter', 'completed', 'cancelled', 'completed'] as const;
+      await store.commit([1, 2, 3, 4, 5, 6].map((seq) => submitted(seq, `t${seq}`)));
+      // The dead letter is the oldest of them.
+      await store.commit(states.map((state, at) => moved(at + 1, state, { atMs: at === 0 ? 100 : 9000 - at })));
+      await store.commit([moved(5, 'in_progress')]);
+      expect((await store.expired(expiryOf({ tasksMax: 4 }))).tasks).toEqual([]);
+      expect((await store.expired(expiryOf({ tasksMax: 0 }))).tasks).toEqual([4, 3, 2, 1]);
+      expect((await purge(store, { tasksMax: 2 })).tasks).toEqual([4, 3]);
+      const again = await reopen();
+      await again.load(loadAt(nowMs));
+      expect((await purge(again, { tasksMax: 1 })).tasks).toEqual([2]);
+      expect((await again.list(everything)).map(({ seq }) => seq)).toEqual([6, 5, 1]);
+    });
+
+    test('an id from ahead of the clock is kept until it is not, if anything else can go', async () => {
+      const { store } = await fresh();
+      const [old, ahead] = [uuidv7(nowMs - 500), uuidv7(nowMs + 500)];
+      await store.commit([submitted(1, ahead), submitted(2, old), moved(1, 'completed', { atMs: nowMs - 900 })]);
+      await store.commit([moved(2, 'cancelled', { atMs: nowMs })]);
+      expect((await store.expired(expiryOf({ beforeMs: nowMs + 1 }))).tasks).toEqual([2]);
+      expect((await store.expired(expiryOf({ beforeMs: nowMs + 501 }))).tasks.toSorted()).toEqual([1, 2]);
+      expect((await store.expired(expiryOf({ tasksMax: 1 }))).tasks).toEqual([2]);
+      // It must not make every id look old.
+      expect(await purge(store, { tasksMax: 0, wallMs: nowMs })).toEqual({
+        tasks: [2, 1],
+        bodies: [],
+        beforeMs: nowMs - 499,
+      });
+    });
+
+    test('beyond a number of bytes the oldest lose their bodies, dead letters last, and nothing else', async () => {
+      const { store, reopen } = await fresh();
+      const seqs = Array.from({ length: 60 }, (_, at) => at + 1);
+      const [payload, result] = [new Uint8Array(30_000).fill(1), new Uint8Array(10_000).fill(2)];
+      await store.commit(seqs.map((seq) => submitted(seq, `t${seq}`, { payload })));
+      await store.commit([
+        moved(1, 'dead_letter'),
+        ...seqs.slice(1, -1).map((seq) => moved(seq, 'completed', { result })),
+      ]);
+      expect(await store.expired(expiryOf({ bytesMax: 10_000_000 }))).toEqual({ tasks: [], bodies: [], beforeMs: 0 });
+      const { tasks, bodies } = await purge(store, { bytesMax: 1_200_000 });
+      expect([tasks, bodies]).toEqual([[], seqs.slice(1, bodies.length + 1)]);
+      const again = await reopen();
+      await again.load(loadAt(nowMs));
+      // What is there has 40,000 bytes each, and what else the engine counts; no more than that takes was deleted.
+      const left = 60 - 1 - bodies.length;
+      expect(left * 40_000).toBeLessThanOrEqual(1_200_000);
+      expect(left * 40_000).toBeGreaterThan(900_000);
+      for (const seq of seqs) {
+        const task = await again.show(`t${seq}`);
+        const lengths = [task?.spec.payload.length, task?.result?.length];
+        const isTrimmed = bodies.includes(seq);
+        expect(lengths, `t${seq}`).toEqual([
+          isTrimmed ? 0 : 30_000,
+          isTrimmed || seq === 1 || seq === 60 ? undefined : 10_000,
+        ]);
+      }
+      expect((await purge(again, { bytesMax: 1 })).bodies.at(-1)).toBe(1);
+      expect(await again.list(everything)).toHaveLength(60);
+      expect((await again.show('t60'))?.spec.payload.length).toBe(30_000); // it lives
+    });
+
+    test('there is an end to giving space back', async () => {
+      const { store } = await fresh();
+      await store.commit([submitted(1, 'a'), moved(1, 'completed')]);
+      await purge(store, { beforeMs: 9999 });
+      let slices = 0;
+      while (await store.shrink()) slices++;
+      expect(slices).toBeLessThan(100);
     });
 
     test('a commit is whole or not at all', async () => {

@@ -14,7 +14,11 @@ function replaced(old: TestCore): { core: TestCore; out: ReturnType<TestCore['gi
     return storedOf(seq, spec.id, { spec, attempt, token, excluded, state: life.state, collectorId });
   });
   const settings = new Map<string, string>();
-  recover(core.state, { tasks, settings, nextSeq: old.state.nextSeq, newestId: undefined, idsAhead: [] }, core.now);
+  recover(
+    core.state,
+    { tasks, settings, nextSeq: old.state.nextSeq, expiredBeforeMs: 0, newestId: undefined, idsAhead: [] },
+    core.now,
+  );
   return { core, out: carryOver(old.state, old.now).flatMap((input) => core.give(input)) };
 }
 

@@ -172,7 +172,7 @@ test('what was kept for a look-up leaves memory at the next step after it', () =
 test('an id from before the start is looked up, also when the clock is set back while the store is loaded', () => {
   const state = newState();
   const newestId = uuidv7(nowMs);
-  const kept = { tasks: [], settings: new Map(), nextSeq: 2, newestId, idsAhead: [] };
+  const kept = { tasks: [], settings: new Map(), nextSeq: 2, expiredBeforeMs: 0, newestId, idsAhead: [] };
   recover(state, kept, { monotonicMs: 0, wallMs: nowMs - 3_600_000 });
   expect(prefetch(state, submitOf(newestId))?.ids).toEqual([newestId]);
 });

@@ -283,7 +283,14 @@ test('of an attempt from before a restart nobody learns', () => {
   const learn = vi.fn<NonNullable<Placement['learn']>>();
   withPlacement({ learn }, (core) => {
     const stored = storedOf(1, 't1', { state: 'in_progress', attempt: 1, token: '1.1', collectorId: 'A' });
-    const kept = { tasks: [stored], settings: new Map(), nextSeq: 2, newestId: undefined, idsAhead: [] };
+    const kept = {
+      tasks: [stored],
+      settings: new Map(),
+      nextSeq: 2,
+      expiredBeforeMs: 0,
+      newestId: undefined,
+      idsAhead: [],
+    };
     recover(core.state, kept, core.now);
     core.join('A', { leases: [{ task_id: 't1', token: '1.1' }] });
     expect(core.held()).toEqual({ A: ['t1'] });

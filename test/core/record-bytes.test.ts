@@ -62,7 +62,8 @@ const record: fc.Arbitrary<JournalRecord> = fc.oneof(
   }),
   fc.record({ kind: fc.constant('counted'), nextSeq: number }),
   fc.record({ kind: fc.constant('level'), level: number }),
-  fc.record({ kind: fc.constant('purged'), seqs: fc.array(number, { maxLength: 5 }) }),
+  fc.record({ kind: fc.constantFrom('purged', 'trimmed'), seqs: fc.array(number, { maxLength: 5 }) }),
+  fc.record({ kind: fc.constant('expired'), beforeMs: number }),
   fc.record({ kind: fc.constant('setting'), namespace: text, key: text, value: maybe(text) }),
 );
 
@@ -195,6 +196,8 @@ describe('records as bytes', () => {
     ['060100000003020102', { kind: 'purged', seqs: [1, 2] }],
     ['070100000002ac02', { kind: 'counted', nextSeq: 300 }],
     ['08010000000101', { kind: 'level', level: 1 }],
+    ['09010000000680d095ffbc31', { kind: 'expired', beforeMs: atMs }],
+    ['0a0100000003020102', { kind: 'trimmed', seqs: [1, 2] }],
     [
       '02010000002801020203332e3480d095ffbc3101026e310188f795ffbc310188270101780462c3bc6301026e3200',
       {

@@ -22,7 +22,7 @@ interface Restart {
 function restart(count: number, task: (at: number) => StoredTask, idsAhead: readonly string[] = []): Restart {
   const tasks = Array.from({ length: count }, (_, at) => task(at));
   const core = new TestCore({ wallMs, epoch: 2, ...limits });
-  const stored = { tasks, settings: new Map(), nextSeq: count + 1, newestId: undefined, idsAhead };
+  const stored = { tasks, settings: new Map(), nextSeq: count + 1, expiredBeforeMs: 0, newestId: undefined, idsAhead };
   const fromMs = performance.now();
   const work = workOf(() => recover(core.state, stored, core.now));
   return { core, work, tookMs: performance.now() - fromMs };

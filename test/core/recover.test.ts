@@ -15,7 +15,11 @@ function recovered(
   const core = new TestCore({ wallMs, epoch: 2, reclaimGraceMs: 5000, ...limits });
   core.nowMs = 700;
   const { settings = [], newestId, idsAhead = [] } = kept;
-  recover(core.state, { tasks, settings: new Map(settings), nextSeq: 50, newestId, idsAhead }, core.now);
+  recover(
+    core.state,
+    { tasks, settings: new Map(settings), nextSeq: 50, expiredBeforeMs: 0, newestId, idsAhead },
+    core.now,
+  );
   return core;
 }
 

@@ -52,3 +52,14 @@ test('the last setting counts', () => {
   const { settings } = folded({ ...setting, value: 'random' }, { ...setting, value: 'weighted' });
   expect([...settings]).toEqual([['routing.strategy', 'weighted']]);
 });
+
+test('the mark of expired ids only rises', () => {
+  const expired = (beforeMs: number) => ({ kind: 'expired', beforeMs }) as const;
+  expect(folded(expired(7), expired(9), expired(8)).expiredBeforeMs).toBe(9);
+});
+
+test('what is deleted of ended tasks changes nothing that lives', () => {
+  const seqs = [1];
+  const durable = folded(submitted(1, 'a'), { kind: 'purged', seqs }, { kind: 'trimmed', seqs });
+  expect(durable).toEqual(folded(submitted(1, 'a')));
+});

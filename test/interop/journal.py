@@ -9,7 +9,7 @@ SPEC = ("namespace:text id:text operation:text priority:number requires:text* la
 SPEC = " ".join("spec." + field for field in SPEC.split())
 KINDS = {1: f"{TASK} {SPEC}", 2: f"seq:number {PROGRESS} result:body?",
          3: "seq:number attempt:number collectorId:text startedAtMs:number endedAtMs:number outcome:number error:error?",
-         4: "namespace:text key:text value:text?", 5: f"{TASK} {PROGRESS} {SPEC}", 6: "seqs:number*", 7: "nextSeq:number", 8: "level:number"}
+         4: "namespace:text key:text value:text?", 5: f"{TASK} {PROGRESS} {SPEC}", 6: "seqs:number*", 7: "nextSeq:number", 8: "level:number", 9: "beforeMs:number", 10: "seqs:number*"}
 STATES = ["pending", "in_progress", "retrying", "completed", "dead_letter", "cancelled"]
 
 class Bytes:
@@ -44,8 +44,7 @@ def batches(data, store):
 directory = pathlib.Path(sys.argv[1])
 store = bytes.fromhex(json.loads((directory / "journal.json").read_text())["store_id"])
 found = [batch for path in sorted(directory.glob("*.journal")) for batch in batches(path.read_bytes(), store)]
-tasks, chain = {}, None
-expected = max([1] + [floor for kind, floor, *_ in found if kind != 3])
+tasks, chain, expected = {}, None, max([1] + [floor for kind, floor, *_ in found if kind != 3])
 for kind, _, ordinal, before, crc, body in (batch for batch in found if batch[2] >= expected):
     assert ordinal == expected and chain in (None, before), f"batch {ordinal} does not carry on"
     expected, chain, records = ordinal + 1, crc, Bytes(body)
@@ -53,7 +52,9 @@ for kind, _, ordinal, before, crc, body in (batch for batch in found if batch[2]
         key, version, _ = records.take(1)[0], records.take(1)[0], records.take(4)
         assert key in KINDS and version == 1, f"kind {key}, version {version} is of a newer deye"
         record = {name: records.read(form) for name, form in (field.split(":") for field in KINDS[key].split())}
-        new = {"state": 0, "attempt": 0, "token": "", "excluded": [], "atMs": record.get("submittedAtMs")}
-        if key in (1, 5): tasks[record["seq"]] = {**new, **record}
+        if key in (1, 5):
+            tasks[record["seq"]] = {"state": 0, "attempt": 0, "token": "", "excluded": [], "atMs": record["submittedAtMs"], **record}
         if key == 2: tasks.get(record["seq"], {}).update({k: v for k, v in record.items() if k != "collectorId" or v is not None})
+        if key == 6: tasks = {seq: task for seq, task in tasks.items() if seq not in record["seqs"]}
+        if key == 10: [tasks[seq].update({"spec.payload": "", "result": None}) for seq in record["seqs"] if seq in tasks]
 print(json.dumps([{**task, "state": STATES[task["state"]]} for task in tasks.values()]))

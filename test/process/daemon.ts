@@ -18,17 +18,22 @@ interface Ran {
 export class World implements AsyncDisposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'deye-world-'));
   readonly socket = join(this.directory, 'run', 'broker.sock');
-  readonly state = join(this.directory, 'state');
-  readonly env: Record<string, string | undefined> = {
-    ...process.env,
-    DEYE_SOCKET: this.socket,
-    DEYE_STATE_DIR: this.state,
-    XDG_CONFIG_HOME: join(this.directory, 'config'),
-    XDG_CACHE_HOME: join(tmpdir(), 'deye-test-cache'),
-    NO_COLOR: '1',
-    FORCE_COLOR: undefined,
-  };
+  readonly state: string;
+  readonly env: Record<string, string | undefined>;
   readonly #children = new Set<ChildProcess>();
+
+  constructor(state?: string) {
+    this.state = state ?? join(this.directory, 'state');
+    this.env = {
+      ...process.env,
+      DEYE_SOCKET: this.socket,
+      DEYE_STATE_DIR: this.state,
+      XDG_CONFIG_HOME: join(this.directory, 'config'),
+      XDG_CACHE_HOME: join(tmpdir(), 'deye-test-cache'),
+      NO_COLOR: '1',
+      FORCE_COLOR: undefined,
+    };
+  }
 
   /** Runs `deye …` to its end. */
   run(

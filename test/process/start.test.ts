@@ -12,7 +12,10 @@ import {
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
+import { segmentName } from '../../src/journal/scan.ts';
 import { isAlive } from '../../src/supervisor/alive.ts';
+import { damage } from '../store/fixture.ts';
+import { endOfRun } from '../store/tail.ts';
 import { until } from '../until.ts';
 import { ended, World } from './daemon.ts';
 
@@ -191,6 +194,28 @@ describe('a start that takes long', () => {
     expect((await world.run(['broker', 'status'])).code).toBe(0);
   });
 
+  test('says what it does to the command that waits, and on the log', async () => {
+    await using world = new World();
+    const patched = new URL('../../dist/src/store/journal-store.js', import.meta.url).href;
+    world.env.NODE_OPTIONS = preload(
+      world,
+      `const { JournalStore } = await import(${JSON.stringify(patched)});
+      const { load } = JournalStore.prototype;
+      JournalStore.prototype.load = async function (options) {
+        options.progress('folding a lot');
+        await new Promise((resolve) => setTimeout(resolve, 2500));
+        return load.call(this, options);
+      };`,
+    );
+    const { pid, progress } = await outcomeOf(world, 10_000);
+    delete world.env.NODE_OPTIONS;
+    expect(isAlive(pid!)).toBe(true);
+    expect(progress).toContain('folding a lot (1 s)');
+    expect(progress.filter((text) => text.includes('(0 s)'))).toEqual([]);
+    const { stdout } = await world.run(['broker', 'logs']);
+    expect(stdout).toMatch(/the start takes a while.*folding a lot/);
+  });
+
   test('is given up when it shows no sign of life, and then it is killed and named', async () => {
     await using world = new World();
     world.env.NODE_OPTIONS = preload(world, 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600_000);');
@@ -229,6 +254,26 @@ describe('a start that takes long', () => {
     expect(new Set(started.map(({ pid }) => pid)).size).toBe(1);
     expect(started.map(({ already_running }) => already_running).sort()).toEqual([false, true]);
   });
+});
+
+test('a torn tail is cut, and the log says so; what stands before it is there', async () => {
+  await using world = new World();
+  const broker = await world.broker();
+  const client = await world.client({ reconnect: false });
+  const { id } = await client.submit({ operation: 'scan' });
+  broker.kill('SIGKILL');
+  await ended(broker);
+  await client.close();
+  const { segment, byte } = await endOfRun(join(world.state, 'store'));
+  damage(join(world.state, 'store', 'journal', segmentName(segment)), byte, Buffer.alloc(5000, 7));
+  expect((await world.run(['broker', 'start', '--no-collectors'])).code).toBe(0);
+  const { stdout } = await world.run(['broker', 'logs']);
+  expect(stdout).toMatch(
+    /torn tail.*5000 bytes behind batch 1 were never synced, and were cut.*kept as journal.torn-1/,
+  );
+  const copy = readFileSync(join(world.state, 'store', 'journal', 'journal.torn-1'));
+  expect(copy.equals(Buffer.alloc(5000, 7))).toBe(true);
+  expect((await world.run(['task', 'show', id])).code).toBe(0);
 });
 
 describe('a broker whose socket was removed', () => {

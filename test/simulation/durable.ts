@@ -1,12 +1,13 @@
 /**
- * What the disk was given, record by record: the truth that everything else is held against. A task that is submitted
- * again after it was purged is another one.
+ * What the disk was given, record by record: the truth that everything else is held against. A task that was purged is
+ * never submitted again.
  */
 import assert from 'node:assert/strict';
+import type { Expiry } from '../../src/book/port.ts';
 import type { AttemptRecord, StoreRecord, TaskProgress } from '../../src/core/record.ts';
 import type { TaskSpec } from '../../src/core/task.ts';
 import { isEnded } from '../../src/protocol/state.ts';
-import type { PurgeOptions } from '../../src/store/port.ts';
+import { uuidTimeMs } from '../../src/protocol/uuid-time.ts';
 
 export interface LedgerTask {
   readonly seq: number;
@@ -26,26 +27,22 @@ export class DurableLedger {
   /** Keys of settings that were ever made, or taken back. */
   readonly keysSet = new Set<string>();
   readonly purged = new Set<string>();
+  /** No id whose time is before this may be new. */
+  expiredBeforeMs = 0;
   submitted = 0;
   commits = 0;
   readonly #bySeq = new Map<number, LedgerTask>();
   readonly #tokens = new Set<string>();
+  #expiry: Expiry | undefined;
 
   applied(records: readonly StoreRecord[]): void {
     this.commits++;
     for (const record of records) this.#apply(record);
   }
 
-  /** Only what ended long ago is deleted. */
-  deleted({ beforeMs, deadLettersBeforeMs, limit }: PurgeOptions): void {
-    let left = limit;
-    for (const [id, { now, seq }] of this.tasks) {
-      if (!isEnded(now.state) || now.atMs >= (now.state === 'dead_letter' ? deadLettersBeforeMs : beforeMs)) continue;
-      if (left-- === 0) break;
-      this.tasks.delete(id);
-      this.#bySeq.delete(seq);
-      this.purged.add(id);
-    }
+  /** Retention looked for what is kept no longer. */
+  looked(expiry: Expiry): void {
+    this.#expiry = expiry;
   }
 
   wasToken(token: string): boolean {
@@ -69,6 +66,9 @@ export class DurableLedger {
       return;
     }
     if (record.kind === 'submitted') return this.#submit(record);
+    if (record.kind === 'expired') return this.#expire(record.beforeMs);
+    if (record.kind === 'purged') return this.#purge(record.seqs);
+    if (record.kind === 'trimmed') return this.#trim(record.seqs);
     const task = this.#bySeq.get(record.seq);
     assert(task !== undefined, `I2: a ${record.kind} of task ${record.seq}, which was never submitted`);
     const { id } = task.spec;
@@ -80,6 +80,7 @@ export class DurableLedger {
   #submit({ seq, spec, submittedAtMs }: Extract<StoreRecord, { kind: 'submitted' }>): void {
     const { id } = spec;
     assert(!this.tasks.has(id), `I2: task ${id} is accepted twice`);
+    assert(uuidTimeMs(id) >= this.expiredBeforeMs, `I2: task ${id} may have been accepted before`);
     const none = { collectorId: undefined, readyAtMs: undefined, delayMs: undefined, error: undefined } as const;
     const now = { state: 'pending', attempt: 0, token: '', atMs: submittedAtMs, excluded: [], ...none } as const;
     const task = { seq, spec, seen: new Set(['pending 0']), attempts: [], now, hasResult: false };
@@ -88,6 +89,38 @@ export class DurableLedger {
     this.tasks.set(id, task);
     this.#bySeq.set(seq, task);
     this.live.add(task);
+  }
+
+  #expire(beforeMs: number): void {
+    assert(beforeMs > this.expiredBeforeMs, 'the mark of expired ids only rises');
+    this.expiredBeforeMs = beforeMs;
+  }
+
+  /** Only what is too old, or too much; and no id that could be new again. */
+  #purge(seqs: readonly number[]): void {
+    const { beforeMs, deadLettersBeforeMs, tasksMax, wallMs } = this.#expiry!;
+    const ended = [...this.tasks.values()].filter(({ now }) => isEnded(now.state));
+    const gone = new Set(seqs);
+    const isDead = ({ now }: LedgerTask): boolean => now.state === 'dead_letter';
+    const isOnlyDeadLeft = ended.every((task) => gone.has(task.seq) || isDead(task));
+    for (const seq of seqs) {
+      const task = this.#bySeq.get(seq);
+      assert(task !== undefined && isEnded(task.now.state), `I1: task ${seq} is purged and has not ended`);
+      const { id } = task.spec;
+      const isOld = task.now.atMs < (isDead(task) ? deadLettersBeforeMs : beforeMs);
+      assert(isOld || ended.length - seqs.length >= tasksMax, `I1: task ${id} is purged too early`);
+      assert(isOld || !isDead(task) || isOnlyDeadLeft, `I1: dead letter ${id} is purged before others`);
+      const idMs = uuidTimeMs(id);
+      assert(idMs < this.expiredBeforeMs || idMs > wallMs, `I2: task ${id} is purged and could be accepted again`);
+      this.tasks.delete(id);
+      this.#bySeq.delete(seq);
+      this.purged.add(id);
+    }
+  }
+
+  #trim(seqs: readonly number[]): void {
+    for (const seq of seqs)
+      assert(isEnded(this.#bySeq.get(seq)?.now.state ?? 'pending'), `I1: the bodies of live task ${seq} are deleted`);
   }
 
   #end(task: LedgerTask, record: Extract<StoreRecord, { kind: 'attempt' }>): void {

@@ -28,6 +28,8 @@ export const limitsOf = (dice: Dice): Limits => ({
   endedIdsMax: dice.oneOf([1, 5, 50]),
   idsAheadMax: dice.oneOf([2, 50]),
   snapshotRowsMax: 3,
+  endedTasksMax: dice.oneOf([3, 30, 1000, 1000]),
+  bookBytesMax: dice.oneOf([500, 1_000_000]),
   leaseMs: 8000,
   heartbeatMs: 4000,
   cancelGraceMs: 2000,

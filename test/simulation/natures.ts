@@ -66,7 +66,7 @@ export function diskNature(world: LifeWorld, state: () => DiskState, die: () => 
         world.fail(error);
       }
     },
-    purged: (options) => durable.deleted(options),
+    looked: (expiry) => durable.looked(expiry),
   };
 }
 

@@ -1,4 +1,4 @@
-/** Bugs that the simulator must find: nine that break an invariant, and thirteen that once survived every test. */
+/** Bugs that the simulator must find: eleven that break an invariant, and thirteen that once survived every test. */
 import { backoffOver } from '../../src/core/attempt.ts';
 import type { Input, Output } from '../../src/core/input.ts';
 import { isInProgress } from '../../src/core/lease.ts';
@@ -127,6 +127,18 @@ export const plants: Readonly<Record<string, Plant>> = {
       });
     },
   },
+
+  'a purge leaves ids of its age new': core((state, input, now, out, facts) =>
+    step(
+      state,
+      input.kind === 'expire' ? { ...input, expired: { ...input.expired, beforeMs: 0 } } : input,
+      now,
+      out,
+      facts,
+    ),
+  ),
+
+  'what expired is lost on recovery': keeping((record) => record.kind !== 'expired'),
 
   'a task is in the wrong tier in every gauge': core((state, input, now, out, facts) => {
     step(state, input, now, out, facts);

@@ -77,8 +77,9 @@ export class StepCheck {
       replay(this.#folded, throughBytes('spec' in record ? { ...record, spec: blank(record.spec) } : record));
     assert.equal(this.#folded.tasks.size, state.tasks.size, 'the fold of the records has what lives');
     assert.equal(this.#folded.nextSeq, state.nextSeq, 'the fold of the records counts on');
+    assert.equal(this.#folded.expiredBeforeMs, state.expiredBeforeMs, 'the fold of the records knows what expired');
     for (const record of records) {
-      const folded = record.kind === 'setting' ? undefined : this.#folded.tasks.get(record.seq);
+      const folded = 'seq' in record ? this.#folded.tasks.get(record.seq) : undefined;
       if (folded === undefined) continue;
       const task = state.tasks.get(folded.spec.id);
       assert(task !== undefined, `${folded.spec.id} lives in the fold of the records only`);
@@ -95,8 +96,10 @@ export class StepCheck {
     this.#folded = newDurable();
     for (const task of state.tasks.values()) replay(this.#folded, throughBytes(blankRecord(task)));
     this.#folded.nextSeq = state.nextSeq;
+    this.#folded.expiredBeforeMs = state.expiredBeforeMs;
     const { durable, loadedAt } = this.#options;
     assert.equal(state.tasks.size, durable.live.size, 'I1: the live tasks are recovered');
+    assert.equal(state.expiredBeforeMs, durable.expiredBeforeMs, 'I2: what expired is recovered');
     for (const kept of durable.live) this.#recoveredTask(state, kept, loadedAt());
     this.#behaviour.renew(state);
   }

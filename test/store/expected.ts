@@ -8,12 +8,15 @@ export interface Expected {
   /** By `seq`: what lives and what has ended. */
   readonly tasks: ReadonlyMap<number, StoredDetail>;
   readonly settings: ReadonlyMap<string, string>;
+  readonly expiredBeforeMs: number;
 }
 
-export const nothingExpected: Expected = { tasks: new Map(), settings: new Map() };
+export const nothingExpected: Expected = { tasks: new Map(), settings: new Map(), expiredBeforeMs: 0 };
+const noBytes = new Uint8Array(0);
 
 export function expectedAfter(before: Expected, records: readonly StoreRecord[]): Expected {
   const [tasks, settings] = [new Map(before.tasks), new Map(before.settings)];
+  let { expiredBeforeMs } = before;
   for (const record of records)
     switch (record.kind) {
       case 'setting':
@@ -37,22 +40,30 @@ export function expectedAfter(before: Expected, records: readonly StoreRecord[])
         const { kind: _, seq, collectorId, ...progress } = record;
         const task = tasks.get(seq)!;
         tasks.set(seq, { ...task, ...progress, collectorId: collectorId ?? task.collectorId });
+        break;
       }
+      case 'expired':
+        expiredBeforeMs = Math.max(expiredBeforeMs, record.beforeMs);
+        break;
+      case 'purged':
+        for (const seq of record.seqs) tasks.delete(seq);
+        break;
+      case 'trimmed':
+        for (const seq of record.seqs) {
+          const task = tasks.get(seq)!;
+          tasks.set(seq, { ...task, spec: { ...task.spec, payload: noBytes }, result: undefined });
+        }
     }
-  return { tasks, settings };
+  return { tasks, settings, expiredBeforeMs };
 }
 
-export function expectedWithout(before: Expected, seqs: ReadonlySet<number>): Expected {
-  return { ...before, tasks: new Map([...before.tasks].filter(([seq]) => !seqs.has(seq))) };
-}
-
-/** What a purge takes: state by state, the oldest first. */
-export function expectedPurge({ tasks }: Expected, beforeMs: number, limit: number): Set<number> {
+/** What retention finds that is too old: the oldest first. */
+export function expectedPurge({ tasks }: Expected, beforeMs: number, limit: number): number[] {
   const ended = [...tasks.values()].filter(({ state, atMs }) => isEnded(state) && atMs < beforeMs);
-  const byState = (['completed', 'dead_letter', 'cancelled'] as const).flatMap((state) =>
-    ended.filter((task) => task.state === state).sort((a, b) => a.atMs - b.atMs),
-  );
-  return new Set(byState.slice(0, limit).map(({ seq }) => seq));
+  return ended
+    .sort((a, b) => a.atMs - b.atMs || a.seq - b.seq)
+    .slice(0, limit)
+    .map(({ seq }) => seq);
 }
 
 export const fitsFilter = (task: StoredTask, { states, operation, collectorId, beforeSeq }: TaskFilter): boolean =>
@@ -97,6 +108,8 @@ export function difference(expected: Expected, actual: Expected): string | undef
       return `task ${seq} is not what it was:\n  ${detailText(task)}\n  ${detailText(other)}`;
   }
   for (const seq of actual.tasks.keys()) if (!expected.tasks.has(seq)) return `task ${seq} should not be there`;
+  if (expected.expiredBeforeMs !== actual.expiredBeforeMs)
+    return `ids before ${expected.expiredBeforeMs} are old, and those before ${actual.expiredBeforeMs} are refused`;
   const settings = [expected, actual].map((one) => JSON.stringify([...one.settings].sort()));
   return settings[0] === settings[1] ? undefined : `settings ${settings.join(', but there are ')}`;
 }

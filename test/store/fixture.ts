@@ -18,6 +18,9 @@ import { loadAt, moved, submitted } from '../conformance/records.ts';
 
 export const segmentBytes = 16 * blockBytes;
 export const taskCount = 40;
+export const trimmedSeq = 5;
+export const expiredBeforeMs = 77;
+export const purgedSeq = 0;
 export const idOf = (seq: number): string => `0197a8e2-5c1e-7d43-9b1f-${String(seq).padStart(12, '0')}`;
 
 export class Scratch implements Disposable {
@@ -45,9 +48,13 @@ const attempt = (seq: number, outcome: 'completed' | 'failed'): StoreRecord => (
   error: outcome === 'failed' ? { code: 'broken', message: 'it "broke"\n' } : undefined,
 });
 
-/** Every fourth task has completed, every fourth is a dead letter, every fourth waits for a retry; the others are new. */
+/**
+ * Every fourth task has completed, every fourth is a dead letter, every fourth waits for a retry; the others are new. One
+ * more is deleted, and another one's bodies.
+ */
 function* batches(): Generator<StoreRecord[]> {
   yield [{ kind: 'setting', namespace: 'default', key: 'strategy', value: 'round_robin' }];
+  yield [submitted(purgedSeq, idOf(purgedSeq)), moved(purgedSeq, 'completed', { result: encodeValue('gone') })];
   for (let seq = 1; seq <= taskCount; seq++) {
     yield [submitted(seq, idOf(seq), { payload: encodeValue({ seq, text: 'x'.repeat(5000) }) })];
     if (seq % 4 === 1)
@@ -65,6 +72,13 @@ function* batches(): Generator<StoreRecord[]> {
         attempt(seq, 'failed'),
         moved(seq, 'retrying', { collectorId: 'c1', readyAtMs: 9000, delayMs: 5000, excluded: ['c1'] }),
       ];
+    if (seq === 20) {
+      yield [
+        { kind: 'expired', beforeMs: expiredBeforeMs },
+        { kind: 'purged', seqs: [purgedSeq] },
+      ];
+      yield [{ kind: 'trimmed', seqs: [trimmedSeq] }];
+    }
   }
 }
 
@@ -168,13 +182,13 @@ export async function writing(directory: string): Promise<Writing> {
   };
 }
 
-/** What a store answers about every task, and its settings. */
+/** What a store answers about every task, its settings, the next `seq`, and the mark of expired ids. */
 export async function contentOf(
   directory: string,
-): Promise<readonly [StoredDetail[], ReadonlyMap<string, string>, number]> {
+): Promise<readonly [StoredDetail[], ReadonlyMap<string, string>, number, number]> {
   const store = journalStoreIn(directory, { segmentBytes });
   try {
-    const { settings, nextSeq } = await store.load(loadAt(1));
+    const { settings, nextSeq, expiredBeforeMs: mark } = await store.load(loadAt(1));
     const all = await store.list({
       states: [],
       operation: undefined,
@@ -183,7 +197,7 @@ export async function contentOf(
       limit: 10_000,
     });
     const tasks = await Promise.all(all.map(({ spec }) => store.show(spec.id)));
-    return [tasks.map((task) => task!).sort((a, b) => a.seq - b.seq), settings, nextSeq];
+    return [tasks.map((task) => task!).sort((a, b) => a.seq - b.seq), settings, nextSeq, mark];
   } finally {
     await store.close();
   }

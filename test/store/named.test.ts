@@ -1,24 +1,17 @@
 /** Histories of a store that have a name: each was a mistake once, in the model or in the store, or is one that others made. */
 import { describe, expect, test } from 'vitest';
 import { Writer } from '../../src/core/bytes.ts';
-import type { StoreRecord } from '../../src/core/record.ts';
 import { writeRecord } from '../../src/core/record-bytes.ts';
 import { blockBytes, headerBytes, readSegmentHead, writeHeader } from '../../src/journal/header.ts';
-import { openJournal } from '../../src/journal/open.ts';
-import { segmentName } from '../../src/journal/scan.ts';
 import type { StoreError } from '../../src/store/port.ts';
-import { moved, submitted } from '../conformance/records.ts';
+import { deletionOf, expiryOf, moved, purge, submitted } from '../conformance/records.ts';
 import { BookTwin } from '../twins/book.ts';
-import { DiskTwin, GoneError } from '../twins/disk.ts';
+import { GoneError } from '../twins/disk.ts';
+import { copiesOfTwoWays, namesOnAFullDisk, staleBatch } from './scenes.ts';
+import { earlierAttempt, fill, lateBook, nothingLeft, setting, unsavedBook } from './store-scenes.ts';
 import { StoreBench, turn } from './twin-store.ts';
 
-const setting = (value: string): StoreRecord => ({ kind: 'setting', namespace: 'default', key: 'k', value });
 const payload = (length: number) => ({ payload: new Uint8Array(length).fill(7) });
-
-/** Commits that fill the journal and leave nothing behind. */
-async function fill({ store }: StoreBench, count: number): Promise<void> {
-  for (let at = 0; at < count; at++) await store.commit([setting(`${at}`)]);
-}
 
 const refusal = (starting: Promise<unknown>): Promise<StoreError> =>
   starting.then(
@@ -55,18 +48,9 @@ describe('space', () => {
     expect((await bench.store.show('a'))!.state).toBe('completed');
   });
 
-  test('a start saves what a killed process left in the write-ahead file, before it lets go of anything', async () => {
-    const bench = await new StoreBench({ checkpointBytes: 1e9 }).start();
-    await bench.store.commit([submitted(1, 'a'), moved(1, 'completed')]);
-    await fill(bench, 40);
-    bench.kill();
-    await bench.start();
-    await fill(bench, 40);
-    expect(bench.journal.first).toBeGreaterThan(1);
-    bench.cutPower();
-    await bench.start();
-    expect((await bench.store.show('a'))!.state).toBe('completed');
-  });
+  test('a start saves what a killed process left in the write-ahead file, before it lets go of anything', unsavedBook);
+
+  test('no number of a task is used again, when nothing is left of any', nothingLeft);
 
   test('what a commit writes again is in the journal before the old record is let go, with another commit before it', async () => {
     const bench = await new StoreBench().start();
@@ -143,45 +127,20 @@ describe('commits at once', () => {
   test('a purge beside a commit takes nothing from it', async () => {
     const bench = await new StoreBench().start();
     await bench.store.commit([submitted(1, 'a'), moved(1, 'completed', { atMs: 5 })]);
-    const purged = bench.store.purge({ beforeMs: 10, deadLettersBeforeMs: 10, limit: 10 });
+    const purged = purge(bench.store, { beforeMs: 1000 });
     await turn();
     await bench.store.commit([submitted(2, 'b', payload(2000))]);
-    expect(await purged).toBe(1);
+    expect((await purged).tasks).toEqual([1]);
     bench.cutPower();
     await bench.start();
     expect(await bench.store.states(['a', 'b'])).toEqual(new Map([['b', 'pending']]));
   });
 
-  test('they stay in order behind a book that is late', async () => {
-    const bench = await new StoreBench({ backlogBytes: 1 }).start();
-    bench.stall();
-    await bench.store.commit([submitted(1, 'a'), submitted(2, 'b'), moved(1, 'completed')]);
-    const commits = [bench.store.commit([moved(2, 'completed')])];
-    for (let turns = 0; turns < 5; turns++) {
-      commits.push(bench.store.commit([setting(`${turns}`)]));
-      await bench.letGo(1);
-    }
-    await bench.letGo();
-    await Promise.all(commits);
-    expect((await bench.store.show('b'))!.state).toBe('completed');
-  });
+  test('they stay in order behind a book that is late', lateBook);
 });
 
 describe('reads while rows move', () => {
-  test('a task whose earlier attempt is in the book and whose end is not is still shown', async () => {
-    const bench = await new StoreBench({ checkpointBytes: 1 }).start();
-    bench.stall();
-    await bench.store.commit([submitted(1, 'a')]);
-    const failed = { kind: 'attempt', seq: 1, attempt: 1, collectorId: 'c', startedAtMs: 1, endedAtMs: 2 } as const;
-    await bench.store.commit([{ ...failed, outcome: 'failed', error: undefined }, moved(1, 'retrying')]);
-    await bench.letGo(1); // the submit's entry, which is empty
-    await bench.letGo(1); // its checkpoint; that of the attempt is under way
-    await bench.store.commit([moved(1, 'cancelled')]);
-    await bench.letGo(1);
-    const states = bench.store.states(['a']);
-    await bench.letGo();
-    expect(await states).toEqual(new Map([['a', 'cancelled']]));
-  });
+  test('a task whose earlier attempt is in the book and whose end is not is still shown', earlierAttempt);
 
   test('a list shows tasks as they fitted it', async () => {
     const bench = await new StoreBench().start();
@@ -226,6 +185,12 @@ describe('a start', () => {
     expect([...(await bench.store.states(ids)).keys()]).toEqual(ids);
   });
 
+  test('does not take a batch of a torn tail for one that follows what it writes itself', staleBatch);
+
+  test('does not take a segment of a copy that went another way', copiesOfTwoWays);
+
+  test('makes the names of segments durable that it finds, before it writes to them', namesOnAFullDisk);
+
   test('a book that the full disk let in again is fed on, in the same process', async () => {
     const bench = await new StoreBench().start();
     bench.isFull = true;
@@ -240,29 +205,29 @@ describe('a start', () => {
     expect((await bench.store.show('a'))!.state).toBe('completed');
   });
 
-  test('does not take a batch of a torn tail for one that follows what it writes itself', async () => {
-    // Two batches that were written and never synced; of the first nothing arrived, of the second everything.
-    const disk = new DiskTwin();
-    const open = () =>
-      openJournal({
-        ...{ disk: disk.attach({ tick: () => {}, chance: () => 0.5 }), segmentBytes: 8 * blockBytes, sync: 100 },
-        ...{ sealMs: 100, later: () => {}, wallMs: () => 0, failed: () => {}, witnesses: async () => ({}) },
-        randomBytes: (count) => new Uint8Array(count).fill(9),
-      });
-    const first = await open();
-    for (const sequence of [1, 2, 3]) await first.append([Uint8Array.of(sequence)], 1, sequence);
-    const name = segmentName(1);
-    disk.kill();
-    disk.damage(name, (bytes) => bytes.fill(0, 3 * blockBytes, 4 * blockBytes));
-    const second = await open();
-    expect(second.synced.sequence).toBe(1);
-    // The sealing batch of this start stands where the lost batch was; behind it there is nothing any more.
-    expect(disk.bytes(name).findLastIndex((byte) => byte !== 0)).toBeLessThan(4 * blockBytes);
-    await second.append([Uint8Array.of(8)], 1, 2);
-    disk.kill();
-    const bodies: number[] = [];
-    for await (const { body } of (await open()).read(1)) bodies.push(...body);
-    expect(bodies).toEqual([1, 8]);
+  test('what is deleted while the book is full is gone once there is room, and is found once', async () => {
+    const bench = await new StoreBench().start();
+    await bench.store.commit([submitted(1, 't1'), moved(1, 'completed')]);
+    const look = () => bench.store.expired(expiryOf({ beforeMs: 9999 }));
+    const expired = await look();
+    expect(expired.tasks).toEqual([1]);
+    bench.isFull = true;
+    await bench.store.commit(deletionOf(expired));
+    while (!bench.store.room.full) await turn();
+    expect([await look(), await bench.store.shrink()]).toEqual([{ tasks: [], bodies: [], beforeMs: 0 }, false]);
+    bench.isFull = false;
+    await bench.store.check();
+    while (bench.store.room.full) await turn();
+    expect((await look()).tasks).toEqual([]);
+    expect(await bench.store.show('t1')).toBeUndefined();
+  });
+
+  test('space that a full disk does not let the book give back fails nothing', async () => {
+    const bench = await new StoreBench().start();
+    bench.isFull = true;
+    expect(await bench.store.shrink()).toBe(false);
+    bench.isFull = false;
+    await bench.store.commit([submitted(1, 't1')]);
   });
 
   test('a payload that looks like a batch header is no batch, where a torn batch lays it bare', async () => {

@@ -18,13 +18,17 @@ export interface TwinStoreOptions {
   readonly book: Omit<BookTwinNature, 'tick'>;
   readonly later: (run: () => void) => void;
   readonly cut: (sequence: number, bytes: number) => void;
+  /** Default: `batch`. */
+  readonly sync?: 'batch' | number;
 }
 
 /** Small enough that segments are released, and the book made safe, after a few commits. */
 export const smallSizes = (segmentBytes: number): Partial<StoreSizes> => ({
   idleBytes: 2 * segmentBytes,
+  gatherMs: 0,
   applyBytes: 8 * 1024,
   checkpointBytes: 8 * 1024,
+  deletedBytes: 4096,
   backlogBytes: 24 * 1024,
 });
 
@@ -32,7 +36,7 @@ export const smallSizes = (segmentBytes: number): Partial<StoreSizes> => ({
 export function storeOn(
   disk: DiskTwin,
   book: BookTwin,
-  { segmentBytes, sizes, chance, tick, book: nature, later, cut }: TwinStoreOptions,
+  { segmentBytes, sizes, chance, tick, book: nature, later, cut, sync = 'batch' }: TwinStoreOptions,
 ): { readonly store: JournalStore; readonly journal: () => Journal } {
   let journal: Journal | undefined;
   const store: JournalStore = new JournalStore({
@@ -41,12 +45,13 @@ export function storeOn(
       journal = await openJournal({
         disk: disk.attach({ tick, chance }),
         segmentBytes,
-        sync: 'batch',
+        sync,
         sealMs: 100,
         later: (_ms, run) => later(run),
         wallMs: () => 0,
         randomBytes: (count) => Uint8Array.from({ length: count }, () => Math.floor(chance() * 256)),
         failed: (error) => store.fail(error),
+        synced: () => store.synced(),
         witnesses: witnessesOf('here', position),
         cut: (sequence, bytes) => cut(sequence, bytes),
       });

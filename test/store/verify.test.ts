@@ -3,6 +3,8 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync,
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { BookPosition } from '../../src/book/port.ts';
+import { positionChecksum, positionIn } from '../../src/book/schema.ts';
 import { Writer } from '../../src/core/bytes.ts';
 import type { JournalRecord } from '../../src/core/record.ts';
 import { writeRecord } from '../../src/core/record-bytes.ts';
@@ -192,6 +194,20 @@ describe('the book', () => {
     expect(db.prepare(sql).run().changes, sql).toBeGreaterThan(0);
     db.close();
   };
+  /** Writes where the book stands as the book itself would. */
+  const stand = (directory: string, change: (position: BookPosition) => BookPosition): void => {
+    const db = new DatabaseSync(join(directory, 'book.db'));
+    const position = change(positionIn(db, 'book.db')!);
+    const { storeId, epoch, sequence, crc } = position;
+    const row = db.prepare('SELECT tasks, ended_ms FROM position').get()!;
+    const totals = { tasks: Number(row.tasks), endedMs: Number(row.ended_ms) };
+    const values = [storeId, epoch, sequence, crc, totals.tasks, totals.endedMs];
+    db.prepare('REPLACE INTO position VALUES (1, ?, ?, ?, ?, ?, ?, ?)').run(
+      ...values,
+      positionChecksum(position, totals),
+    );
+    db.close();
+  };
 
   test.each([
     ["UPDATE task SET state = 'cancelled' WHERE seq = 1", /book_damaged: .*task 0197a8e2.*0001/],
@@ -200,13 +216,47 @@ describe('the book', () => {
     ["UPDATE body SET bytes = x'c0' WHERE seq = 2 AND kind = 'payload'", /the payload of task 2\b/],
     ['UPDATE attempt SET crc = crc + 1 WHERE seq = 3', /attempt 1 of task 3\b/],
     ['UPDATE attempt SET seq = 4000 WHERE seq = 3', /attempt 1 of task 4000\b/],
-    ['UPDATE position SET sequence = sequence - 3', /went different ways/],
-    ['UPDATE position SET sequence = sequence + 3', /the book has taken in batch/],
-    ["UPDATE position SET store_id = 'ab'", /journal_foreign: .*book beside it of store ab/],
+    ['UPDATE position SET sequence = sequence - 3', /book_unreadable: .*where it stands/],
+    ['UPDATE position SET tasks = tasks + 1', /book_unreadable: .*where it stands/],
   ])('%s', async (sql, message) => {
     const directory = scratch.copy(sound);
     change(directory, sql);
     expect(await damaged(directory)).toMatch(message);
+  });
+
+  test.each<[string, (position: BookPosition) => BookPosition, RegExp]>([
+    ['earlier', (position) => ({ ...position, sequence: position.sequence - 3 }), /went different ways/],
+    ['later', (position) => ({ ...position, sequence: position.sequence + 3 }), /the book has taken in batch/],
+    ['elsewhere', (position) => ({ ...position, storeId: 'ab' }), /journal_foreign: .*book beside it of store ab/],
+  ])('one that stands %s', async (_, move, message) => {
+    const directory = scratch.copy(sound);
+    stand(directory, move);
+    expect(await damaged(directory)).toMatch(message);
+  });
+
+  test('a key in an index that has changed, and hides a row that is whole', async () => {
+    const bytes = readFileSync(join(sound, 'book.db'));
+    const id = Buffer.from(idOf(2));
+    let hidden = 0;
+    for (let at = bytes.indexOf(id); at >= 0; at = bytes.indexOf(id, at + 1)) {
+      const directory = scratch.copy(sound);
+      damage(join(directory, 'book.db'), at + id.length - 1, Uint8Array.of(bytes[at + id.length - 1]! ^ 8));
+      const db = new DatabaseSync(join(directory, 'book.db'), { readOnly: true });
+      const [byId, rows] = ['', 'NOT INDEXED'].map((how) =>
+        db.prepare(`SELECT 1 FROM task ${how} WHERE id = ?`).all(`${id}`),
+      );
+      db.close();
+      if (byId!.length > 0 || rows!.length === 0) continue; // it was in the row, or in what is left of an earlier page
+      hidden++;
+      const { findings } = await verified(directory);
+      expect(findings).toContainEqual(
+        expect.objectContaining({
+          ...{ severity: 'damage', code: 'book_damaged', advice: expect.stringContaining('salvage') },
+          message: expect.stringMatching(/SQLite finds in the book: .*index/),
+        }),
+      );
+    }
+    expect(hidden).toBe(1);
   });
 
   test('a page that is overwritten, a file that is no book, one of a newer version', async () => {

@@ -12,9 +12,13 @@ export class Workload {
   #nextSeq = 1;
   #atMs = 1000;
   #bodies = 0;
+  /** How often a step is a setting, or a submit. */
+  readonly #settings: number;
+  readonly #submits: number;
 
   constructor(chance: () => number) {
     this.#chance = chance;
+    [this.#settings, this.#submits] = chance() < 0.2 ? [0.6, 0.1] : [0.08, 0.3];
   }
 
   get nowMs(): number {
@@ -46,16 +50,17 @@ export class Workload {
   #step({ tasks }: Expected): StoreRecord[] {
     const live = [...tasks.values()].filter(({ state }) => !isEnded(state));
     const dice = this.#chance();
-    if (dice < 0.08) return [this.#setting()];
+    if (dice < this.#settings) return [this.#setting()];
     const task = live[this.#int(live.length)];
-    if (task === undefined || (dice < 0.4 && live.length < liveMax)) return [this.#submit()];
+    if (task === undefined || (dice < this.#settings + this.#submits && live.length < liveMax)) return [this.#submit()];
+    const isCancelled = this.#chance() < 0.15;
     switch (task.state) {
       case 'in_progress':
         return this.#end(task);
       case 'retrying':
-        return dice < 0.5 ? [this.#move(task, 'cancelled')] : [this.#move(task, 'pending')];
+        return [this.#move(task, isCancelled ? 'cancelled' : 'pending')];
       default:
-        return dice < 0.5 ? [this.#move(task, 'cancelled')] : [this.#assign(task)];
+        return [isCancelled ? this.#move(task, 'cancelled') : this.#assign(task)];
     }
   }
 

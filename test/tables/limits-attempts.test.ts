@@ -1,6 +1,7 @@
 /** Limits of attempts and of what is kept, in virtual time. */
 import { expect, test } from 'vitest';
 import { uuidv7 } from '../../src/protocol/uuid.ts';
+import { uuidTimeMs } from '../../src/protocol/uuid-time.ts';
 import { MemoryStore } from '../../src/store/memory.ts';
 import { harness, type Raw } from '../broker/harness.ts';
 import { VirtualClock } from '../broker/virtual-clock.ts';
@@ -151,7 +152,7 @@ test('collectorTasksMax: whatever a collector asks for', async () => {
   speak('collectorTasksMax');
 });
 
-test('retentionMs and deadLetterRetentionMs: deleted at the first hour after it', async () => {
+test('retentionMs and deadLetterRetentionMs: deleted within a minute after it', async () => {
   const limits = { retentionMs: 1.5 * hourMs, deadLetterRetentionMs: 2.5 * hourMs, retriesMax: 0 };
   const { broker, clock, collector, operator, id, lease } = await scene(limits);
   await using _ = broker;
@@ -160,15 +161,46 @@ test('retentionMs and deadLetterRetentionMs: deleted at the first hour after it'
   await collector.request('task.fail', { ...(await assigned(collector)), error: { code: 'no', message: 'no' } });
   const live = await operator.request('task.submit', { operation: 'dream' });
   const kept = async () => (await operator.request('task.list', {})).tasks.map((task) => task.id);
+  await clock.advance(1.5 * hourMs - 1000);
   expect(await kept()).toEqual([live.id, dead.id, id]);
-  await clock.advance(2 * hourMs - 1000);
-  expect(await kept()).toEqual([live.id, dead.id, id]);
-  await clock.advance(2000);
+  await clock.advance(62_000);
   expect(await kept()).toEqual([live.id, dead.id]);
+  // Its id is in memory still; others of its age are refused.
+  expect(await operator.request('task.submit', { operation: 'work', id })).toMatchObject({ duplicate: true });
+  const old = uuidv7(uuidTimeMs(id));
+  expect(await operator.refused('task.submit', { operation: 'work', id: old })).toMatchObject({ code: 'id_expired' });
   await clock.advance(hourMs);
   expect(await kept()).toEqual([live.id]);
   speak('retentionMs');
   speak('deadLetterRetentionMs');
+});
+
+test('endedTasksMax and bookBytesMax: within a minute the oldest are deleted, or lose their bodies', async () => {
+  const { broker, clock, collector, operator, id, lease } = await scene({ endedTasksMax: 3, bookBytesMax: 2000 });
+  await using _ = broker;
+  await collector.request('task.complete', lease);
+  const ids = [id];
+  for (let at = 0; at < 4; at++) {
+    await clock.advance(5);
+    ids.push((await operator.request('task.submit', { operation: 'work', payload: 'x'.repeat(900) })).id);
+    await collector.request('task.complete', { ...(await assigned(collector)), result: 'done' });
+  }
+  const live = await operator.request('task.submit', { operation: 'dream', payload: 'x'.repeat(5000) });
+  const kept = async () => (await operator.request('task.list', {})).tasks.map((task) => task.id);
+  expect(await kept()).toHaveLength(6);
+  await clock.advance(61_000);
+  expect(await kept()).toEqual([live.id, ...ids.slice(2).reverse()]);
+  const include: ('payload' | 'result')[] = ['payload', 'result'];
+  const [trimmed, whole] = [
+    await operator.request('task.show', { id: ids[2]!, include }),
+    await operator.request('task.show', { id: ids[3]!, include }),
+  ];
+  expect(trimmed).toMatchObject({ state: 'completed', trimmed: true, payload_bytes: 0 });
+  expect([Object.hasOwn(trimmed, 'payload'), Object.hasOwn(trimmed, 'result')]).toEqual([false, false]);
+  expect(whole).toMatchObject({ payload: 'x'.repeat(900), result: 'done' });
+  expect(Object.hasOwn(whole, 'trimmed')).toBe(false);
+  speak('endedTasksMax');
+  speak('bookBytesMax');
 });
 
 test('stopGraceMs: a graceful stop waits so long for attempts in progress', async () => {

@@ -5,8 +5,10 @@
 import { expect, test } from 'vitest';
 import type { Method } from '../../src/protocol/message.ts';
 import { uuidv7 } from '../../src/protocol/uuid.ts';
+import { uuidTimeMs } from '../../src/protocol/uuid-time.ts';
 import { MemoryStore } from '../../src/store/memory.ts';
 import { type Harness, type HarnessOptions, harness, type Raw } from '../broker/harness.ts';
+import { moved, submitted } from '../conformance/records.ts';
 import { bystander } from './bystander.ts';
 
 type Limits = Parameters<typeof harness>[0];
@@ -108,6 +110,56 @@ test('task.submit: too_many_operations', () =>
     ({ raw }) => raw.refused('task.submit', { operation: 'one-more' }),
     { limits: { operationsMax: 1 } },
   ));
+
+test('task.submit: id_expired, for an id as old as one that is deleted; known and newer ones are taken', async () => {
+  const [beforeMs, known] = [Date.now() - 60_000, uuidv7(1000)];
+  const store = new MemoryStore();
+  await store.commit([
+    submitted(1, known),
+    moved(1, 'dead_letter', { atMs: Date.now() }),
+    { kind: 'expired', beforeMs },
+  ]);
+  await using broker = await harness({}, { socket: true, store });
+  const other = await bystander(broker);
+  const raw = await broker.session();
+  const id = uuidv7(beforeMs - 5001);
+  expect(await raw.refused('task.submit', { operation: 'a', id })).toMatchObject({
+    code: 'id_expired',
+    message: expect.stringMatching(
+      /was made 65 s ago, and one made 5 s later .* cannot be told\. Submit it with a new id/,
+    ),
+    context: { id, id_ms: beforeMs - 5001, expired_before_ms: beforeMs },
+  });
+  const ids = [id, known, uuidv7(beforeMs)];
+  const tasks = [...ids.map((one) => ({ operation: 'a', id: one })), { operation: 'a' }];
+  expect(await raw.request('task.submit_batch', { tasks })).toMatchObject({
+    outcomes: [
+      { code: 'id_expired' },
+      { state: 'dead_letter', duplicate: true },
+      { state: 'pending' },
+      { state: 'pending' },
+    ],
+  });
+  await other.unharmed();
+});
+
+test('task.submit: id_expired after the clock was set back; ids that the broker makes are newer all the same', async () => {
+  const beforeMs = Date.now() + 8 * 86_400_000;
+  const store = new MemoryStore();
+  await store.commit([{ kind: 'expired', beforeMs }]);
+  await using broker = await harness({}, { socket: true, store });
+  const raw = await broker.session();
+  const refusal = await raw.refused('task.submit', { operation: 'a', id: uuidv7() });
+  expect(refusal).toMatchObject({ code: 'id_expired', message: expect.stringMatching(/set the clock of its maker/) });
+  const ahead = await raw.refused('task.submit', { operation: 'a', id: uuidv7(beforeMs - 1) });
+  expect(ahead).toMatchObject({
+    message: expect.stringMatching(/is ahead of the broker's clock, and one made 0 s later/),
+  });
+  const { id } = await raw.request('task.submit', { operation: 'a' });
+  expect(uuidTimeMs(id)).toBe(beforeMs);
+  const { outcomes } = await raw.request('task.submit_batch', { tasks: [{ operation: 'a' }] });
+  expect(outcomes).toMatchObject([{ state: 'pending' }]);
+});
 
 test('task.submit: broker_stopping; a batch has it in its outcomes', async () => {
   await using broker = await harness({}, { socket: true });

@@ -4,12 +4,14 @@
  */
 import { expect } from 'vitest';
 import { BookError } from '../../src/book/error.ts';
-import type { Book, BookPosition, EndedFilter, EndedTask, Expiry, Newest } from '../../src/book/port.ts';
+import type { Book, BookPosition, EndedFilter, EndedTask, Expiry, Newest, Shrunk } from '../../src/book/port.ts';
 import { Reader } from '../../src/core/bytes.ts';
+import type { Expired } from '../../src/core/expire.ts';
 import type { AttemptRecord, StoredTask } from '../../src/core/record.ts';
 import { readRecord } from '../../src/core/record-bytes.ts';
-import { endedStates, isEnded, type TaskState } from '../../src/protocol/state.ts';
-import { uuidFirst } from '../../src/protocol/uuid-time.ts';
+import { keptFromMs } from '../../src/core/replay.ts';
+import { isEnded, type TaskState } from '../../src/protocol/state.ts';
+import { afterIds, uuidFirst } from '../../src/protocol/uuid-time.ts';
 import { GoneError } from './disk.ts';
 
 export interface BookTwinNature {
@@ -27,11 +29,21 @@ interface Rows {
   readonly results: Map<number, Uint8Array>;
   /** By `seq`, then by number. */
   readonly attempts: Map<number, ReadonlyMap<number, AttemptRecord>>;
+  /** Whatever became of it. */
+  readonly endedAtMs: number | undefined;
+  /** Pages that deletions left. */
+  readonly free: number;
   readonly position: BookPosition | undefined;
 }
 
+const pageBytes = 4096;
+/** Most pages of one slice of giving space back. */
+const shrinkPages = 100;
 const noBytes = new Uint8Array(0);
-const noRows: Rows = { tasks: new Map(), results: new Map(), attempts: new Map(), position: undefined };
+const noRows: Rows = {
+  ...{ tasks: new Map(), results: new Map(), attempts: new Map() },
+  ...{ endedAtMs: undefined, free: 0, position: undefined },
+};
 
 export class BookTwin {
   /** The main file. */
@@ -67,6 +79,7 @@ export class BookTwin {
           refuseFull();
           this.#log.push(applied(this.rows, records, position));
           tick('applied');
+          return this.#unsavedBytes;
         }),
       checkpoint: () =>
         work('checkpoint', () => {
@@ -85,14 +98,30 @@ export class BookTwin {
       attempts: (seq) => read('attempts', (rows) => attemptsOf(rows, seq)),
       states: (ids) => read('states', ({ tasks }) => statesOf(tasks, ids)),
       list: (filter) => read('list', ({ tasks }) => listed(tasks, filter)),
-      expired: (expiry) => read('expired', ({ tasks }) => expired(tasks, expiry)),
-      newest: (wallMs, idsAheadMax) => read('newest', ({ tasks }) => newest(tasks, wallMs, idsAheadMax)),
+      expired: (expiry) => read('expired', (rows) => expired(rows, expiry)),
+      shrink: () =>
+        work('shrink', () => {
+          refuseFull();
+          return this.#shrink();
+        }),
+      newest: (wallMs, idsAheadMax) => read('newest', (rows) => newest(rows, wallMs, idsAheadMax)),
       size: () => read('size', ({ tasks }) => ({ bytes: 0, tasks: tasks.size })),
       giveBack: () => work('give back', () => false),
       check: async () => {},
       copyTo: async () => expect.unreachable('a twin has no file'),
       close: async () => {},
     };
+  }
+
+  /** Each transaction takes a page at least. */
+  get #unsavedBytes(): number {
+    return this.#log.length * pageBytes;
+  }
+
+  #shrink(): Shrunk {
+    const free = Math.max(0, this.rows.free - shrinkPages);
+    if (free < this.rows.free) this.#log.push({ ...this.rows, free });
+    return { isMore: free > 0, unsavedBytes: this.#unsavedBytes };
   }
 
   /** What is in the book now. */
@@ -122,9 +151,17 @@ export class BookTwin {
 
 function applied(before: Rows, bytes: Uint8Array, position: BookPosition): Rows {
   const [tasks, results, attempts] = [new Map(before.tasks), new Map(before.results), new Map(before.attempts)];
-  const remove = (seq: number): void => {
-    tasks.delete(seq);
+  let { endedAtMs, free } = before;
+  const trim = (seq: number): void => {
+    const task = tasks.get(seq);
+    if (task === undefined) return;
+    free += Math.ceil(bodyBytes({ results }, task) / pageBytes);
+    tasks.set(seq, { ...task, spec: { ...task.spec, payload: noBytes } });
     results.delete(seq);
+  };
+  const remove = (seq: number): void => {
+    trim(seq);
+    if (tasks.delete(seq)) free++;
   };
   for (const reader = new Reader(bytes); !reader.done; ) {
     const record = readRecord(reader);
@@ -137,6 +174,7 @@ function applied(before: Rows, bytes: Uint8Array, position: BookPosition): Rows 
           if (spec.id === task.spec.id)
             throw new BookError('book_failed', `There is a row of task ${spec.id} already.`);
         tasks.set(task.seq, task);
+        endedAtMs = Math.max(endedAtMs ?? 0, task.atMs);
         break;
       }
       case 'moved':
@@ -153,11 +191,14 @@ function applied(before: Rows, bytes: Uint8Array, position: BookPosition): Rows 
           attempts.delete(seq);
         }
         break;
+      case 'trimmed':
+        for (const seq of record.seqs) trim(seq);
+        break;
       default:
         throw new BookError('book_failed', `a ${record.kind} is nothing for the book`);
     }
   }
-  return { tasks, results, attempts, position };
+  return { tasks, results, attempts, endedAtMs, free, position };
 }
 
 const attemptsOf = ({ attempts }: Rows, seq: number): AttemptRecord[] =>
@@ -185,16 +226,29 @@ const listed = (
     .slice(0, limit)
     .map((task) => ({ ...task, spec: { ...task.spec, payload: noBytes } }));
 
-const expired = (tasks: Rows['tasks'], { beforeMs, deadLettersBeforeMs, limit }: Expiry): number[] =>
-  endedStates
-    .flatMap((state) => {
-      const before = state === 'dead_letter' ? deadLettersBeforeMs : beforeMs;
-      const old = [...tasks.values()].filter((task) => task.state === state && task.atMs < before);
-      return old.sort((a, b) => a.atMs - b.atMs).map(({ seq }) => seq);
-    })
-    .slice(0, limit);
+const bodyBytes = ({ results }: Pick<Rows, 'results'>, { seq, spec }: StoredTask): number =>
+  spec.payload.length + (results.get(seq)?.length ?? 0);
 
-function newest(tasks: Rows['tasks'], wallMs: number, idsAheadMax: number): Newest {
+function expired(rows: Rows, { beforeMs, deadLettersBeforeMs, tasksMax, bytesMax, wallMs, limit }: Expiry): Expired {
+  const isDead = ({ state }: StoredTask): boolean => state === 'dead_letter';
+  const oldest = [...rows.tasks.values()].sort((a, b) => keptFromMs(a) - keptFromMs(b) || a.seq - b.seq);
+  const lastDead = [...oldest.filter((task) => !isDead(task)), ...oldest.filter(isDead)];
+  let found = oldest.filter((task) => keptFromMs(task) < (isDead(task) ? deadLettersBeforeMs : beforeMs));
+  if (found.length === 0) found = lastDead.slice(0, Math.max(0, oldest.length - tasksMax));
+  found = found.slice(0, limit);
+  const ids = found.map(({ spec }) => spec.id);
+  let over = oldest.reduce((sum, task) => sum + bodyBytes(rows, task), 0) - bytesMax;
+  const bodies: number[] = [];
+  for (const task of found.length > 0 ? [] : lastDead) {
+    const bytes = bodyBytes(rows, task);
+    if (over <= 0 || bodies.length === limit) break;
+    if (bytes > 0) bodies.push(task.seq);
+    over -= bytes;
+  }
+  return { tasks: found.map(({ seq }) => seq), bodies, beforeMs: afterIds(ids, wallMs) };
+}
+
+function newest({ tasks, endedAtMs }: Rows, wallMs: number, idsAheadMax: number): Newest {
   const ahead = uuidFirst(wallMs + 1);
   const all = [...tasks.values()];
   const ids = all.map(({ spec }) => spec.id).sort();
@@ -204,7 +258,7 @@ function newest(tasks: Rows['tasks'], wallMs: number, idsAheadMax: number): Newe
       .filter((id) => id >= ahead)
       .reverse()
       .slice(0, idsAheadMax),
-    endedAtMs: all.length === 0 ? undefined : Math.max(...all.map(({ atMs }) => atMs)),
+    endedAtMs,
     seq: Math.max(0, ...all.map(({ seq }) => seq)),
   };
 }

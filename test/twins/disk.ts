@@ -86,10 +86,12 @@ export class DiskTwin {
   }
 
   #open(file: TwinFile, synced: boolean, tick: (work: string) => void, nature: DiskTwinNature): DiskFile {
-    const sync = (): void => {
+    const sync = (sectors: Iterable<number>): void => {
       if (file.durable.length < file.cache.length) file.durable = extended(file.durable, file.cache.length);
-      for (const sector of file.dirty) copySector(file.cache, file.durable, sector);
-      file.dirty.clear();
+      for (const sector of sectors) {
+        copySector(file.cache, file.durable, sector);
+        file.dirty.delete(sector);
+      }
       this.syncs++;
     };
     return {
@@ -119,13 +121,14 @@ export class DiskTwin {
         this.writes++;
         if (synced) {
           tick('written, not synced');
-          sync();
+          // What was written before, by a process that was killed, stays where it is: as with O_DSYNC.
+          sync(sectorsOf(position, end));
         }
         tick('written');
       },
       sync: async () => {
         tick('sync');
-        sync();
+        sync([...file.dirty]);
         tick('synced');
       },
       close: async () => {},
@@ -188,6 +191,10 @@ export class DiskTwin {
 function apply(names: Map<string, TwinFile>, { name, file }: DirectoryChange): void {
   if (file === undefined) names.delete(name);
   else names.set(name, file);
+}
+
+function* sectorsOf(start: number, end: number): Generator<number> {
+  for (let sector = Math.floor(start / sectorBytes); sector * sectorBytes < end; sector++) yield sector;
 }
 
 function extended(bytes: Uint8Array, length: number): Uint8Array {

@@ -3,7 +3,9 @@
  * the other; a commit may fail, or the process may die just before or just after it took effect.
  */
 import assert from 'node:assert/strict';
+import type { Expiry } from '../../src/book/port.ts';
 import { absentBody, present } from '../../src/core/body.ts';
+import type { Expired } from '../../src/core/expire.ts';
 import type { StoreRecord } from '../../src/core/record.ts';
 import { bytesOf } from '../../src/core/record-size.ts';
 import type { TaskSpec } from '../../src/core/task.ts';
@@ -11,7 +13,6 @@ import type { MemoryStore } from '../../src/store/memory.ts';
 import {
   type Loaded,
   type LoadOptions,
-  type PurgeOptions,
   type Room,
   type Store,
   type StoredDetail,
@@ -19,7 +20,7 @@ import {
   type TaskFilter,
 } from '../../src/store/port.ts';
 
-export type Work = 'load' | 'commit' | 'room' | 'read' | 'purge' | 'check';
+export type Work = 'load' | 'commit' | 'room' | 'read' | 'check';
 /** `removed`: of a commit or a check, the files are gone; what was committed is written back, and nothing is answered. */
 export type Fate = 'done' | 'fails' | 'removed' | 'dies_before' | 'dies_after';
 
@@ -38,8 +39,8 @@ export interface DiskNature {
   readonly die: () => void;
   /** Records took effect. */
   readonly applied: (records: readonly StoreRecord[]) => void;
-  /** A purge ended. */
-  readonly purged: (options: PurgeOptions) => void;
+  /** Retention looked for what is kept no longer. */
+  readonly looked: (expiry: Expiry) => void;
 }
 
 export const kindNature: DiskNature = {
@@ -50,7 +51,7 @@ export const kindNature: DiskNature = {
   fate: () => 'done',
   die: () => {},
   applied: () => {},
-  purged: () => {},
+  looked: () => {},
 };
 
 interface Job {
@@ -143,12 +144,15 @@ export class StoreTwin implements Store {
     return this.#do('read', () => this.#disk.list(filter));
   }
 
-  purge(options: PurgeOptions): Promise<number> {
-    return this.#do('purge', () => {
-      const count = this.#disk.purge(options);
-      this.#nature.purged(options);
-      return count;
+  expired(expiry: Expiry): Promise<Expired> {
+    return this.#do('read', () => {
+      this.#nature.looked(expiry);
+      return this.#disk.expired(expiry);
     });
+  }
+
+  shrink(): Promise<boolean> {
+    return this.#do('read', () => this.#disk.shrink());
   }
 
   check(): Promise<void> {

@@ -1,0 +1,45 @@
+/** The private directories of a store, and what may stand in for them: nothing. */
+import { lstatSync, mkdirSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { syncDirectory } from './new-directory.ts';
+import { StoreError } from './port.ts';
+
+/**
+ * Makes it private from its first instant, and its name durable: what is synced in a directory is lost with the name of the
+ * directory. Synced also when it is there already, since the one who made it may have been killed before. A link would lead
+ * out of the private directory, so it is refused.
+ */
+export function prepareDirectory(directory: string, sync: (path: string) => void = syncDirectory): void {
+  refuseLink(directory, 'directory');
+  try {
+    const first = mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const highest = first === undefined ? resolve(directory) : resolve(first);
+    for (let at = resolve(directory); at.length >= highest.length; at = dirname(at)) syncName(at, sync);
+  } catch (cause) {
+    const why = (cause as Error).message;
+    throw new StoreError(
+      'store_unavailable',
+      `The store's directory ${directory} cannot be made: ${why}. Name another state directory.`,
+      { cause },
+    );
+  }
+}
+
+function syncName(directory: string, sync: (path: string) => void): void {
+  try {
+    sync(dirname(directory));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
+    // Only its owner can sync one that we may not read; it is not made by us then.
+  }
+}
+
+export function refuseLink(path: string, kind: 'file' | 'directory'): void {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (stat === undefined || (kind === 'file' ? stat.isFile() : stat.isDirectory())) return;
+  const what = stat.isSymbolicLink() ? 'a symbolic link' : `no ${kind}`;
+  throw new StoreError(
+    'store_unsafe',
+    `${path} is ${what}; the store lies in its own private directory. Put the ${kind} itself there, or move it away to start with an empty store.`,
+  );
+}
