@@ -22,6 +22,7 @@ export default class BrokerStatus extends DeyeCommand {
         ['up', duration(broker.uptime_ms)],
         ['socket', `${broker.socket}${namedIn(place)}`],
         ['store', broker.store],
+        ['sync', `${broker.sync}${broker.is_store_full ? ', and the disk is full: nothing new is accepted' : ''}`],
         ['log', broker.log],
         ['memory', bytes(broker.rss_bytes)],
         ['sessions', String(broker.sessions)],

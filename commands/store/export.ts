@@ -5,7 +5,7 @@ import { exportedText } from '../../src/cli/store-print.ts';
 export default class StoreExport extends DeyeCommand {
   static override summary = 'Write all tasks and settings as lines of JSON.';
   static override description =
-    `For a store whose broker is not running. A payload or result is JSON where that gives the same bytes again, and base64
+    `While a broker runs it is asked for a backup, inside its state directory, which is exported and removed. A payload or result is JSON where that gives the same bytes again, and base64
 of its MessagePack where not. The last line counts the others and has their checksum. deye store import reads it.`;
   static override examples = [
     '<%= config.bin %> store export tasks.jsonl',
@@ -21,7 +21,7 @@ of its MessagePack where not. The last line counts the others and has their chec
   async run(): Promise<void> {
     const { args, flags } = await this.parse(StoreExport);
     const { exportTo } = await import('../../src/cli/store-work.ts');
-    const exported = await exportTo(flags['state-dir'], args.file, this.config.version);
+    const exported = await exportTo(flags, args.file, this.config.version, (to) => this.connect(to));
     if (args.file !== undefined) await this.print(exported, flags, () => exportedText(exported));
   }
 }

@@ -23,7 +23,7 @@ export function storePage(version: string): string {
     ...byHand,
     heading('see also'),
     paragraph(
-      'deye-store-verify(1), deye-store-salvage(1), deye-store-backup(1), deye-store-restore(1), deye-store-export(1), deye-store-import(1), deye-tasks(7), deye-design(7)',
+      'deye-store-status(1), deye-store-verify(1), deye-store-salvage(1), deye-store-backup(1), deye-store-restore(1), deye-store-export(1), deye-store-import(1), deye-store-compact(1), deye-tasks(7), deye-design(7)',
     ),
   );
 }
@@ -182,6 +182,9 @@ const backups = [
   heading('a backup'),
   paragraph(
     'A directory that holds book.db, journal/ up to one batch, and manifest.json, which is written last: without it the directory is no backup. The book is copied first, and the batch is the last that is synced after that, so the book is never ahead. A restore checks each file against the manifest, and begins a new epoch before the state directory is there.',
+  ),
+  paragraph(
+    'A broker that runs makes one while everything goes on, in a thread of its own. Nothing is released from the journal meanwhile. The backup ends, and nothing is left of it, when its caller cancels or goes, when the disk under the store is full, or when the journal has grown by more than four times what it may have anyway. It is made beside its place, as .NAME.unfinished-XXXXXX; what a kill leaves of that has no manifest.json and may be removed.',
   ),
   term(
     'manifest.json',

@@ -69,6 +69,13 @@ export class BookReader implements Disposable {
     return this.#orExplained(() => versionOf(this.#db, this.#path) === 0);
   }
 
+  /** How many tasks have a row. */
+  get count(): number {
+    return this.#orExplained(() =>
+      this.isEmpty ? 0 : Number(this.#db.prepare('SELECT count(*) AS count FROM task').get()!.count),
+    );
+  }
+
   /** What SQLite itself finds wrong with the file. Reads all of it, in one go. */
   flaws(): string[] {
     try {

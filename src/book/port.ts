@@ -55,6 +55,13 @@ export interface Newest {
   readonly seq: number;
 }
 
+export interface BookSize {
+  /** Of its files. */
+  readonly bytes: number;
+  /** Ended tasks in it. */
+  readonly tasks: number;
+}
+
 export interface Shrunk {
   readonly isMore: boolean;
   /** How many bytes wait for the next checkpoint, about. */
@@ -96,6 +103,9 @@ export interface Book {
   /** Gives free pages back to the file, as many as that takes a few milliseconds; they leave with the next checkpoint. */
   shrink(): Promise<Shrunk>;
   newest(wallMs: number, idsAheadMax: number): Promise<Newest>;
+  size(): Promise<BookSize>;
+  /** Gives some free pages back, which leave the file with the next checkpoint; whether there are more. */
+  giveBack(): Promise<boolean>;
   /** Rejects with `book_removed` or `book_replaced` when its files are not those that it opened. */
   check(): Promise<void>;
   /** Writes all that is in it into a new file; it need not be where it was opened any more. */

@@ -11,13 +11,15 @@ import { endedStates, isEnded, type TaskState } from '../protocol/state.ts';
 import { uuidFirst } from '../protocol/uuid-time.ts';
 import { type BookError, explainBook } from './error.ts';
 import { OpenFiles } from './open-files.ts';
-import type { BookPosition, EndedFilter, EndedTask, Expiry, Newest, Shrunk } from './port.ts';
+import type { BookPosition, BookSize, EndedFilter, EndedTask, Expiry, Newest, Shrunk } from './port.ts';
 import { BookRetention } from './retention.ts';
 import { attemptOf, bodyOf, type Row, taskOf } from './row.ts';
 import { type BookTotals, checksum, openBook, type Point, positionIn, standingIn, standingRow } from './schema.ts';
 import { hasWriteAhead, refuseStrange, savedIn } from './write-ahead.ts';
 
 const noBytes = new Uint8Array(0);
+/** That are given back at once: a few milliseconds. */
+const pagesAtOnce = 1024;
 
 export class SqliteBook {
   readonly #path: string;
@@ -151,6 +153,19 @@ export class SqliteBook {
       endedAtMs: endedMs < 0 ? undefined : endedMs,
       seq: Number(this.#db.prepare('SELECT max(seq) AS seq FROM task').get()!.seq ?? 0),
     };
+  }
+
+  size(): BookSize {
+    const bytes = [this.#path, `${this.#path}-wal`]
+      .map((file) => statSync(file, { throwIfNoEntry: false })?.size ?? 0)
+      .reduce((sum, size) => sum + size, 0);
+    return { bytes, tasks: this.#totals.tasks };
+  }
+
+  giveBack(): boolean {
+    const free = Number(this.#db.prepare('PRAGMA freelist_count').get()!.freelist_count);
+    if (free > 0) this.#db.exec(`PRAGMA incremental_vacuum(${pagesAtOnce})`);
+    return free > pagesAtOnce;
   }
 
   check(): void {

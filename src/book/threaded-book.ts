@@ -5,7 +5,7 @@ import type { Expired } from '../core/expire.ts';
 import type { AttemptRecord, StoredTask } from '../core/record.ts';
 import type { TaskState } from '../protocol/state.ts';
 import { BookError } from './error.ts';
-import type { Book, BookPosition, EndedFilter, EndedTask, Expiry, Newest, Shrunk } from './port.ts';
+import type { Book, BookPosition, BookSize, EndedFilter, EndedTask, Expiry, Newest, Shrunk } from './port.ts';
 import type { BookAnswer, BookMethod } from './thread.ts';
 
 interface Pending {
@@ -73,6 +73,14 @@ export class ThreadedBook implements Book {
 
   newest(wallMs: number, idsAheadMax: number): Promise<Newest> {
     return this.#request('newest', [wallMs, idsAheadMax]);
+  }
+
+  size(): Promise<BookSize> {
+    return this.#request('size', []);
+  }
+
+  giveBack(): Promise<boolean> {
+    return this.#request('giveBack', []);
   }
 
   check(): Promise<void> {

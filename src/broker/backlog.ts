@@ -9,6 +9,8 @@ export class Backlog {
   readonly #resume: () => void;
   /** By the id of the request, which is in use until this very one is answered. */
   readonly #requests = new Map<number, { readonly to: ReplyTo; readonly bytes: number }>();
+  /** What ends the work on a request, by its id. */
+  readonly #cancels = new Map<number, () => void>();
   #bytes = 0;
   #isFull = false;
 
@@ -36,6 +38,23 @@ export class Backlog {
   add(to: ReplyTo, bytes: number): void {
     this.#requests.set(to.id, { to, bytes });
     this.#bytes += bytes;
+  }
+
+  /** `cancel` is called when the request is cancelled, or its session ends; undefined takes that back. */
+  onCancel(id: number, cancel: (() => void) | undefined): void {
+    if (cancel === undefined) this.#cancels.delete(id);
+    else this.#cancels.set(id, cancel);
+  }
+
+  /** False when there is nothing to cancel. */
+  cancel(id: number): boolean {
+    const cancel = this.#cancels.get(id);
+    cancel?.();
+    return cancel !== undefined;
+  }
+
+  close(): void {
+    for (const id of this.#cancels.keys()) this.cancel(id);
   }
 
   answered(to: ReplyTo): void {

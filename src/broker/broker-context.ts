@@ -7,6 +7,7 @@ import type { Calls } from '../relay/calls.ts';
 import type { Relay } from '../relay/relay.ts';
 import type { Now } from '../time/now.ts';
 import type { Sessions } from './sessions.ts';
+import type { StoreUpkeep } from './store-upkeep.ts';
 import type { SupervisorPort } from './supervisor-port.ts';
 import type { TaskReads } from './task-reads.ts';
 
@@ -23,6 +24,7 @@ export interface BrokerContext {
   readonly relay: Relay;
   readonly calls: Calls;
   readonly reads: TaskReads;
+  readonly upkeep: StoreUpkeep;
   readonly supervisor: SupervisorPort | undefined;
   readonly commits: { readonly count: number; readonly latestMs: number };
   now(): Now;

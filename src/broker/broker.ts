@@ -28,6 +28,7 @@ import { handleRequest } from './requests.ts';
 import { Retention } from './retention.ts';
 import type { Session, SessionHost } from './session.ts';
 import { Sessions } from './sessions.ts';
+import { StoreUpkeep } from './store-upkeep.ts';
 import { startStoreWatch } from './store-watch.ts';
 import type { SupervisorPort } from './supervisor-port.ts';
 import { TaskReads } from './task-reads.ts';
@@ -61,6 +62,7 @@ export class Broker implements SessionHost, BrokerContext {
   readonly calls: Calls;
   readonly sessions: Sessions;
   readonly reads: TaskReads;
+  readonly upkeep: StoreUpkeep;
   readonly retention: Retention;
   readonly sync: Sync;
   readonly commits = { count: 0, latestMs: 0 };
@@ -69,6 +71,7 @@ export class Broker implements SessionHost, BrokerContext {
   readonly stopRequested: Promise<'graceful' | 'immediate'>;
   readonly newIdMs = (): number => Math.max(this.now().wallMs, this.#core.state.expiredBeforeMs);
   readonly requestStop: (type: 'graceful' | 'immediate') => void;
+  readonly now = (): Now => this.#clock.now();
   readonly #core: Core;
   readonly #options: BrokerOptions;
   readonly #clock: Clock;
@@ -124,31 +127,29 @@ export class Broker implements SessionHost, BrokerContext {
       core: this.#core,
       sessions: this.sessions,
       calls: this.calls,
-      now: () => this.now(),
+      now: this.now,
     });
-    this.reads = new TaskReads({ sessions: this.sessions, store, log, enqueue: (input) => this.enqueue(input) });
+    const turned = { sessions: this.sessions, store, log, enqueue: (input: Input) => this.enqueue(input) };
+    this.reads = new TaskReads(turned);
+    this.upkeep = new StoreUpkeep({ ...turned, version: this.version, now: this.now });
     this.#turn = this.#makeTurn(options);
     const { promise, resolve } = Promise.withResolvers<'graceful' | 'immediate'>();
     this.stopRequested = promise;
     this.requestStop = resolve;
     this.#announcements = new Announcements(this);
-    const upkeep = {
+    const watch = {
       store,
       after: (ms: number, run: () => void) => this.#loop.after(ms, run),
       failed: (error: Error) => this.#storeFailed(error),
       enqueue: (input: Input) => void (this.#ended || this.enqueue(input)),
     };
-    this.retention = new Retention({ ...upkeep, limits, log, newestAtMs: loaded.newestAtMs, now: () => this.now() });
-    startStoreWatch({ ...upkeep, checked: () => this.#turn.lookForRoom() });
+    this.retention = new Retention({ ...watch, limits, log, newestAtMs: loaded.newestAtMs, now: this.now });
+    startStoreWatch({ ...watch, checked: () => this.#turn.lookForRoom() });
     this.#loop.every(statusEveryMs, () => {
       this.#announcements.everySecond();
       this.retention.look();
     });
     this.enqueue({ kind: 'tick' });
-  }
-
-  now(): Now {
-    return this.#clock.now();
   }
 
   enqueue(input: Input): void {
@@ -261,7 +262,7 @@ export class Broker implements SessionHost, BrokerContext {
     return new Turn({
       core: this.#core,
       store: options.store,
-      now: () => this.now(),
+      now: this.now,
       wake: () => this.#loop.schedule(),
       deliver: (outputs) => deliver.outputs(outputs),
       failed: (error) => this.#storeFailed(error),

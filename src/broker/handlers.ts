@@ -139,6 +139,10 @@ export const handlers: { readonly [M in Method]: Handler<M> } = {
 
   'routing.show': ({ broker, to }) => broker.reads.fromCore(to, (state) => ({ result: routingView(state) })),
 
+  'store.status': ({ broker, to }) => broker.upkeep.status(to),
+  'store.backup': ({ broker, to, params }) => broker.upkeep.backup(to, params.directory),
+  'store.compact': ({ broker, to }) => broker.upkeep.compact(to),
+
   'routing.set': ({ broker, to, params }) =>
     broker.enqueue({ kind: 'route', to, strategy: params.strategy, operation: params.operation }),
 };

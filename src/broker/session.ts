@@ -207,7 +207,7 @@ export class Session implements FrameSink, Publisher {
         return;
       case Kind.cancel:
         checkElement(bytes, start, end, start + 6, 1);
-        this.#host.cancel(this, readId(bytes, start, end));
+        if (!this.backlog.cancel(readId(bytes, start, end))) this.#host.cancel(this, readId(bytes, start, end));
         return;
       case Kind.ping:
         checkElement(bytes, start, end, start + 6, 1);
@@ -236,6 +236,7 @@ export class Session implements FrameSink, Publisher {
     this.state = 'closed';
     this.#reader.stop();
     this.reads.close();
+    this.backlog.close();
     this.#host.relay.holds.remove(this.#inlet);
     this.#host.relay.disconnect(this.peer);
     if (!this.#stream.writableEnded) this.#stream.destroy();

@@ -19,6 +19,8 @@ export function snapshot(broker: BrokerContext, state: CoreState, now: Now): Sna
       pid: process.pid,
       socket: place.socket,
       store: place.store,
+      sync: broker.sync,
+      is_store_full: broker.upkeep.isFull,
       ...(place.log === undefined ? {} : { log: place.log }),
       started_at_ms: broker.started.wallMs,
       uptime_ms: uptimeMs(broker, now),

@@ -1,7 +1,9 @@
 /** What a command is waiting for, for a person who watches. */
 import type { Progress } from '../store/progress.ts';
+import { duration } from '../text/quantity.ts';
 
 const barColumns = 24;
+const elapsedEveryMs = 200;
 
 /** Prints each new text once on standard error, when that is a terminal. */
 export function progressLines(): (text: string) => void {
@@ -28,6 +30,22 @@ export function progressBar(out: NodeJS.WriteStream = process.stderr): ProgressB
     },
     [Symbol.dispose]() {
       if (last !== '') out.write('\r\x1b[K');
+    },
+  };
+}
+
+/** What a broker does for this command, and for how long, on standard error when that is a terminal; wiped away at the end. */
+export function elapsedLine(what: string, out: NodeJS.WriteStream = process.stderr): Disposable {
+  if (!out.isTTY) return { [Symbol.dispose]: () => {} };
+  const startedMs = performance.now();
+  const timer = setInterval(
+    () => out.write(`\r\x1b[K${what} … ${duration(performance.now() - startedMs)}; Ctrl-C ends it`),
+    elapsedEveryMs,
+  ).unref();
+  return {
+    [Symbol.dispose]() {
+      clearInterval(timer);
+      out.write('\r\x1b[K');
     },
   };
 }

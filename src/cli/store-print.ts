@@ -1,4 +1,5 @@
 /** What the commands of the store found, for people. */
+import type { BackedUp, Compacted, StoreStatus } from '../protocol/store-methods.ts';
 import type { Finding } from '../store/finding.ts';
 import type { Restored } from '../store/restore.ts';
 import type { Salvaged } from '../store/salvage.ts';
@@ -9,7 +10,6 @@ import { bytes, counted } from '../text/quantity.ts';
 import { shellQuoted } from './hint.ts';
 import type { Exported } from './store-export.ts';
 import type { Imported } from './store-import.ts';
-import type { BackedUp } from './store-work.ts';
 import { pairs } from './table.ts';
 
 export function verifiedText(found: Verified): string {
@@ -40,12 +40,46 @@ function findingText({ severity, code, message, advice, segment, byte, sequence 
   return `\n${paint(severity === 'damage' ? 'red' : 'yellow', severity)} ${code}${where}\n  ${message}\n  ${advice}`;
 }
 
-export const backedUpText = ({ directory, files, sequence, epoch, store_id }: BackedUp): string =>
+export function statusText(status: StoreStatus): string {
+  const { journal, book, payloads } = status;
+  const held = Object.entries(journal?.held_from ?? {}).map(([name, from]) => `${name} from batch ${from}`);
+  return pairs([
+    ['store', status.directory === undefined ? 'in memory: it ends with the broker' : status.directory],
+    ['id', status.store_id && `${status.store_id}, in epoch ${status.epoch}`],
+    ['sync', status.sync ?? 'no broker runs on it'],
+    ['disk', status.is_full ? paint('red', 'full: nothing new is accepted') : undefined],
+    ['tasks', `${status.live_tasks} live${book === undefined ? '' : `, ${book.ended_tasks} ended in the book`}`],
+    ['payloads', `${bytes(payloads.bytes_in_memory)} in memory, ${payloads.count_on_disk} on the disk only`],
+    [
+      'journal',
+      journal &&
+        `${bytes(journal.bytes_used)} in ${counted(journal.segments, 'segment')}, ${bytes(journal.bytes_alive)} of it live`,
+    ],
+    [
+      'batches',
+      journal && `${journal.first_sequence} to ${journal.last_sequence}, synced up to ${journal.synced_sequence}`,
+    ],
+    ['held by', held.length === 0 ? undefined : held.join(', ')],
+    [
+      'book',
+      book &&
+        `${bytes(book.bytes)}, up to batch ${book.sequence}, ${counted(book.behind_batches, 'batch', 'batches')} behind`,
+    ],
+  ]);
+}
+
+export const compactedText = ({ journal, book }: Compacted): string =>
+  pairs([
+    ['journal', `${bytes(journal.bytes_before)}, now ${bytes(journal.bytes_after)}`],
+    ['book', `${bytes(book.bytes_before)}, now ${bytes(book.bytes_after)}`],
+  ]);
+
+export const backedUpText = ({ directory, file_count, bytes: size, sequence, epoch, store_id }: BackedUp): string =>
   `The store is copied.\n${pairs([
     ['backup', directory],
     ['of store', store_id],
     ['up to', `batch ${sequence} of epoch ${epoch}`],
-    ['holds', `${counted(files.length, 'file')}, ${bytes(files.reduce((sum, file) => sum + file.bytes, 0))}`],
+    ['holds', `${counted(file_count, 'file')}, ${bytes(size)}`],
     ['restore with', `deye store restore ${shellQuoted(directory)} --state-dir NEW_DIR`],
   ])}`;
 

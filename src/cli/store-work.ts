@@ -1,14 +1,20 @@
 /** Work on the files of a store, without a broker or beside one: who holds them meanwhile, and the work itself. */
-import { existsSync, rmSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { lockStateDirectory } from '../broker/lock.ts';
+import { defaultLimits } from '../protocol/limits.ts';
+import type { BackedUp, Compacted, StoreStatus } from '../protocol/store-methods.ts';
 import { backupAtRest } from '../store/backup.ts';
-import { storeAt, storeIn } from '../store/layout.ts';
-import type { Manifest } from '../store/manifest.ts';
+import { journalStoreIn } from '../store/journal-directory.ts';
+import { journalIn, storeAt, storeIn } from '../store/layout.ts';
+import { summaryOf } from '../store/manifest.ts';
 import { type Restored, restoreBackup } from '../store/restore.ts';
 import { type Salvaged, salvageStore } from '../store/salvage.ts';
+import { statusAtRest } from '../store/status.ts';
 import { type Verified, verifyStore } from '../store/verify.ts';
-import { progressBar } from './progress.ts';
+import { elapsedLine, progressBar } from './progress.ts';
 import { findStateDirectory, lookAt, lookAtRest } from './state-directory.ts';
+import { type Connect, type StoreFlags, storeBroker } from './store-broker.ts';
 import { type Exported, exportStore } from './store-export.ts';
 import { type Imported, importStore } from './store-import.ts';
 
@@ -20,16 +26,51 @@ export async function verify(given: string | undefined): Promise<Verified> {
   return await verifyStore(storeAt(directory), { isMoving: look.isMoving, progress: bar.progress });
 }
 
-export interface BackedUp extends Manifest {
-  readonly directory: string;
+/** A request for work that takes as long as it takes; it ends with the connection. */
+const unhurried = { timeoutMs: 2 ** 31 - 1 };
+
+export async function status(flags: StoreFlags, connect: Connect): Promise<StoreStatus> {
+  const broker = await storeBroker(flags, connect);
+  if (broker !== undefined) return await broker.request('store.status', {});
+  const directory = await findStateDirectory(flags['state-dir']);
+  using _look = lookAtRest(directory);
+  using bar = progressBar();
+  return await statusAtRest(storeAt(directory), bar.progress);
 }
 
-export async function backup(given: string | undefined, to: string, version: string): Promise<BackedUp> {
-  const directory = await findStateDirectory(given);
+/** By the broker that runs on it, or of its files. */
+export async function backup(flags: StoreFlags, to: string, version: string, connect: Connect): Promise<BackedUp> {
+  const broker = await storeBroker(flags, connect);
+  if (broker !== undefined) {
+    using _line = elapsedLine('the broker copies its store');
+    return await broker.request('store.backup', { directory: resolve(to) }, unhurried);
+  }
+  const directory = await findStateDirectory(flags['state-dir']);
   using _look = lookAtRest(directory);
   using bar = progressBar();
   const options = { version, wallMs: Date.now(), progress: bar.progress };
-  return { directory: resolve(to), ...(await backupAtRest(storeAt(directory), resolve(to), options)) };
+  return summaryOf(resolve(to), await backupAtRest(storeAt(directory), resolve(to), options));
+}
+
+/** By the broker that runs on it; else the store is opened here, and no broker can start on it meanwhile. */
+export async function compact(flags: StoreFlags, connect: Connect): Promise<Compacted> {
+  const broker = await storeBroker(flags, connect);
+  if (broker !== undefined) {
+    using _line = elapsedLine('the broker compacts its store');
+    return await broker.request('store.compact', {}, unhurried);
+  }
+  const directory = await findStateDirectory(flags['state-dir']);
+  if (!existsSync(journalIn(storeAt(directory)))) await statusAtRest(storeAt(directory)); // it says what is there instead
+  using _lock = lockStateDirectory(directory);
+  using _line = elapsedLine('compacting the store');
+  const store = journalStoreIn(storeAt(directory));
+  try {
+    const { idsAheadMax, memoryPayloadBytesMax: payloadsBytesMax } = defaultLimits;
+    await store.load({ wallMs: Date.now(), idsAheadMax, payloadsBytesMax });
+    return await store.compact();
+  } finally {
+    await store.close();
+  }
 }
 
 /** `make` makes a store in the directory; one that was not there is not there afterwards unless it did. */
@@ -67,16 +108,40 @@ export async function salvage(from: string, to: string, acceptGap: boolean): Pro
   );
 }
 
+/** Of a broker that runs a backup is taken, inside the state directory, and exported. */
 export async function exportTo(
-  given: string | undefined,
+  flags: StoreFlags,
   file: string | undefined,
   version: string,
+  connect: Connect,
 ): Promise<Exported> {
-  const directory = await findStateDirectory(given);
-  using _look = lookAtRest(directory);
+  const to = file === undefined ? undefined : resolve(file);
+  const broker = await storeBroker(flags, connect);
+  const directory = await findStateDirectory(flags['state-dir']);
+  if (broker === undefined) {
+    using _look = lookAtRest(directory);
+    return await exportFrom(storeAt(directory), to, version);
+  }
+  const { directory: store = directory } = await broker.request('store.status', {});
+  const place = mkdtempSync(join(dirname(store), '.export-'));
+  const remove = (): void => rmSync(place, { recursive: true, force: true, maxRetries: 5 });
+  process.once('exit', remove); // it is interrupted; the broker ends its part by itself
+  try {
+    const copy = join(place, 'store');
+    {
+      using _line = elapsedLine('the broker copies its store');
+      await broker.request('store.backup', { directory: copy }, unhurried);
+    }
+    return await exportFrom(copy, to, version);
+  } finally {
+    process.off('exit', remove);
+    remove();
+  }
+}
+
+async function exportFrom(directory: string, file: string | undefined, version: string): Promise<Exported> {
   using bar = progressBar();
-  const options = { version, wallMs: Date.now(), progress: bar.progress };
-  return await exportStore(storeAt(directory), file === undefined ? undefined : resolve(file), options);
+  return await exportStore(directory, file, { version, wallMs: Date.now(), progress: bar.progress });
 }
 
 /** `file`: a path, or `-` for standard input. */

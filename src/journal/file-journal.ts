@@ -31,11 +31,6 @@ export interface FileJournalOptions {
   readonly synced?: () => void;
 }
 
-interface Floor {
-  readonly pointer: SegmentPointer;
-  readonly statedBy: number;
-}
-
 export class FileJournal implements Journal {
   readonly storeId: string;
   readonly epoch: number;
@@ -45,7 +40,7 @@ export class FileJournal implements Journal {
   readonly #id: Uint8Array;
   readonly #ahead: Ahead;
   readonly #used: UsedSegment[];
-  readonly #holds = new Map<string, number>();
+  readonly holds = new Map<string, number>();
   readonly #header = new Uint8Array(headerBytes);
   #ordinal: number;
   #sequence: number;
@@ -55,7 +50,7 @@ export class FileJournal implements Journal {
   #syncedOrdinal: number;
   #synced: Position;
   /** Stated in a batch, obeyed when that is synced. */
-  #floor: Floor | undefined;
+  #floor: { readonly pointer: SegmentPointer; readonly statedBy: number } | undefined;
   #busy: Promise<unknown> = Promise.resolve();
   #timer = false;
   #sealed = false;
@@ -104,8 +99,9 @@ export class FileJournal implements Journal {
 
   get space(): JournalSpace {
     const usedBytes = this.#used.reduce((sum, { bytes }) => sum + bytes, 0);
+    const olderLast = this.#used.at(-2)?.lastSequence ?? 0;
     const oldestLast = this.#used.length > 2 ? this.#used[0]!.lastSequence : 0;
-    return { usedBytes, oldestLast, full: this.#ahead.full };
+    return { usedBytes, segments: this.#used.length, oldestLast, olderLast, full: this.#ahead.full };
   }
 
   roomAfter(ahead: number): number {
@@ -136,9 +132,11 @@ export class FileJournal implements Journal {
   }
 
   hold(name: string, sequence: number | undefined): void {
-    if (sequence === undefined) this.#holds.delete(name);
-    else this.#holds.set(name, sequence);
+    if (sequence === undefined) this.holds.delete(name);
+    else this.holds.set(name, sequence);
   }
+
+  readonly sync: Journal['sync'] = () => this.#exclusively(() => this.#syncAll());
 
   read(from: number): AsyncIterable<StoredBatch> {
     return readFrom(this.#used, this.#id, from, this.#synced.sequence);
@@ -258,8 +256,7 @@ export class FileJournal implements Journal {
   /** The floor that the next batch states, when a segment can be released and no other floor is on its way. */
   #nextFloor(): SegmentPointer | undefined {
     if (this.#floor !== undefined) return undefined;
-    const needed = Math.min(this.#sequence + 1, ...this.#holds.values());
-    return floorAt(this.#used, needed);
+    return floorAt(this.#used, Math.min(this.#sequence + 1, ...this.holds.values()));
   }
 
   /** Seals, or syncs, a moment after the last append. */

@@ -67,6 +67,9 @@ export interface Journal {
    * What nobody holds may be released, oldest first, after a floor that says so is synced.
    */
   hold(name: string, sequence: number | undefined): void;
+  readonly holds: ReadonlyMap<string, number>;
+  /** Everything appended before is synced, and a floor that was stated before is obeyed. */
+  sync(): Promise<void>;
   readonly space: JournalSpace;
   close(): Promise<void>;
 }
@@ -74,8 +77,11 @@ export interface Journal {
 export interface JournalSpace {
   /** All segments in use, in bytes, as on disk. */
   readonly usedBytes: number;
+  readonly segments: number;
   /** The last batch of the oldest segment, when that could be released: what lives in it is to be written again. Else 0. */
   readonly oldestLast: number;
+  /** The last batch before the newest segment, when there is an earlier one. Else 0. */
+  readonly olderLast: number;
   /** Nothing new should be accepted: the disk has no room for the segments that are kept ahead. */
   readonly full: boolean;
 }

@@ -29,7 +29,8 @@ export async function surveyJournal(disk: Disk, each: (done: number, all: number
   try {
     for (const name of await disk.names()) {
       const number = segmentNumber(name);
-      if (number !== undefined) handles.set(number, await disk.open(name, { create: false, synced: false }));
+      const file = number === undefined ? undefined : await openIfThere(disk, name);
+      if (file !== undefined) handles.set(number!, file);
     }
     const written = await readIdentity(disk);
     const identity = written ?? (await identityOfSegments(handles));
@@ -50,6 +51,16 @@ export async function surveyJournal(disk: Disk, each: (done: number, all: number
     } satisfies Survey;
   } catch (error) {
     await close();
+    throw error;
+  }
+}
+
+/** A file that nothing needs any more gets another name while its journal is written to. */
+async function openIfThere(disk: Disk, name: string): Promise<DiskFile | undefined> {
+  try {
+    return await disk.open(name, { create: false, synced: false });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 /** The calls that every collector answers. */
 import { z } from 'zod';
-import { noParamsSchema } from './message.ts';
+import { noParamsSchema } from './method-row.ts';
 import { countSchema, reasonSchema, spanMsSchema } from './schema.ts';
 import { healthSchema } from './view-schema.ts';
 

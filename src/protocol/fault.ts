@@ -51,7 +51,7 @@ export const faultTable = {
   bad_topic: refusal('configuration', 2, 'The topic breaks the grammar.'),
   bad_pattern: refusal('configuration', 2, 'The pattern breaks the grammar or could never match.'),
   not_allowed: refusal('permission', 4, 'This session may not do this.'),
-  unsupported_operation: refusal('configuration', 2, 'No such method.'),
+  unsupported_operation: refusal('configuration', 2, 'No such method, or none for this store.'),
   invalid_params: refusal('configuration', 2, 'The parameters do not fit the method.'),
   payload_too_large: refusal('resource', 2, 'A payload or result is longer than the limit.'),
   reply_too_large: refusal('resource', 2, 'The answer does not fit a frame; request less at once.'),
@@ -79,6 +79,9 @@ export const faultTable = {
   handler_failed: refusal('internal', 1, 'The handler of the callee threw.'),
   store_full: refusal('resource', 75, 'The disk is full; what was accepted is kept, and what runs may end.', true),
   store_failed: refusal('internal', 1, 'The store could not be read.', true),
+  store_busy: refusal('resource', 75, 'A backup of the store, or a compact, is under way.', true),
+  backup_failed: refusal('resource', 75, 'The store could not be copied; nothing is left of the try.', true),
+  target_exists: refusal('configuration', 2, 'The directory to be made is there, and not empty.'),
 } satisfies Record<string, FaultRow>;
 
 export type FaultCode = keyof typeof faultTable;
@@ -106,6 +109,7 @@ export const advice: Readonly<Partial<Record<FaultCode, string>>> = {
   caller_too_slow: 'Call again and read its parts as they come.',
   store_full: 'Free some space; the broker notices by itself.',
   store_failed: 'Ask again; if it stays so, see: deye broker logs',
+  store_busy: 'Try again when it is done.',
 };
 
 /** Any request may be refused with these. */

@@ -5,8 +5,8 @@
  */
 import { z } from 'zod';
 import { collectorStatuses, collectorViewSchema, heartbeatSchema, registrationSchema } from './collector-schema.ts';
-import type { FaultCode } from './fault.ts';
 import { limitTable } from './limits.ts';
+import { type MethodRow, noParamsSchema, row } from './method-row.ts';
 import {
   countSchema,
   failureSchema,
@@ -14,7 +14,6 @@ import {
   identifierSchema,
   leaseSchema,
   operationNameSchema,
-  type Role,
   reasonSchema,
   roles,
   stateFilterSchema,
@@ -27,28 +26,10 @@ import {
   taskSummarySchema,
 } from './schema.ts';
 import { bodyNames } from './state.ts';
+import { storeMethods } from './store-methods.ts';
 import { healthSchema, routingViewSchema, snapshotSchema } from './view-schema.ts';
 
-export interface MethodRow<
-  P extends z.ZodType = z.ZodType,
-  R extends z.ZodType = z.ZodType,
-  D extends boolean = boolean,
-> {
-  readonly summary: string;
-  readonly roles: readonly Role[];
-  /** Whether the reply waits for a commit: such a handler answers through the turn and cannot answer by itself. */
-  readonly durable: D;
-  /** Beside `commonFaults`. */
-  readonly faults: readonly FaultCode[];
-  readonly params: P;
-  readonly reply: R;
-}
-
-const row = <P extends z.ZodType, R extends z.ZodType, const D extends boolean>(
-  of: MethodRow<P, R, D>,
-): MethodRow<P, R, D> => of;
 const everyone = roles;
-export const noParamsSchema = z.strictObject({});
 /** What every answer says that promises to keep something. */
 const promised = { sync: z.enum(syncs) };
 
@@ -284,6 +265,7 @@ export const methodTable = {
     params: z.strictObject({ strategy: identifierSchema, operation: operationNameSchema.optional() }),
     reply: z.object({ strategy: z.string(), operation: z.string().optional(), ...promised }),
   }),
+  ...storeMethods,
 } as const satisfies Record<string, MethodRow>;
 
 export type Method = keyof typeof methodTable;

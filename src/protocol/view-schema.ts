@@ -1,7 +1,7 @@
 /** The schemas of the whole at one moment: queues, routing, health, the snapshot. */
 import { z } from 'zod';
 import { collectorViewSchema } from './collector-schema.ts';
-import { atMsSchema, countSchema } from './schema.ts';
+import { atMsSchema, countSchema, syncs } from './schema.ts';
 
 const queueViewSchema = z.object({
   operation: z.string(),
@@ -62,6 +62,10 @@ export const snapshotSchema = z.object({
     pid: countSchema,
     socket: z.string(),
     store: z.string(),
+    /** How durable a commit is when it is answered. */
+    sync: z.enum(syncs),
+    /** Nothing new is accepted: the disk is full. */
+    is_store_full: z.boolean(),
     /** The file of its log; none when it runs in the foreground. */
     log: z.string().optional(),
     started_at_ms: atMsSchema,

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { BookReader } from '../book/book-reader.ts';
 import { fileDisk } from '../journal/file-disk.ts';
 import { blockBytes } from '../journal/header.ts';
-import type { Journal, Position } from '../journal/port.ts';
+import type { Position } from '../journal/port.ts';
 import { findRun, type Run } from '../journal/recovery.ts';
 import { segmentName } from '../journal/scan.ts';
 import { type PlacedBatch, surveyJournal } from '../journal/survey.ts';
@@ -20,20 +20,23 @@ import { StoreError } from './port.ts';
 import type { Progress } from './progress.ts';
 import { refuseDamaged, soundRun } from './refuse-damaged.ts';
 
-const holdName = 'backup';
+/** Up to where a journal is synced, and whose it is. */
+export interface BackupPosition {
+  readonly storeId: string;
+  readonly epoch: number;
+  readonly synced: Position;
+}
 
-/** A journal that others append to, or one at rest: what is synced of it, and who may keep it from being released. */
-type BackupJournal = Pick<Journal, 'storeId' | 'epoch' | 'first' | 'synced' | 'hold'>;
-
-interface BackupOptions {
+export interface CopyOptions {
   /** Of this deye. */
   readonly version: string;
   readonly wallMs: number;
+  /** What it throws ends the copy. */
   readonly progress?: Progress;
 }
 
 /** Of a store that nobody writes to. Rejects with what a start would refuse. */
-export async function backupAtRest(directory: string, to: string, options: BackupOptions): Promise<Manifest> {
+export async function backupAtRest(directory: string, to: string, options: CopyOptions): Promise<Manifest> {
   const { progress } = options;
   await using parts = await openParts(directory, false, progress);
   const run = soundRun(directory, parts);
@@ -43,49 +46,39 @@ export async function backupAtRest(directory: string, to: string, options: Backu
     crc: last === undefined ? 0 : last.kind === 'records' ? last.crc : last.recordsChain,
   };
   const storeId = Buffer.from(parts.survey.storeId).toString('hex');
-  const journal: BackupJournal = { storeId, epoch: run.epoch, first: 1, synced, hold: () => {} };
-  return await backup(directory, journal, false, to, options);
+  const position = async (): Promise<BackupPosition> => ({ storeId, epoch: run.epoch, synced });
+  return await buildDirectory(to, (draft) => copyStore(directory, draft, false, position, options));
 }
 
-/** Of a store that its broker writes to meanwhile: what is synced of it at the end of the book's copy. */
-export const backupRunning = (
+/**
+ * Nothing may be released from the journal meanwhile.
+ *
+ * @param position called when the book is copied: up to where the journal is synced now.
+ */
+export async function copyStore(
   directory: string,
-  journal: BackupJournal,
-  to: string,
-  options: BackupOptions,
-): Promise<Manifest> => backup(directory, journal, true, to, options);
-
-async function backup(
-  directory: string,
-  journal: BackupJournal,
+  draft: string,
   isMoving: boolean,
-  to: string,
-  { version, wallMs, progress = () => {} }: BackupOptions,
+  position: () => Promise<BackupPosition>,
+  { version, wallMs, progress = () => {} }: CopyOptions,
 ): Promise<Manifest> {
-  journal.hold(holdName, journal.first);
-  try {
-    return await buildDirectory(to, async (draft) => {
-      progress('copying the book', 0, 1);
-      const files = new Map<string, CopiedFile>();
-      const book = await copyBook(directory, draft, isMoving);
-      if (book !== undefined) files.set('book.db', book);
-      const { storeId, epoch, synced } = journal;
-      for (const [name, copied] of await copyJournal(journalIn(directory), journalIn(draft), synced, progress))
-        files.set(`journal/${name}`, copied);
-      await checkCopy(draft, synced);
-      return writeManifest(draft, {
-        version,
-        store_id: storeId,
-        epoch,
-        sequence: synced.sequence,
-        crc: synced.crc,
-        made_at_ms: wallMs,
-        files: [...files].map(([name, { bytes, crc }]) => ({ name, bytes, crc })),
-      });
-    });
-  } finally {
-    journal.hold(holdName, undefined);
-  }
+  progress('copying the book', 0, 1);
+  const files = new Map<string, CopiedFile>();
+  const book = await copyBook(directory, draft, isMoving);
+  if (book !== undefined) files.set('book.db', book);
+  const { storeId, epoch, synced } = await position();
+  for (const [name, copied] of await copyJournal(journalIn(directory), journalIn(draft), synced, progress))
+    files.set(`journal/${name}`, copied);
+  await checkCopy(draft, synced, progress);
+  return writeManifest(draft, {
+    version,
+    store_id: storeId,
+    epoch,
+    sequence: synced.sequence,
+    crc: synced.crc,
+    made_at_ms: wallMs,
+    files: [...files].map(([name, { bytes, crc }]) => ({ name, bytes, crc })),
+  });
 }
 
 /** Undefined when there is none yet. */
@@ -103,7 +96,7 @@ async function copyJournal(
   { sequence }: Position,
   progress: Progress,
 ): Promise<Map<string, CopiedFile>> {
-  const ends = await endsOf(from, sequence);
+  const ends = await endsOf(from, sequence, progress);
   mkdirSync(to, { mode: 0o700 });
   const copied = new Map<string, CopiedFile>();
   const all = [...ends.values()].reduce((sum, blocks) => sum + (blocks + 1) * blockBytes, 0);
@@ -124,8 +117,10 @@ async function copyJournal(
 }
 
 /** The segments of the run up to a batch of records, each with the block at which it is to end. */
-async function endsOf(journal: string, sequence: number): Promise<Map<number, number>> {
-  await using survey = await surveyJournal(fileDisk(journal, { readOnly: true }));
+async function endsOf(journal: string, sequence: number, progress: Progress): Promise<Map<number, number>> {
+  await using survey = await surveyJournal(fileDisk(journal, { readOnly: true }), (done, all) =>
+    progress('reading the journal', Math.min(done, all), all),
+  );
   const ends = new Map<number, number>([[1, 1]]);
   if (survey === undefined) return ends;
   const upTo = batchesUpTo(findRun(survey.segments).run, sequence);
@@ -142,8 +137,8 @@ function batchesUpTo({ batches }: Run, sequence: number): readonly PlacedBatch[]
 }
 
 /** A start on the copy would find all of it. */
-async function checkCopy(draft: string, { sequence, crc }: Position): Promise<void> {
-  await using parts = await openParts(draft, false);
+async function checkCopy(draft: string, { sequence, crc }: Position, progress: Progress): Promise<void> {
+  await using parts = await openParts(draft, false, progress);
   const { batches } = refuseDamaged(draft, parts, sequence);
   const last = batches.findLast(({ batch }) => batch.kind === 'records')?.batch;
   if (last !== undefined && (last.sequence !== sequence || last.crc !== crc))

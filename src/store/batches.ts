@@ -22,6 +22,12 @@ interface BatchesParts {
   readonly sizes: StoreSizes;
 }
 
+/** What a batch writes again at least: what lives in batches up to `upTo`, until its body has `most` bytes. */
+export interface Rewrite {
+  readonly upTo: number;
+  readonly most: number;
+}
+
 /** A batch whose records are folded, and that is not synced yet. */
 interface Written {
   readonly sequence: number;
@@ -54,7 +60,7 @@ export class Batches {
   }
 
   /** Rejects with what the journal says, or a StoreError. */
-  async append(records: readonly JournalRecord[]): Promise<void> {
+  async append(records: readonly JournalRecord[], rewrite?: Rewrite): Promise<void> {
     const { live, feed, journal } = this.#parts;
     const sequence = ++this.#sequence;
     const writer = this.#writers.pop() ?? new Writer();
@@ -66,7 +72,7 @@ export class Batches {
     };
     for (const record of live.missing()) add(record);
     for (const record of records) add(record);
-    count += this.#rewrite(writer, sequence);
+    count += this.#rewrite(writer, sequence, rewrite);
     this.#inFlightBytes += writer.length;
     const entered = feed.cut(writer.length);
     const settle = live.cut();
@@ -110,11 +116,13 @@ export class Batches {
   }
 
   /** As many bytes again as the batch has, while the journal is too large; on a full disk space is had by this only. */
-  #rewrite(writer: Writer, sequence: number): number {
+  #rewrite(writer: Writer, sequence: number, rewrite: Rewrite | undefined): number {
     const { journal, sizes, live, rewriting } = this.#parts;
     const { usedBytes, oldestLast, full } = journal.space;
-    if (usedBytes <= Math.max(full ? 0 : sizes.idleBytes, 2 * live.bytes)) return 0;
     const room = this.#bodyRoom;
+    if (rewrite !== undefined)
+      return rewriting.write(writer, sequence, { upTo: rewrite.upTo, most: Math.min(room, rewrite.most), room });
+    if (usedBytes <= Math.max(full ? 0 : sizes.idleBytes, 2 * live.bytes)) return 0;
     const most = Math.min(room, 2 * blocksOf(writer.length) * blockBytes);
     return rewriting.write(writer, sequence, { upTo: oldestLast, most, room });
   }

@@ -81,6 +81,11 @@ export class BookFeed {
     this.#applied = this.#safe = position;
   }
 
+  /** The batch up to which the book has taken in what it was given. */
+  get applied(): number {
+    return this.#applied;
+  }
+
   /** Nothing from here on may leave the journal. */
   get needed(): number {
     return Math.min(this.#safe + 1, this.#oldestFull);

@@ -18,6 +18,8 @@ export function explainedBook(book: Book): Book {
     expired: (expiry) => explained(book.expired(expiry)),
     newest: (wallMs, idsAheadMax) => explained(book.newest(wallMs, idsAheadMax)),
     shrink: () => explained(book.shrink()),
+    size: () => explained(book.size()),
+    giveBack: () => explained(book.giveBack()),
     check: () => explained(book.check()),
     copyTo: (path) => explained(book.copyTo(path)),
     close: () => explained(book.close()),

@@ -29,6 +29,7 @@ export function journalStoreIn(
   const [journalDirectory, bookFile] = [journalIn(directory), bookIn(directory)];
   const store = new JournalStore({
     book: new ThreadedBook(bookFile),
+    directory,
     prepare: () => {
       prepareDirectory(directory);
       prepareDirectory(journalDirectory);

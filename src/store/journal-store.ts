@@ -5,16 +5,14 @@
 import assert from 'node:assert/strict';
 import type { Book, BookPosition, Expiry } from '../book/port.ts';
 import { present } from '../core/body.ts';
-import { Reader } from '../core/bytes.ts';
 import type { Expired } from '../core/expire.ts';
 import type { JournalRecord, StoredTask } from '../core/record.ts';
-import { readRecord } from '../core/record-bytes.ts';
 import { fullRecord } from '../core/replay.ts';
 import type { RecoveryWatch } from '../journal/open.ts';
 import type { Journal } from '../journal/port.ts';
 import type { Sync } from '../protocol/schema.ts';
 import { isEnded, type TaskState } from '../protocol/state.ts';
-import { Batches } from './batches.ts';
+import { Batches, type Rewrite } from './batches.ts';
 import { BookFeed } from './book-feed.ts';
 import { explainedBook } from './explained-book.ts';
 import { explainPart } from './journal-error.ts';
@@ -32,14 +30,18 @@ import {
 } from './port.ts';
 import { Reads } from './reads.ts';
 import { RecoveryReport } from './recovery-report.ts';
-import type { Content } from './rescue.ts';
+import { replayJournal } from './replay-journal.ts';
+import { type Content, contentOf } from './rescue.ts';
 import { Rewriting } from './rewriting.ts';
 import { type StoreSizes, storeSizes } from './sizes.ts';
+import { Upkeep } from './upkeep.ts';
 
 const nothingExpired: Expired = { tasks: [], bodies: [], beforeMs: 0 };
 
 interface JournalStoreParts {
   readonly book: Book;
+  /** Of its files, where it has some. */
+  readonly directory?: string | undefined;
   /** Called first. */
   readonly prepare?: () => void;
   /** Opens the journal beside a book that stands there. */
@@ -69,6 +71,7 @@ export class JournalStore implements Store {
   readonly #damaged = new Set<Place>();
   #bodyDamaged: (id: string) => void = () => {};
   #batches!: Batches;
+  #upkeep: Upkeep | undefined;
   #rescued: Promise<StoreError> | undefined;
   #failure: StoreError | undefined;
   #closed = false;
@@ -104,9 +107,10 @@ export class JournalStore implements Store {
       });
       this.#reads = new Reads({ book: this.#book, live: this.#live, payloads: this.#payloads, feed: this.#feed, read });
       this.#journal.hold('store', this.#journal.first);
-      await this.#replay(position?.sequence ?? 0, report);
-      const [live, feed, rewriting, sizes] = [this.#live, this.#feed, this.#rewriting, this.#sizes];
-      this.#batches = new Batches({ journal: this.#journal, live, feed, rewriting, sizes });
+      const [journal, live, feed, rewriting] = [this.#journal, this.#live, this.#feed, this.#rewriting];
+      await replayJournal({ journal, live, feed, report, inBook: position?.sequence ?? 0 });
+      this.#batches = new Batches({ journal, live, feed, rewriting, sizes: this.#sizes });
+      this.#upkeep = this.#newUpkeep();
       report.entering();
       await this.#flush();
       report.entered(this.#feed.full);
@@ -122,10 +126,11 @@ export class JournalStore implements Store {
     await this.#append(this.#damaged.size === 0 ? records : records.flatMap((record) => this.#withoutDamage(record)));
   }
 
-  async #append(records: readonly JournalRecord[]): Promise<void> {
+  async #append(records: readonly JournalRecord[], rewrite?: Rewrite): Promise<void> {
     if (this.#failure !== undefined) throw await (this.#rescued ?? this.#failure);
+    this.#upkeep?.look();
     try {
-      await this.#batches.append(records);
+      await this.#batches.append(records, rewrite);
     } catch (error) {
       throw await this.#lost(error as Error);
     }
@@ -202,9 +207,14 @@ export class JournalStore implements Store {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
+  readonly status: Store['status'] = () => this.#upkeep!.status();
+  readonly backup: Store['backup'] = (...how) => this.#upkeep!.backup(...how);
+  readonly compact: Store['compact'] = (options = {}) => this.#upkeep!.compact(options);
+
   async check(): Promise<void> {
     if (this.#failure !== undefined) throw await (this.#rescued ?? this.#failure);
     this.#feed.retry();
+    this.#upkeep?.look();
     try {
       await this.#journal.check();
       await this.#parts.book.check();
@@ -216,6 +226,7 @@ export class JournalStore implements Store {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    await this.#upkeep?.close();
     try {
       // Files that were lost without notice are saved, and the loss is reported.
       if (this.#batches !== undefined && this.#failure === undefined) {
@@ -228,21 +239,15 @@ export class JournalStore implements Store {
     }
   }
 
-  async #replay(inBook: number, report: RecoveryReport): Promise<void> {
-    const { first, last } = this.#journal;
-    for await (const { sequence, epoch, crc, body } of this.#journal.read(first)) {
-      report.folding(sequence, first, last.sequence);
-      const isNew = sequence > inBook;
-      const ends = isNew ? this.#feed : undefined;
-      for (const reader = new Reader(body); !reader.done; ) {
-        const record = readRecord(reader);
-        this.#live.foldRead(record, { batch: sequence, end: reader.at }, ends);
-      }
-      if (!isNew) continue;
-      report.behind();
-      this.#feed.cut(body.length)({ storeId: this.#journal.storeId, epoch, sequence, crc });
-      await this.#feed.room();
-    }
+  #newUpkeep(): Upkeep {
+    const { directory, sync = 'batch' } = this.#parts;
+    const [book, journal, live, feed] = [this.#book, this.#journal, this.#live, this.#feed];
+    return new Upkeep({
+      ...{ book, directory, sync, journal, live, feed, rewriting: this.#rewriting, payloads: this.#payloads },
+      append: (rewrite) => this.#append([], rewrite),
+      boundBytes: () => Math.max(this.#sizes.idleBytes, 2 * live.bytes),
+      room: () => this.room,
+    });
   }
 
   async #loaded(options: LoadOptions): Promise<Loaded> {
@@ -277,17 +282,13 @@ export class JournalStore implements Store {
   }
 
   #content(): Content {
-    const [live, book] = [this.#live, this.#parts.book];
-    const read = (id: string) => this.payload(id);
-    async function* living(): AsyncGenerator<JournalRecord> {
-      for (const key of live.upTo(Number.POSITIVE_INFINITY)) {
-        const record = live.fullRecord(key);
-        if (record.kind !== 'task') yield record;
-        else yield { ...record, spec: { ...record.spec, payload: (await read(record.spec.id)) ?? lostPayload } };
-      }
-    }
-    const { nextSeq } = live.durable;
-    return { epoch: this.#journal.epoch, living: living(), nextSeq, copyBook: (path) => book.copyTo(path) };
+    const { epoch } = this.#journal;
+    return contentOf(
+      this.#live,
+      (id) => this.payload(id),
+      epoch,
+      (path) => this.#parts.book.copyTo(path),
+    );
   }
 
   /** Something failed outside a request: every later one is refused. */

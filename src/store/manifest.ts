@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import type { BackedUp } from '../protocol/store-methods.ts';
 import { StoreError } from './port.ts';
 
 const name = 'manifest.json';
@@ -53,3 +54,14 @@ export function readManifest(directory: string): Manifest {
   if (crcOf(manifest) !== stated) return refuse(`${name} was changed`);
   return manifest;
 }
+
+/** What is told of a backup. */
+export const summaryOf = (directory: string, { store_id, epoch, sequence, made_at_ms, files }: Manifest): BackedUp => ({
+  directory,
+  store_id,
+  epoch,
+  sequence,
+  made_at_ms,
+  file_count: files.length,
+  bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+});

@@ -5,9 +5,18 @@ import type { Expired } from '../core/expire.ts';
 import type { AttemptRecord, StoredTask, StoreRecord } from '../core/record.ts';
 import { advance, keptFromMs, submittedTask } from '../core/replay.ts';
 import { isEnded, type TaskState } from '../protocol/state.ts';
+import type { StoreStatus } from '../protocol/store-methods.ts';
 import { afterIds, uuidTimeMs } from '../protocol/uuid-time.ts';
 import { listed } from './listing.ts';
-import type { Loaded, LoadOptions, Room, Store, StoredDetail, TaskFilter } from './port.ts';
+import {
+  type Loaded,
+  type LoadOptions,
+  type Room,
+  type Store,
+  type StoredDetail,
+  StoreError,
+  type TaskFilter,
+} from './port.ts';
 
 type Row = StoredTask & { readonly attempts: readonly AttemptRecord[]; readonly result: Uint8Array | undefined };
 
@@ -101,6 +110,21 @@ export class MemoryStore implements Store {
 
   async check(): Promise<void> {}
 
+  async status(): Promise<StoreStatus> {
+    const live = [...this.#rows.values()].filter(({ state }) => !isEnded(state));
+    const bytes = live.reduce((sum, { spec }) => sum + spec.payload.length, 0);
+    const payloads = { bytes_in_memory: bytes, count_on_disk: 0 };
+    return { engine: 'memory', sync: 'none', is_full: false, epoch: this.#epoch, live_tasks: live.length, payloads };
+  }
+
+  async backup(): Promise<never> {
+    throw inMemory('copied');
+  }
+
+  async compact(): Promise<never> {
+    throw inMemory('compacted');
+  }
+
   async close(): Promise<void> {}
 
   #apply(record: StoreRecord): void {
@@ -145,6 +169,12 @@ export class MemoryStore implements Store {
     }
   }
 }
+
+const inMemory = (what: string): StoreError =>
+  new StoreError(
+    'store_in_memory',
+    `The store is in memory, so there is nothing on the disk to be ${what}. Start a broker with a store on the disk.`,
+  );
 
 const withoutPayload = <R extends StoredTask>(row: R): R => ({ ...row, spec: { ...row.spec, payload: noPayload } });
 

@@ -11,6 +11,7 @@ import {
   rmdirSync,
   rmSync,
 } from 'node:fs';
+import { open, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { isFullDisk } from '../journal/file-disk.ts';
 import { StoreError } from './port.ts';
@@ -25,18 +26,18 @@ export async function buildDirectory<T>(path: string, build: (draft: string) => 
   try {
     const built = await build(draft);
     for (const name of readdirSync(draft, { recursive: true, withFileTypes: true }))
-      if (name.isDirectory()) syncDirectory(join(name.parentPath, name.name));
-    syncDirectory(draft);
+      if (name.isDirectory()) await syncBehind(join(name.parentPath, name.name));
+    await syncBehind(draft);
     refuseFilled(target);
     if (existsSync(target)) rmdirSync(target);
     renameSync(draft, target);
-    syncDirectory(dirname(target));
+    await syncBehind(dirname(target));
     return built;
   } catch (error) {
     throw refused(error as NodeJS.ErrnoException, target, 'made');
   } finally {
     process.off('exit', remove);
-    remove();
+    await rm(draft, { recursive: true, force: true });
   }
 }
 
@@ -78,6 +79,13 @@ function makeDraft(target: string): string {
       { cause },
     );
   }
+}
+
+/** As `syncDirectory`, off the loop: a broker may run in this process. */
+async function syncBehind(path: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  await using directory = await open(path, 'r');
+  await directory.sync();
 }
 
 export function syncDirectory(path: string): void {

@@ -41,6 +41,14 @@ export class Payloads {
     return this.#bytes + bytes <= this.#bytesMax;
   }
 
+  get bytesInMemory(): number {
+    return this.#bytes;
+  }
+
+  get countOnDisk(): number {
+    return this.#places.size;
+  }
+
   place(seq: number): Place | undefined {
     return this.#places.get(seq);
   }

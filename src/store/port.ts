@@ -8,6 +8,7 @@ import type { AttemptRecord, StoredTask, StoreRecord } from '../core/record.ts';
 import type { StoredState } from '../core/recover.ts';
 import type { Sync } from '../protocol/schema.ts';
 import type { TaskState } from '../protocol/state.ts';
+import type { BackedUp, Compacted, StoreStatus } from '../protocol/store-methods.ts';
 
 export interface LoadOptions {
   readonly wallMs: number;
@@ -54,6 +55,18 @@ export interface Room {
   readonly full: boolean;
 }
 
+/** Long work beside the commits. */
+export interface UpkeepOptions {
+  /** Ends it: it rejects with what the signal was aborted with, or a StoreError. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface BackupOptions extends UpkeepOptions {
+  /** Of this deye. */
+  readonly version: string;
+  readonly wallMs: number;
+}
+
 export interface Store {
   /** Call once, before anything else. Begins a new epoch. Rejects with a StoreError when what is there cannot be trusted. */
   load(options: LoadOptions): Promise<Loaded>;
@@ -80,6 +93,15 @@ export interface Store {
   shrink(): Promise<boolean>;
   /** Rejects when what was committed is no longer where the next start looks for it. Called once a second. */
   check(): Promise<void>;
+  status(): Promise<StoreStatus>;
+  /**
+   * Copies the store into `directory`, an absolute path, which must be missing or empty, while everything goes on; when it
+   * rejects, nothing is left of it. Either this or `compact` runs at a time.
+   */
+  backup(directory: string, options: BackupOptions): Promise<BackedUp>;
+  /** Writes what lives in older segments again, releases them, and gives the book's free pages back. */
+  compact(options?: UpkeepOptions): Promise<Compacted>;
+  /** Ends a backup, or a compact, first. */
   close(): Promise<void>;
 }
 
@@ -95,6 +117,10 @@ export class StoreError extends Error {
     | 'store_removed'
     | 'store_full'
     | 'store_failed'
+    | 'store_busy'
+    | 'store_in_memory'
+    | 'backup_outgrown'
+    | 'upkeep_ended'
     | 'target_exists'
     | 'backup_damaged'
     | 'backup_newer'

@@ -5,8 +5,10 @@
 import { existsSync, renameSync } from 'node:fs';
 import type { JournalRecord } from '../core/record.ts';
 import { bookIn } from './layout.ts';
+import type { LiveState } from './live-state.ts';
 import { buildDirectory } from './new-directory.ts';
 import { NewStore } from './new-store.ts';
+import { lostPayload } from './payloads.ts';
 import { StoreError } from './port.ts';
 
 /** Everything that was acknowledged. */
@@ -19,6 +21,22 @@ export interface Content {
   readonly epoch: number;
   /** Writes the book into a new file. */
   readonly copyBook: (path: string) => Promise<void>;
+}
+
+export function contentOf(
+  live: LiveState,
+  read: (id: string) => Promise<Uint8Array | undefined>,
+  epoch: number,
+  copyBook: Content['copyBook'],
+): Content {
+  async function* living(): AsyncGenerator<JournalRecord> {
+    for (const key of live.upTo(Number.POSITIVE_INFINITY)) {
+      const record = live.fullRecord(key);
+      if (record.kind !== 'task') yield record;
+      else yield { ...record, spec: { ...record.spec, payload: (await read(record.spec.id)) ?? lostPayload } };
+    }
+  }
+  return { epoch, living: living(), nextSeq: live.durable.nextSeq, copyBook };
 }
 
 /**

@@ -28,12 +28,17 @@ export class Rewriting {
   readonly #payloads: Payloads;
   readonly #read: ReadBody;
   #ahead = new Map<Place, Uint8Array>();
-  #isReading = false;
+  #reading: Promise<void> | undefined;
 
   constructor(live: LiveState, payloads: Payloads, read: ReadBody) {
     this.#live = live;
     this.#payloads = payloads;
     this.#read = read;
+  }
+
+  /** Resolves when what is read ahead now is read; undefined when nothing is. */
+  get reading(): Promise<void> | undefined {
+    return this.#reading;
   }
 
   /** Adds full records to the body of this batch; answers how many. */
@@ -42,7 +47,7 @@ export class Rewriting {
       const { oldest } = this.#live;
       if (oldest === undefined || oldest.batch > upTo || writer.length >= most) return count;
       const record = this.#whole(oldest.key);
-      if (record === undefined) void this.#readAhead(upTo);
+      if (record === undefined) this.#reading ??= this.#readAhead(upTo).finally(() => (this.#reading = undefined));
       if (record === undefined || writer.length + bytesOf(record) > room) return count;
       writeRecord(writer, record);
       const payload = record.kind === 'task' && !isAbsent(record.spec.payload) ? record.spec.payload : undefined;
@@ -62,23 +67,21 @@ export class Rewriting {
   }
 
   async #readAhead(upTo: number): Promise<void> {
-    if (this.#isReading) return;
-    this.#isReading = true;
-    try {
-      const ahead = new Map<Place, Uint8Array>();
-      let bytes = 0;
-      for (const key of [...this.#live.upTo(upTo)]) {
-        const record = this.#live.fullRecord(key);
-        if (record.kind !== 'task' || !isAbsent(record.spec.payload)) continue;
-        const place = this.#payloads.place(record.seq)!;
-        const payload = this.#ahead.get(place) ?? (await this.#read(record.spec.id, place));
-        if (payload !== undefined) ahead.set(place, payload);
-        bytes += place.length;
-        if (bytes > aheadBytes) break;
-      }
-      this.#ahead = ahead;
-    } finally {
-      this.#isReading = false;
+    const wanted: { readonly id: string; readonly place: Place }[] = [];
+    let bytes = 0;
+    for (const key of this.#live.upTo(upTo)) {
+      const record = this.#live.fullRecord(key);
+      if (record.kind !== 'task' || !isAbsent(record.spec.payload)) continue;
+      const place = this.#payloads.place(record.seq)!;
+      wanted.push({ id: record.spec.id, place });
+      bytes += place.length;
+      if (bytes > aheadBytes) break;
     }
+    const ahead = new Map<Place, Uint8Array>();
+    for (const { id, place } of wanted) {
+      const payload = this.#ahead.get(place) ?? (await this.#read(id, place));
+      if (payload !== undefined) ahead.set(place, payload);
+    }
+    this.#ahead = ahead;
   }
 }

@@ -23,6 +23,8 @@ export function inlineBook(path: string): Book {
     expired: (expiry) => run((one) => one.expired(expiry)),
     shrink: () => run((one) => one.shrink()),
     newest: (wallMs, idsAheadMax) => run((one) => one.newest(wallMs, idsAheadMax)),
+    size: () => run((one) => one.size()),
+    giveBack: () => run((one) => one.giveBack()),
     check: () => run((one) => one.check()),
     copyTo: (to) => run((one) => one.copyTo(to)),
     close: async () => {

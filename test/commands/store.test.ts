@@ -6,6 +6,7 @@ import { connect } from '../../src/index.ts';
 import { ended, World } from '../process/daemon.ts';
 import { brokerOn } from '../store/broker.ts';
 import { damage, filled, Scratch } from '../store/fixture.ts';
+import { until } from '../until.ts';
 
 const scratch = new Scratch();
 let sound: string;
@@ -75,13 +76,111 @@ describe('deye store backup and restore', () => {
     const none = await world.run(['store', 'restore', sound, '--state-dir', scratch.path()]);
     expect([none.code, none.stderr]).toEqual([1, expect.stringMatching(/no manifest.json.* \[backup_damaged\]/)]);
   });
+});
 
-  test('a store whose broker runs is not copied', async () => {
+describe('beside a broker that runs', () => {
+  const hidden = () => readdirSync(scratch.root).filter((name) => name.startsWith('.'));
+
+  test('status: of the broker, and of the files when it is gone', async () => {
+    await using world = new World();
+    const directory = scratch.path();
+    const env = { DEYE_STATE_DIR: directory };
+    {
+      await using broker = await brokerOn(directory);
+      await using client = await connect({ socket: broker.socket!, name: 'test' });
+      await client.submit({ operation: 'later', payload: 'x' });
+      const people = await world.run(['store', 'status'], { env });
+      expect([people.code, people.stderr]).toEqual([0, '']);
+      expect(people.stdout).toMatch(
+        /sync +batch\ntasks +1 live, 0 ended in the book\npayloads +2 B in memory, 0 on the/,
+      );
+      expect(people.stdout).toMatch(/held by +store from batch 1\n/);
+      const programs = await world.run(['store', 'status', '--json', '--socket', broker.socket!]);
+      expect(JSON.parse(programs.stdout)).toEqual(await client.request('store.status', {}));
+      const { stdout } = await world.run(['broker', 'status', '--socket', broker.socket!]);
+      expect(stdout).toMatch(/\nsync +batch\n/);
+    }
+    const before = readdirSync(directory, { recursive: true });
+    const rest = await world.run(['store', 'status'], { env });
+    expect([rest.code, rest.stdout]).toEqual([0, expect.stringMatching(/sync +no broker runs on it\ntasks +1 live/)]);
+    expect(readdirSync(directory, { recursive: true })).toEqual(before);
+    const none = await world.run(['store', 'status', '--state-dir', scratch.root]);
+    expect([none.code, none.stderr]).toEqual([1, expect.stringMatching(/no store in .* \[store_unavailable\]/)]);
+  });
+
+  test('backup: the broker copies, also to a place that is named from here', async () => {
+    await using world = new World();
+    const [directory, restored] = [scratch.path(), scratch.path()];
+    await using broker = await brokerOn(directory);
+    await using client = await connect({ socket: broker.socket!, name: 'test' });
+    await client.submit({ operation: 'later' });
+    const args = ['store', 'backup', 'copied', '--state-dir', directory];
+    const made = await world.run([...args, '--json'], { cwd: scratch.root });
+    const to = join(scratch.root, 'copied');
+    expect([made.code, JSON.parse(made.stdout)]).toEqual([0, expect.objectContaining({ directory: to, epoch: 1 })]);
+    expect((await world.run(['store', 'restore', to, '--state-dir', restored])).code).toBe(0);
+    const again = await world.run(args, { cwd: scratch.root });
+    expect([again.code, again.stderr]).toEqual([2, expect.stringMatching(/is not empty.* \[target_exists\]/)]);
+  });
+
+  test('compact: by the broker, and of the files when it is gone', async () => {
+    await using world = new World();
+    const directory = scratch.path();
+    {
+      await using broker = await brokerOn(directory);
+      await using client = await connect({ socket: broker.socket!, name: 'test' });
+      for (let count = 0; count < 8; count++)
+        await client.submit({ operation: 'later', payload: new Uint8Array(1_000_000) });
+      const by = await world.run(['store', 'compact', '--state-dir', directory]);
+      expect([by.code, by.stdout]).toEqual([0, expect.stringMatching(/^journal +[\d.]+ MB, now [\d.]+ MB\nbook +/)]);
+    }
+    const { code, stdout } = await world.run(['store', 'compact', '--state-dir', directory, '--json']);
+    expect([code, JSON.parse(stdout)]).toEqual([0, expect.objectContaining({ journal: expect.anything() })]);
+    const found = JSON.parse((await world.run(['store', 'verify', directory, '--json'])).stdout) as object;
+    expect(found).toMatchObject({ is_whole: true, live_tasks: 8, epoch: 2 });
+    const none = await world.run(['store', 'compact', '--state-dir', scratch.root]);
+    expect([none.code, none.stderr]).toEqual([1, expect.stringMatching(/no store in .* \[store_unavailable\]/)]);
+  });
+
+  test('export: of a backup that is removed again', async () => {
+    await using world = new World();
+    const directory = scratch.path();
+    await using broker = await brokerOn(directory);
+    await using client = await connect({ socket: broker.socket!, name: 'test' });
+    for (let count = 0; count < 3; count++) await client.submit({ operation: 'later' });
+    const { code, stdout, stderr } = await world.run(['store', 'export', '--state-dir', directory]);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout.trimEnd().split('\n')).toHaveLength(1 + 3 + 1);
+    expect(hidden()).toEqual([]);
+  });
+
+  test.each(['backup', 'export'])('%s: interrupted, it leaves nothing', async (command) => {
+    await using world = new World();
+    const [directory, to] = [scratch.path(), scratch.path()];
+    await using broker = await brokerOn(directory);
+    await using client = await connect({ socket: broker.socket!, name: 'test' });
+    for (let count = 0; count < 15; count++)
+      await client.submit({ operation: 'later', payload: new Uint8Array(1_000_000) });
+    const child = world.spawn('store', command, to, '--state-dir', directory);
+    const drafts = () => readdirSync(scratch.root, { recursive: true, encoding: 'utf8' });
+    await until(() => drafts().some((name) => name.includes('.unfinished-')), 'it began');
+    child.kill('SIGINT');
+    await ended(child);
+    expect(child.exitCode).toBe(130);
+    await until(() => hidden().length === 0, 'all of it is removed');
+    expect(existsSync(to)).toBe(false);
+    await until(
+      async () => (await client.request('store.status', {})).journal!.held_from.backup === undefined,
+      'the broker holds nothing for it',
+    );
+  });
+
+  test('restore, import and salvage need a store that nobody writes to', async () => {
     await using world = new World();
     const directory = scratch.path();
     await using broker = await brokerOn(directory);
     expect(broker.socket).toBeDefined();
-    const { code, stderr } = await world.run(['store', 'backup', scratch.path(), '--state-dir', directory]);
+    const { code, stderr } = await world.run(['store', 'salvage', directory, scratch.path()]);
     expect([code, stderr]).toEqual([
       75,
       expect.stringMatching(/A broker runs on .*deye broker stop.* \[store_in_use\]/),

@@ -51,6 +51,25 @@ export function journalConformance(name: string, make: () => Promise<JournalBenc
       expect((await reopen()).epoch).toBe(3);
     });
 
+    test('a sync: all of it is synced, and what nobody holds is let go', async () => {
+      const { journal, segmentBytes } = await bench();
+      journal.hold('test', 1);
+      expect([...journal.holds]).toEqual([['test', 1]]);
+      const half = Math.floor(segmentBytes / 2);
+      for (let sequence = 1; sequence <= 6; sequence++) await append(journal, sequence, half);
+      const { space } = journal;
+      expect(space.segments).toBeGreaterThan(2);
+      expect(space.olderLast).toBeGreaterThan(space.oldestLast);
+      expect(space.olderLast).toBeLessThan(6);
+      journal.hold('test', undefined);
+      expect([...journal.holds]).toEqual([]);
+      await append(journal, 7); // it states the floor
+      await journal.sync();
+      expect(journal.synced).toEqual(journal.last);
+      expect(journal.space).toMatchObject({ segments: 2, oldestLast: 0 }); // a floor never points to the head
+      expect(journal.first).toBeGreaterThan(3);
+    });
+
     test('what was committed is there after a restart, byte for byte', async () => {
       const { journal, reopen } = await bench();
       journal.hold('test', 1);

@@ -53,6 +53,9 @@ const methods: Record<Method, string> = {
   'collector.stop': 'o',
   'routing.show': 'ocs',
   'routing.set': 'o',
+  'store.status': 'o',
+  'store.backup': 'o',
+  'store.compact': 'o',
 };
 
 describe('requests', () => {

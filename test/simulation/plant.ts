@@ -27,6 +27,9 @@ export const over = (store: Store, changes: Partial<Store>): Store => ({
   expired: (expiry) => store.expired(expiry),
   shrink: () => store.shrink(),
   check: () => store.check(),
+  status: () => store.status(),
+  backup: (directory, options) => store.backup(directory, options),
+  compact: (options) => store.compact(options),
   close: () => store.close(),
   ...changes,
 });

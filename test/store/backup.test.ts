@@ -15,13 +15,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect, defineCollector } from '../../src/index.ts';
 import { fileDisk } from '../../src/journal/file-disk.ts';
 import { surveyJournal } from '../../src/journal/survey.ts';
-import { backupAtRest, backupRunning } from '../../src/store/backup.ts';
+import { backupAtRest, copyStore } from '../../src/store/backup.ts';
 import { readContents } from '../../src/store/contents.ts';
 import { fileChecksum } from '../../src/store/copy-file.ts';
 import { journalIn } from '../../src/store/layout.ts';
 import { type Manifest, readManifest, writeManifest } from '../../src/store/manifest.ts';
 import { buildDirectory } from '../../src/store/new-directory.ts';
 import { restoreBackup } from '../../src/store/restore.ts';
+import { backupRunning } from '../../src/store/running-backup.ts';
 import { verifyStore } from '../../src/store/verify.ts';
 import { until } from '../until.ts';
 import { brokerOn } from './broker.ts';
@@ -29,6 +30,7 @@ import { contentOf, damage, filesOf, filled, Scratch, writing, written } from '.
 
 const scratch = new Scratch();
 const options = { version: '1.2.3', wallMs: 5000 };
+const still = { hold: (): void => {}, sync: async (): Promise<void> => {} };
 let sound: string;
 let backup: string;
 beforeAll(async () => {
@@ -99,6 +101,7 @@ test('nothing is released under a backup, and everything may be after it', async
     get synced() {
       return writer.journal.synced;
     },
+    sync: () => writer.journal.sync(),
     hold: (name: string, sequence: number | undefined) => {
       holds.push(sequence);
       writer.journal.hold(name, sequence);
@@ -115,8 +118,9 @@ test('up to whatever batch, also the last of a segment', async () => {
   const batches = await written(directory, 30);
   for (const { sequence, crc } of batches) {
     const to = scratch.path();
-    const journal = { storeId: 'ab', epoch: 1, first: 1, synced: { sequence, crc }, hold: () => {} };
-    const { files } = await backupRunning(directory, journal, to, options);
+    mkdirSync(to);
+    const position = async () => ({ storeId: 'ab', epoch: 1, synced: { sequence, crc } });
+    const { files } = await copyStore(directory, to, true, position, options);
     await using survey = await surveyJournal(fileDisk(journalIn(to), { readOnly: true }));
     const copied = survey!.segments.flatMap(({ batches: own }) => own);
     expect(copied.findLast(({ kind }) => kind === 'records')).toMatchObject({ sequence, crc });
@@ -132,7 +136,7 @@ test('a copy that is not up to what was synced is no backup', async () => {
     [{ sequence, crc: crc ^ 1 }, 'backup_damaged'],
   ] as const) {
     const to = scratch.path();
-    const journal = { storeId: 'ab', epoch: 1, first: 1, synced, hold: () => {} };
+    const journal = { storeId: 'ab', epoch: 1, first: 1, synced, ...still };
     await expect(backupRunning(directory, journal, to, options)).rejects.toMatchObject({ code });
     expect(existsSync(to)).toBe(false);
   }

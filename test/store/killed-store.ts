@@ -116,6 +116,8 @@ function killingBook(book: Book): Book {
     expired: (expiry) => book.expired(expiry),
     newest: (wallMs, idsAheadMax) => book.newest(wallMs, idsAheadMax),
     shrink: () => book.shrink(),
+    size: () => book.size(),
+    giveBack: () => book.giveBack(),
     check: () => book.check(),
     copyTo: (path) => book.copyTo(path),
     close: () => book.close(),

@@ -9,7 +9,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { type CollectorMethod, collectorMethods } from '../../src/protocol/collector-method.ts';
 import { advice, callFaults, commonFaults, type FaultCode, faultTable } from '../../src/protocol/fault.ts';
 import { Kind } from '../../src/protocol/frame.ts';
-import { type Method, type MethodRow, methodTable } from '../../src/protocol/message.ts';
+import { type Method, methodTable } from '../../src/protocol/message.ts';
+import type { MethodRow } from '../../src/protocol/method-row.ts';
 import { faultSchema } from '../../src/protocol/schema.ts';
 import { snapshotSchema, statusTopic } from '../../src/protocol/view-schema.ts';
 import type { CommitLedger } from './ledger.ts';
@@ -51,7 +52,9 @@ export class CalleeFaults {
 const ownHints: Readonly<Partial<Record<FaultCode, RegExp>>> = {
   protocol_version: /Use a deye/,
   store_unwritable: /The broker stops: ./,
-  unsupported_operation: /Did you mean|broker\.capabilities/,
+  unsupported_operation: /Did you mean|broker\.capabilities|Start a broker with a store on the disk/,
+  backup_failed: /Make room|Name another|Try again|deye store verify/,
+  target_exists: /missing or empty/,
   reply_too_large: /Ask for less/,
   not_found: /See: deye (task|collectors) ls/,
   id_taken: /Choose another id|One session is one collector/,

@@ -47,6 +47,9 @@ export class CommitLedger {
       expired: (expiry) => store.expired(expiry),
       shrink: () => store.shrink(),
       check: () => store.check(),
+      status: () => store.status(),
+      backup: (directory, options) => store.backup(directory, options),
+      compact: (options) => store.compact(options),
       close: () => store.close(),
     };
   }

@@ -53,6 +53,8 @@ function snapshot(
       rss_bytes: 90_000_000,
       commit_us: 1250,
       stop_grace_ms: 30_000,
+      sync: 'batch',
+      is_store_full: false,
     },
     totals: {
       submitted: 12 * second,

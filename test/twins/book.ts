@@ -105,6 +105,8 @@ export class BookTwin {
           return this.#shrink();
         }),
       newest: (wallMs, idsAheadMax) => read('newest', (rows) => newest(rows, wallMs, idsAheadMax)),
+      size: () => read('size', ({ tasks }) => ({ bytes: 0, tasks: tasks.size })),
+      giveBack: () => work('give back', () => false),
       check: async () => {},
       copyTo: async () => expect.unreachable('a twin has no file'),
       close: async () => {},

@@ -160,6 +160,18 @@ export class StoreTwin implements Store {
     return new Promise((_, reject) => this.#add('check', () => this.#lose(reject)));
   }
 
+  status(): ReturnType<Store['status']> {
+    return this.#do('read', () => this.#disk.status());
+  }
+
+  backup(): ReturnType<Store['backup']> {
+    return this.#disk.backup();
+  }
+
+  compact(): ReturnType<Store['compact']> {
+    return this.#disk.compact();
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
   }

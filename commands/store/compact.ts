@@ -1,0 +1,25 @@
+import { Flags } from '@oclif/core';
+import { DeyeCommand } from '../../src/cli/command.ts';
+import { compactedText } from '../../src/cli/store-print.ts';
+
+export default class StoreCompact extends DeyeCommand {
+  static override summary = 'Make the files of the store as small as what is in them.';
+  static override description =
+    `Writes what lives in older segments of the journal again, releases them, and gives the book's free pages back. The
+broker that runs on the store does it while everything goes on; without one it is done here. A broker keeps both small
+by itself: this is for after much was deleted. It may be interrupted at any time, and needs room for what lives.`;
+  static override examples = [
+    '<%= config.bin %> store compact',
+    '<%= config.bin %> store compact --state-dir ~/b --json',
+  ];
+  static override flags = {
+    'state-dir': Flags.directory({ description: 'the state directory of the broker', env: 'DEYE_STATE_DIR' }),
+  };
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(StoreCompact);
+    const { compact } = await import('../../src/cli/store-work.ts');
+    const done = await compact(flags, (to) => this.connect(to));
+    await this.print(done, flags, () => compactedText(done));
+  }
+}

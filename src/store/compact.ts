@@ -1,0 +1,84 @@
+/**
+ * Makes the files of a store small: what lives in the older segments of the journal is written again in batches of their
+ * own, between the commits, and the segments are released; then the book's free pages are given back. It may end after any
+ * batch, since each is whole.
+ */
+import type { Book } from '../book/port.ts';
+import { bytesOf } from '../core/record-size.ts';
+import type { Journal } from '../journal/port.ts';
+import type { Compacted } from '../protocol/store-methods.ts';
+import type { Rewrite } from './batches.ts';
+import type { BookFeed } from './book-feed.ts';
+import type { LiveState } from './live-state.ts';
+import { type Room, StoreError } from './port.ts';
+import type { Rewriting } from './rewriting.ts';
+
+/** Of a batch, so that no commit waits long behind one. */
+const batchBytes = 1024 * 1024;
+/** What such a batch may have beside. */
+const ownBytes = 1024;
+
+export interface CompactParts {
+  readonly journal: Journal;
+  readonly live: LiveState;
+  readonly rewriting: Rewriting;
+  readonly feed: BookFeed;
+  readonly book: Book;
+  readonly room: () => Room;
+  /** Commits a batch without records but those that are written again. */
+  readonly append: (rewrite: Rewrite) => Promise<void>;
+}
+
+/** Rejects with the reason of the signal when that is aborted. */
+export async function compact(parts: CompactParts, signal: AbortSignal): Promise<Compacted> {
+  const { journal, book, feed } = parts;
+  const bytesBefore = { journal: journal.space.usedBytes, book: (await book.size()).bytes };
+  const upTo = journal.space.olderLast;
+  await rewrite(parts, upTo, signal);
+  await feed.flush(); // what has ended holds its segment until the book is safe
+  await release(parts, signal);
+  await shrinkBook(parts, signal);
+  const bytesAfter = { journal: journal.space.usedBytes, book: (await book.size()).bytes };
+  return {
+    journal: { bytes_before: bytesBefore.journal, bytes_after: bytesAfter.journal },
+    book: { bytes_before: bytesBefore.book, bytes_after: bytesAfter.book },
+  };
+}
+
+async function rewrite(parts: CompactParts, upTo: number, signal: AbortSignal): Promise<void> {
+  const { live, rewriting } = parts;
+  // A payload that cannot be read stays where it is, until its task ends; what is older than it is gone by then.
+  for (let stuck = 0; stuck < 2; ) {
+    const { oldest } = live;
+    if (oldest === undefined || oldest.batch > upTo) return;
+    const bytes = Math.max(batchBytes, bytesOf(live.fullRecord(oldest.key)) + ownBytes);
+    await parts.journal.makeRoom(Math.min(bytes, parts.journal.bodyBytesMax));
+    await append(parts, { upTo, most: batchBytes }, signal);
+    await rewriting.reading;
+    const now = live.oldest;
+    stuck = now?.key === oldest.key && now.batch === oldest.batch ? stuck + 1 : 0;
+  }
+}
+
+/** The first batch lets go of what was written again; the second says so, in its floor. */
+async function release(parts: CompactParts, signal: AbortSignal): Promise<void> {
+  for (let count = 0; count < 2; count++) {
+    await append(parts, { upTo: 0, most: 0 }, signal);
+    await parts.journal.sync();
+  }
+}
+
+async function append({ room, append: write }: CompactParts, what: Rewrite, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  // What is left on a full disk is for ending what was accepted.
+  if (room().full) throw new StoreError('store_full', 'There is no room to write what lives again: the disk is full.');
+  await write(what);
+}
+
+async function shrinkBook({ book }: CompactParts, signal: AbortSignal): Promise<void> {
+  for (let isMore = true; isMore; ) {
+    signal.throwIfAborted();
+    isMore = await book.giveBack();
+    await book.checkpoint(); // so that its write-ahead file stays small, too
+  }
+}
