@@ -25,17 +25,30 @@ const mayImport: Record<string, readonly string[]> = {
   core: ['protocol', 'time'],
   relay: ['protocol', 'time'],
   store: ['core', 'journal', 'book', 'protocol'],
+  archive: ['store', 'core', 'journal', 'book', 'protocol'],
+  migration: ['store', 'core', 'protocol'],
   journal: [],
   book: ['core', 'protocol'],
   transport: [],
   configuration: ['transport', 'text'],
   supervisor: ['protocol'],
-  broker: ['core', 'relay', 'store', 'transport', 'configuration', 'supervisor', 'protocol', 'time', 'text'],
+  broker: [
+    'core',
+    'relay',
+    'store',
+    'migration',
+    'transport',
+    'configuration',
+    'supervisor',
+    'protocol',
+    'time',
+    'text',
+  ],
   client: ['configuration', 'transport', 'protocol'],
   collector: ['client', 'protocol'],
   collectors: ['collector'],
   tui: ['client', 'protocol', 'text'],
-  cli: ['broker', 'client', 'configuration', 'store', 'supervisor', 'transport', 'protocol', 'tui', 'text'],
+  cli: ['broker', 'client', 'configuration', 'archive', 'store', 'supervisor', 'transport', 'protocol', 'tui', 'text'],
   commands: ['cli', 'collectors', 'configuration', 'protocol', 'text'],
   main: ['cli'],
   src: ['broker', 'client', 'collector', 'configuration', 'protocol', 'transport'],
@@ -75,7 +88,7 @@ describe('imports point one way', () => {
   test('the store and the book know of the core what records are, and nothing that runs tasks', () => {
     const ofRecords = ['body', 'bytes', 'record-bytes', 'record-size', 'replay'].map((name) => `src/core/${name}.ts`);
     for (const [file, { imports }] of src)
-      if (['store', 'book'].includes(roomOf(file)))
+      if (['store', 'archive', 'migration', 'book'].includes(roomOf(file)))
         for (const { specifier, file: target, typeOnly } of imports)
           if (target !== undefined && roomOf(target) === 'core' && !ofRecords.includes(target))
             expect(typeOnly, `${file}: ${specifier}`).toBe(true);

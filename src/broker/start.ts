@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { type Logger, pino } from 'pino';
-import { migrateOldStore } from '../store/migrate.ts';
+import { migrateOldStore } from '../migration/migrate.ts';
 import { openStore } from '../store/open.ts';
 import type { Declared } from '../supervisor/child.ts';
 import { type StartFailure, Supervisor } from '../supervisor/supervisor.ts';

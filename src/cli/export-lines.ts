@@ -13,7 +13,7 @@ import {
   taskIdSchema,
   taskSubmitSchema,
 } from '../protocol/schema.ts';
-import type { WholeTask } from '../store/contents.ts';
+import type { WholeTask } from '../store/new-store.ts';
 import { jsonOf } from '../text/json.ts';
 import { parseExactly } from './json-text.ts';
 

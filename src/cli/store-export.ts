@@ -6,7 +6,7 @@ import { basename, dirname, join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { crc32 } from 'node:zlib';
-import { type Contents, readContents } from '../store/contents.ts';
+import { type Contents, readContents } from '../archive/contents.ts';
 import { refused, syncDirectory } from '../store/new-directory.ts';
 import { StoreError } from '../store/port.ts';
 import type { Progress } from '../store/progress.ts';

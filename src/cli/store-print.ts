@@ -1,9 +1,10 @@
 /** What the commands of the store found, for people. */
+
+import type { Finding } from '../archive/finding.ts';
+import type { Restored } from '../archive/restore.ts';
+import type { Salvaged } from '../archive/salvage.ts';
+import type { Verified } from '../archive/verify.ts';
 import type { BackedUp, Compacted, StoreStatus } from '../protocol/store-methods.ts';
-import type { Finding } from '../store/finding.ts';
-import type { Restored } from '../store/restore.ts';
-import type { Salvaged } from '../store/salvage.ts';
-import type { Verified } from '../store/verify.ts';
 import { paint } from '../text/paint.ts';
 import { plain } from '../text/plain.ts';
 import { bytes, counted } from '../text/quantity.ts';

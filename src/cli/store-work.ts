@@ -1,6 +1,9 @@
 /** Work on the files of a store, without a broker or beside one: who holds them meanwhile, and the work itself. */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { type Restored, restoreBackup } from '../archive/restore.ts';
+import { type Salvaged, salvageStore } from '../archive/salvage.ts';
+import { type Verified, verifyStore } from '../archive/verify.ts';
 import { lockStateDirectory } from '../broker/lock.ts';
 import { defaultLimits } from '../protocol/limits.ts';
 import type { BackedUp, Compacted, StoreStatus } from '../protocol/store-methods.ts';
@@ -8,10 +11,7 @@ import { backupAtRest } from '../store/backup.ts';
 import { journalStoreIn } from '../store/journal-directory.ts';
 import { journalIn, storeAt, storeIn } from '../store/layout.ts';
 import { summaryOf } from '../store/manifest.ts';
-import { type Restored, restoreBackup } from '../store/restore.ts';
-import { type Salvaged, salvageStore } from '../store/salvage.ts';
 import { statusAtRest } from '../store/status.ts';
-import { type Verified, verifyStore } from '../store/verify.ts';
 import { elapsedLine, progressBar } from './progress.ts';
 import { findStateDirectory, lookAt, lookAtRest } from './state-directory.ts';
 import { type Connect, type StoreFlags, storeBroker } from './store-broker.ts';

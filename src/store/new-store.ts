@@ -3,12 +3,11 @@ import { mkdirSync } from 'node:fs';
 import type { BookPosition } from '../book/port.ts';
 import { SqliteBook } from '../book/sqlite-book.ts';
 import { Writer } from '../core/bytes.ts';
-import type { JournalRecord, RecordOf, StoredTask } from '../core/record.ts';
+import type { AttemptRecord, JournalRecord, RecordOf, StoredTask } from '../core/record.ts';
 import { storeLevel, writeRecord } from '../core/record-bytes.ts';
 import { fullRecord } from '../core/replay.ts';
 import type { Journal } from '../journal/port.ts';
 import { isEnded } from '../protocol/state.ts';
-import type { WholeTask } from './contents.ts';
 import { explainPart } from './journal-error.ts';
 import { openJournalIn } from './journal-files.ts';
 import { bookIn, journalIn } from './layout.ts';
@@ -25,6 +24,12 @@ async function bookBeside(directory: string, journal: Journal): Promise<SqliteBo
     await journal.close();
     throw error;
   }
+}
+
+export interface WholeTask {
+  readonly task: StoredTask;
+  readonly result: Uint8Array | undefined;
+  readonly attempts: readonly AttemptRecord[];
 }
 
 /** Two tasks that were entered have the same id. */

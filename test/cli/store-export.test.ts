@@ -14,15 +14,15 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { verifyStore } from '../../src/archive/verify.ts';
 import { exportedTask, importedTask, lineOf, lineSchema, parseLine } from '../../src/cli/export-lines.ts';
 import { exportStore } from '../../src/cli/store-export.ts';
 import { importStore } from '../../src/cli/store-import.ts';
 import { limitTable } from '../../src/protocol/limits.ts';
 import { encodeValue } from '../../src/protocol/msgpack.ts';
-import type { WholeTask } from '../../src/store/contents.ts';
 import { journalStoreIn } from '../../src/store/journal-directory.ts';
 import { bookIn } from '../../src/store/layout.ts';
-import { verifyStore } from '../../src/store/verify.ts';
+import type { WholeTask } from '../../src/store/new-store.ts';
 import { loadAt, specOf } from '../conformance/records.ts';
 import {
   contentOf,

@@ -2,10 +2,10 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { restoreBackup } from '../../src/archive/restore.ts';
+import { verifyStore } from '../../src/archive/verify.ts';
 import { type Client, connect, defineCollector } from '../../src/index.ts';
 import { readManifest } from '../../src/store/manifest.ts';
-import { restoreBackup } from '../../src/store/restore.ts';
-import { verifyStore } from '../../src/store/verify.ts';
 import { until } from '../until.ts';
 import { brokerOn } from './broker.ts';
 import { Scratch } from './fixture.ts';

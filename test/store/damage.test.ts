@@ -5,9 +5,9 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { verifyStore } from '../../src/archive/verify.ts';
 import { blockBytes, headerBytes } from '../../src/journal/header.ts';
 import { StoreError } from '../../src/store/port.ts';
-import { verifyStore } from '../../src/store/verify.ts';
 import { dice } from '../journal/history.ts';
 import {
   flipped,

@@ -1,10 +1,10 @@
 /** The store that was one SQLite file: everything in it, as the records that make the same of an empty store. */
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
 import type { JournalRecord, StoredTask } from '../core/record.ts';
+import type { StoreError } from '../store/port.ts';
 import { damaged, explainOld } from './old-error.ts';
 import { openDatabase } from './old-open.ts';
 import { attemptOf, isSound, type Table, taskOf } from './old-row.ts';
-import type { StoreError } from './port.ts';
 
 type Row = Record<string, SQLOutputValue>;
 

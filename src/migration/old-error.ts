@@ -1,5 +1,5 @@
 /** What SQLite's errors mean here. */
-import { StoreError } from './port.ts';
+import { StoreError } from '../store/port.ts';
 
 /** Primary result codes of SQLite, as https://sqlite.org/rescode.html numbers them. */
 const code = { perm: 3, readonly: 8, corrupt: 11, full: 13, cantOpen: 14, auth: 23, notADatabase: 26 } as const;

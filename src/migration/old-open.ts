@@ -1,10 +1,10 @@
 /** Opening deye.db: whether it is ours and sound, and bringing an older version of it to the last. */
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
+import { StoreError } from '../store/port.ts';
 import { damaged } from './old-error.ts';
 import { defineRowChecksum } from './old-row.ts';
 import { applicationId, migrations } from './old-schema.ts';
-import { StoreError } from './port.ts';
 
 /** Opens or creates the store at `path`. Throws a StoreError or an error of SQLite. */
 export function openDatabase(path: string): DatabaseSync {

@@ -3,15 +3,15 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Salvaged, salvageStore } from '../../src/archive/salvage.ts';
+import { verifyStore } from '../../src/archive/verify.ts';
 import { fileDisk } from '../../src/journal/file-disk.ts';
 import { blockBytes } from '../../src/journal/header.ts';
 import { surveyJournal } from '../../src/journal/survey.ts';
 import { isEnded } from '../../src/protocol/state.ts';
 import { journalIn } from '../../src/store/layout.ts';
 import type { StoredDetail } from '../../src/store/port.ts';
-import { type Salvaged, salvageStore } from '../../src/store/salvage.ts';
-import { verifyStore } from '../../src/store/verify.ts';
-import { brokerOn } from './broker.ts';
+import { brokerOn } from '../store/broker.ts';
 import {
   contentOf,
   damage,
@@ -23,7 +23,7 @@ import {
   Scratch,
   taskCount,
   trimmedSeq,
-} from './fixture.ts';
+} from '../store/fixture.ts';
 
 const scratch = new Scratch();
 let sound: string;

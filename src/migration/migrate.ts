@@ -12,9 +12,9 @@ import { writeRecord } from '../core/record-bytes.ts';
 import { bytesOf } from '../core/record-size.ts';
 import { fullRecord, newDurable, replay } from '../core/replay.ts';
 import { isEnded, type TaskState } from '../protocol/state.ts';
-import { journalStoreIn } from './journal-directory.ts';
+import { journalStoreIn } from '../store/journal-directory.ts';
+import { StoreError } from '../store/port.ts';
 import { OldStore } from './old-store.ts';
-import { StoreError } from './port.ts';
 
 const chunkBytes = 4 * 1024 * 1024;
 const idsAtOnce = 1000;

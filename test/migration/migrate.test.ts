@@ -15,9 +15,9 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { StoreRecord } from '../../src/core/record.ts';
+import { migrateOldStore } from '../../src/migration/migrate.ts';
+import { columns, type Table } from '../../src/migration/old-row.ts';
 import { journalStoreIn } from '../../src/store/journal-directory.ts';
-import { migrateOldStore } from '../../src/store/migrate.ts';
-import { columns, type Table } from '../../src/store/old-row.ts';
 import { loadAt, moved, specOf, submitted } from '../conformance/records.ts';
 import { writeOldFile, writeVersion2 } from './old-file.ts';
 
@@ -91,7 +91,7 @@ describe('a kill', () => {
   test.each(stages)('before step %i leaves the old one or the new one, and the next start has all', async (step) => {
     const directory = filled();
     const script = `
-      import { migrateOldStore } from ${JSON.stringify(new URL('../../src/store/migrate.ts', import.meta.url).href)};
+      import { migrateOldStore } from ${JSON.stringify(new URL('../../src/migration/migrate.ts', import.meta.url).href)};
       let left = ${step};
       await migrateOldStore(${JSON.stringify(directory)}, () => { if (--left === 0) process.kill(process.pid, 'SIGKILL'); });
     `;

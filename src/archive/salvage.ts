@@ -10,15 +10,15 @@ import { UnknownRecordError } from '../core/record-bytes.ts';
 import { fullRecord } from '../core/replay.ts';
 import type { PlacedBatch } from '../journal/survey.ts';
 import { type Gap, wholeBatches } from '../journal/whole-batches.ts';
-import { copyFile } from './copy-file.ts';
+import { copyFile } from '../store/copy-file.ts';
+import { bookIn } from '../store/layout.ts';
+import { buildDirectory } from '../store/new-directory.ts';
+import { NewStore, resultRecord } from '../store/new-store.ts';
+import { openParts, type Parts } from '../store/parts.ts';
+import { StoreError } from '../store/port.ts';
+import type { Progress } from '../store/progress.ts';
 import { Fold } from './fold.ts';
-import { bookIn } from './layout.ts';
 import { Losses, type Lost } from './losses.ts';
-import { buildDirectory } from './new-directory.ts';
-import { NewStore, resultRecord } from './new-store.ts';
-import { openParts, type Parts } from './parts.ts';
-import { StoreError } from './port.ts';
-import type { Progress } from './progress.ts';
 
 export interface Salvaged {
   readonly directory: string;

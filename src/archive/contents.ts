@@ -1,18 +1,13 @@
 /** Everything that a store at rest remembers, task by task, in the order of acceptance. What has ended is read as it is asked for. */
 import type { BookReader } from '../book/book-reader.ts';
-import type { AttemptRecord, RecordOf, StoredTask } from '../core/record.ts';
+import type { RecordOf, StoredTask } from '../core/record.ts';
 import { fullRecord } from '../core/replay.ts';
+import type { WholeTask } from '../store/new-store.ts';
+import { openParts, type Parts } from '../store/parts.ts';
+import { StoreError } from '../store/port.ts';
+import type { Progress } from '../store/progress.ts';
+import { soundRun } from '../store/refuse-damaged.ts';
 import { Fold } from './fold.ts';
-import { openParts, type Parts } from './parts.ts';
-import { StoreError } from './port.ts';
-import type { Progress } from './progress.ts';
-import { soundRun } from './refuse-damaged.ts';
-
-export interface WholeTask {
-  readonly task: StoredTask;
-  readonly result: Uint8Array | undefined;
-  readonly attempts: readonly AttemptRecord[];
-}
 
 export interface Contents extends AsyncDisposable {
   readonly storeId: string;

@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync,
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Verified, verifyStore } from '../../src/archive/verify.ts';
 import type { BookPosition } from '../../src/book/port.ts';
 import { standingIn, standingRow } from '../../src/book/schema.ts';
 import { Writer } from '../../src/core/bytes.ts';
@@ -12,9 +13,18 @@ import { fileDisk } from '../../src/journal/file-disk.ts';
 import { blockBytes, headerBytes } from '../../src/journal/header.ts';
 import { surveyJournal } from '../../src/journal/survey.ts';
 import { journalStoreIn } from '../../src/store/journal-directory.ts';
-import { type Verified, verifyStore } from '../../src/store/verify.ts';
 import { loadAt, submitted } from '../conformance/records.ts';
-import { damage, filesOf, filled, idOf, releasedInPart, Scratch, segmentBytes, taskCount, written } from './fixture.ts';
+import {
+  damage,
+  filesOf,
+  filled,
+  idOf,
+  releasedInPart,
+  Scratch,
+  segmentBytes,
+  taskCount,
+  written,
+} from '../store/fixture.ts';
 
 const scratch = new Scratch();
 let sound: string;

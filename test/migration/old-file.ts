@@ -4,9 +4,9 @@ import { crc32 } from 'node:zlib';
 import { present } from '../../src/core/body.ts';
 import type { RecordOf, StoreRecord } from '../../src/core/record.ts';
 import { type DurableTask, newDurable, replay, submittedTask } from '../../src/core/replay.ts';
+import { columns, defineRowChecksum, rowChecksum, type Table } from '../../src/migration/old-row.ts';
+import { applicationId, migrations } from '../../src/migration/old-schema.ts';
 import { encodeValue } from '../../src/protocol/msgpack.ts';
-import { columns, defineRowChecksum, rowChecksum, type Table } from '../../src/store/old-row.ts';
-import { applicationId, migrations } from '../../src/store/old-schema.ts';
 
 const blob = (value: object | undefined): SQLInputValue => (value === undefined ? null : encodeValue(value));
 

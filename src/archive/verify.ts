@@ -10,12 +10,12 @@ import { JournalError } from '../journal/port.ts';
 import { findRun, type Run, recoverRun } from '../journal/recovery.ts';
 import { type ScannedSegment, segmentName } from '../journal/scan.ts';
 import type { PlacedBatch } from '../journal/survey.ts';
+import { journalIn } from '../store/layout.ts';
+import { openParts, type Parts } from '../store/parts.ts';
+import type { Progress } from '../store/progress.ts';
+import { refuseDamaged } from '../store/refuse-damaged.ts';
 import { adviseNothing, adviseSalvage, type Finding } from './finding.ts';
 import { Fold } from './fold.ts';
-import { journalIn } from './layout.ts';
-import { openParts, type Parts } from './parts.ts';
-import type { Progress } from './progress.ts';
-import { refuseDamaged } from './refuse-damaged.ts';
 
 const looksMax = 3;
 /** More of them help nobody; the rest is counted. */

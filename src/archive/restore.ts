@@ -4,15 +4,15 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { copyFile } from './copy-file.ts';
-import { openJournalIn } from './journal-files.ts';
-import { journalIn } from './layout.ts';
-import { type Manifest, readManifest } from './manifest.ts';
-import { buildDirectory } from './new-directory.ts';
-import { openParts } from './parts.ts';
-import { StoreError } from './port.ts';
-import type { Progress } from './progress.ts';
-import { refuseDamaged } from './refuse-damaged.ts';
+import { copyFile } from '../store/copy-file.ts';
+import { openJournalIn } from '../store/journal-files.ts';
+import { journalIn } from '../store/layout.ts';
+import { type Manifest, readManifest } from '../store/manifest.ts';
+import { buildDirectory } from '../store/new-directory.ts';
+import { openParts } from '../store/parts.ts';
+import { StoreError } from '../store/port.ts';
+import type { Progress } from '../store/progress.ts';
+import { refuseDamaged } from '../store/refuse-damaged.ts';
 
 export interface Restored {
   readonly directory: string;
