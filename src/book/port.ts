@@ -100,12 +100,13 @@ export interface Book {
    * `purged` or `trimmed` record.
    */
   expired(expiry: Expiry): Promise<Expired>;
-  /** Gives free pages back to the file, as many as that takes a few milliseconds; they leave with the next checkpoint. */
-  shrink(): Promise<Shrunk>;
+  /**
+   * Gives free pages back to the disk, as many as that takes a few milliseconds: all of them, or those beyond what the file
+   * may have for rows to come. They leave with the next checkpoint.
+   */
+  shrink(isAll: boolean): Promise<Shrunk>;
   newest(wallMs: number, idsAheadMax: number): Promise<Newest>;
   size(): Promise<BookSize>;
-  /** Gives some free pages back, which leave the file with the next checkpoint; whether there are more. */
-  giveBack(): Promise<boolean>;
   /** Rejects with `book_removed` or `book_replaced` when its files are not those that it opened. */
   check(): Promise<void>;
   /** Writes all that is in it into a new file; it need not be where it was opened any more. */

@@ -50,9 +50,9 @@ export class BookRetention {
     this.#deleting.took(costOf(tasks, bodyBytes), ms);
   }
 
-  /** Gives free pages back; whether there are more. Outside a transaction. */
-  shrink(): boolean {
-    const before = this.#spare();
+  /** Gives free pages back, all of them or what the file may not have; whether there are more. Outside a transaction. */
+  shrink(isAll: boolean): boolean {
+    const before = isAll ? this.#pages('freelist_count') : this.#spare();
     if (before <= 0) return false;
     const startedMs = performance.now();
     const pages = Math.min(before, this.#shrinking.size);

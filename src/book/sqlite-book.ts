@@ -18,8 +18,6 @@ import { type BookTotals, checksum, openBook, type Point, positionIn, standingIn
 import { hasWriteAhead, refuseStrange, savedIn } from './write-ahead.ts';
 
 const noBytes = new Uint8Array(0);
-/** That are given back at once: a few milliseconds. */
-const pagesAtOnce = 1024;
 
 export class SqliteBook {
   readonly #path: string;
@@ -136,8 +134,8 @@ export class SqliteBook {
     return this.#retention.expired(expiry, this.#totals.tasks);
   }
 
-  shrink(): Shrunk {
-    return { isMore: this.#retention.shrink(), unsavedBytes: this.#unsavedBytes };
+  shrink(isAll: boolean): Shrunk {
+    return { isMore: this.#retention.shrink(isAll), unsavedBytes: this.#unsavedBytes };
   }
 
   newest(wallMs: number, idsAheadMax: number): Newest {
@@ -160,12 +158,6 @@ export class SqliteBook {
       .map((file) => statSync(file, { throwIfNoEntry: false })?.size ?? 0)
       .reduce((sum, size) => sum + size, 0);
     return { bytes, tasks: this.#totals.tasks };
-  }
-
-  giveBack(): boolean {
-    const free = Number(this.#db.prepare('PRAGMA freelist_count').get()!.freelist_count);
-    if (free > 0) this.#db.exec(`PRAGMA incremental_vacuum(${pagesAtOnce})`);
-    return free > pagesAtOnce;
   }
 
   check(): void {

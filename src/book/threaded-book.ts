@@ -67,8 +67,8 @@ export class ThreadedBook implements Book {
     return this.#request('expired', [expiry]);
   }
 
-  shrink(): Promise<Shrunk> {
-    return this.#request('shrink', []);
+  shrink(isAll: boolean): Promise<Shrunk> {
+    return this.#request('shrink', [isAll]);
   }
 
   newest(wallMs: number, idsAheadMax: number): Promise<Newest> {
@@ -77,10 +77,6 @@ export class ThreadedBook implements Book {
 
   size(): Promise<BookSize> {
     return this.#request('size', []);
-  }
-
-  giveBack(): Promise<boolean> {
-    return this.#request('giveBack', []);
   }
 
   check(): Promise<void> {

@@ -203,7 +203,7 @@ export class BookFeed {
    */
   async shrink(): Promise<boolean> {
     try {
-      const { isMore, unsavedBytes } = await this.#book.shrink();
+      const { isMore, unsavedBytes } = await this.#book.shrink(false);
       if (unsavedBytes > (isMore ? this.#sizes.deletedBytes : 0)) await this.#checkpoint();
       return isMore;
     } catch (error) {

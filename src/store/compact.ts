@@ -78,7 +78,7 @@ async function append({ room, append: write }: CompactParts, what: Rewrite, sign
 async function shrinkBook({ book }: CompactParts, signal: AbortSignal): Promise<void> {
   for (let isMore = true; isMore; ) {
     signal.throwIfAborted();
-    isMore = await book.giveBack();
+    ({ isMore } = await book.shrink(true));
     await book.checkpoint(); // so that its write-ahead file stays small, too
   }
 }

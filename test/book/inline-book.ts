@@ -21,10 +21,9 @@ export function inlineBook(path: string): Book {
     states: (ids) => run((one) => one.states(ids)),
     list: (filter) => run((one) => one.list(filter)),
     expired: (expiry) => run((one) => one.expired(expiry)),
-    shrink: () => run((one) => one.shrink()),
+    shrink: (isAll) => run((one) => one.shrink(isAll)),
     newest: (wallMs, idsAheadMax) => run((one) => one.newest(wallMs, idsAheadMax)),
     size: () => run((one) => one.size()),
-    giveBack: () => run((one) => one.giveBack()),
     check: () => run((one) => one.check()),
     copyTo: (to) => run((one) => one.copyTo(to)),
     close: async () => {

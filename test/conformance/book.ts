@@ -227,11 +227,15 @@ export function bookConformance(name: string, make: () => BookBench): void {
       await book.checkpoint();
       expect(await book.apply(bytesOf({ kind: 'purged', seqs }), positionAt(2))).toBeGreaterThan(0);
       let slices = 1;
-      for (let shrunk = await book.shrink(); shrunk.isMore; shrunk = await book.shrink()) slices++;
+      for (let shrunk = await book.shrink(false); shrunk.isMore; shrunk = await book.shrink(false)) slices++;
       expect(slices).toBeGreaterThan(1);
       expect(slices).toBeLessThan(200);
       await book.checkpoint();
-      expect(await book.shrink()).toEqual({ isMore: false, unsavedBytes: 0 });
+      expect(await book.shrink(false)).toEqual({ isMore: false, unsavedBytes: 0 });
+      // What the file may have for rows to come goes when all is asked for.
+      while ((await book.shrink(true)).isMore);
+      await book.checkpoint();
+      expect(await book.shrink(true)).toEqual({ isMore: false, unsavedBytes: 0 });
       expect([await book.open(), await idsOf(book)]).toEqual([positionAt(2), []]);
     });
 

@@ -99,14 +99,13 @@ export class BookTwin {
       states: (ids) => read('states', ({ tasks }) => statesOf(tasks, ids)),
       list: (filter) => read('list', ({ tasks }) => listed(tasks, filter)),
       expired: (expiry) => read('expired', (rows) => expired(rows, expiry)),
-      shrink: () =>
+      shrink: (isAll) =>
         work('shrink', () => {
           refuseFull();
-          return this.#shrink();
+          return this.#shrink(isAll ? Number.POSITIVE_INFINITY : shrinkPages);
         }),
       newest: (wallMs, idsAheadMax) => read('newest', (rows) => newest(rows, wallMs, idsAheadMax)),
       size: () => read('size', ({ tasks }) => ({ bytes: 0, tasks: tasks.size })),
-      giveBack: () => work('give back', () => false),
       check: async () => {},
       copyTo: async () => expect.unreachable('a twin has no file'),
       close: async () => {},
@@ -118,8 +117,8 @@ export class BookTwin {
     return this.#log.length * pageBytes;
   }
 
-  #shrink(): Shrunk {
-    const free = Math.max(0, this.rows.free - shrinkPages);
+  #shrink(pages: number): Shrunk {
+    const free = Math.max(0, this.rows.free - pages);
     if (free < this.rows.free) this.#log.push({ ...this.rows, free });
     return { isMore: free > 0, unsavedBytes: this.#unsavedBytes };
   }
