@@ -188,13 +188,14 @@ export class BookFeed {
     if (this.#full) this.#begin();
   }
 
-  /** Everything that was given is in the book, and safe, but for what a full disk does not let in. */
+  /**
+   * Everything that was given until now is in the book, and safe, but for what a full disk does not let in. What is given
+   * meanwhile is not waited for: on a busy store there is always some.
+   */
   async flush(): Promise<void> {
-    if (this.#queue.length > 0 && !this.#full) this.#begin();
-    while (this.#running !== undefined) await this.#running;
-    if (this.#applied <= this.#safe) return;
-    this.#running = this.#run(0);
-    await this.#running;
+    if (this.#full) this.#begin();
+    await (this.#full ? this.#running : this.entered());
+    if (this.#applied > this.#safe) await this.#unlessFull(() => this.#checkpoint());
   }
 
   /**
@@ -212,9 +213,8 @@ export class BookFeed {
     }
   }
 
-  /** @param unsafeBytes so much of the book may stay unsafe. */
-  async #run(unsafeBytes = this.#sizes.checkpointBytes): Promise<void> {
-    try {
+  async #run(): Promise<void> {
+    await this.#unlessFull(async () => {
       while (this.#queue.length > 0) {
         const entries = this.#next();
         const unsavedBytes = await this.#apply(entries);
@@ -223,14 +223,18 @@ export class BookFeed {
         const isMuch = entries[0]!.deletes && unsavedBytes > this.#sizes.deletedBytes;
         if (isMuch || this.#sinceCheckpoint > this.#sizes.checkpointBytes) await this.#checkpoint();
       }
-      if (this.#sinceCheckpoint > unsafeBytes) await this.#checkpoint();
       this.#full = false;
+    });
+    this.#running = undefined;
+  }
+
+  async #unlessFull(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
     } catch (error) {
       if (isFullDisk(error)) this.#full = true;
       else this.#failed(error as Error);
       for (const { resolve } of this.#waiting.splice(0)) resolve();
-    } finally {
-      this.#running = undefined;
     }
   }
 

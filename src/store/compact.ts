@@ -75,10 +75,14 @@ async function append({ room, append: write }: CompactParts, what: Rewrite, sign
   await write(what);
 }
 
+/** Ends when the book gets no smaller: rows that are deleted meanwhile may free as much as is given back. */
 async function shrinkBook({ book }: CompactParts, signal: AbortSignal): Promise<void> {
-  for (let isMore = true; isMore; ) {
+  for (let [bytes, isMore] = [Number.POSITIVE_INFINITY, true]; isMore; ) {
     signal.throwIfAborted();
     ({ isMore } = await book.shrink(true));
     await book.checkpoint(); // so that its write-ahead file stays small, too
+    const now = (await book.size()).bytes;
+    isMore &&= now < bytes;
+    bytes = now;
   }
 }

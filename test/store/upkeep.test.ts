@@ -147,6 +147,23 @@ test('compact: commits go on meanwhile', async () => {
   await store.close();
 });
 
+test('compact: ends while tasks end faster than the book takes them in', async () => {
+  const bench = await new StoreBench({ idleBytes: 1024 * 1024 }).start();
+  for (let seq = 1; seq <= 12; seq++) await bench.store.commit([submitted(seq, idOf(seq), { payload: bytes(5000) })]);
+  bench.stall();
+  let isDone = false;
+  const compacting = bench.store.compact().finally(() => (isDone = true));
+  let seq = 100;
+  for (; !isDone && seq < 300; seq++) {
+    await bench.store.commit([submitted(seq, idOf(seq)), moved(seq, 'completed')]);
+    await bench.letGo(1);
+  }
+  expect(isDone).toBe(true);
+  await compacting;
+  await bench.letGo();
+  await bench.store.check();
+});
+
 test('compact: killed at whatever piece of its work, nothing is lost', async () => {
   const ids = Array.from({ length: 12 }, (_, at) => idOf(at + 1));
   let isOver = false;
