@@ -157,7 +157,8 @@ export class BookFeed {
   #begin(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#running ??= this.#run();
+    if (this.#queue.length === 0) this.#full = false;
+    else this.#running ??= this.#run();
   }
 
   /** Resolves when commits need not wait for the book; never waits for a disk that is full. */
@@ -167,7 +168,10 @@ export class BookFeed {
 
   /** Resolves when everything that was given until now is in the book, or the disk is found to be full. */
   entered(): Promise<void> {
-    const order = this.#order - 1;
+    return this.#enteredUpTo(this.#order - 1);
+  }
+
+  #enteredUpTo(order: number): Promise<void> {
     if (this.#full || order <= this.#appliedOrder) return Promise.resolve();
     this.#begin();
     return new Promise((resolve) => this.#waiting.push({ order, resolve }));
@@ -189,13 +193,13 @@ export class BookFeed {
   }
 
   /**
-   * Everything that was given until now is in the book, and safe, but for what a full disk does not let in. What is given
-   * meanwhile is not waited for: on a busy store there is always some.
+   * Every synced batch that was given until now is in the book, and safe, but for what a full disk does not let in. What
+   * comes meanwhile is not waited for: on a busy store there is always some.
    */
   async flush(): Promise<void> {
     if (this.#full) this.#begin();
-    await (this.#full ? this.#running : this.entered());
-    if (this.#applied > this.#safe) await this.#unlessFull(() => this.#checkpoint());
+    await (this.#full ? this.#running : this.#enteredUpTo(this.#queue.at(-1)?.order ?? 0));
+    if (this.#applied > this.#safe) await this.#checkpoint().catch((error: Error) => this.#stopped(error));
   }
 
   /**
@@ -213,8 +217,9 @@ export class BookFeed {
     }
   }
 
+  /** With something in the queue: it ends in a later turn than it began. */
   async #run(): Promise<void> {
-    await this.#unlessFull(async () => {
+    try {
       while (this.#queue.length > 0) {
         const entries = this.#next();
         const unsavedBytes = await this.#apply(entries);
@@ -224,18 +229,17 @@ export class BookFeed {
         if (isMuch || this.#sinceCheckpoint > this.#sizes.checkpointBytes) await this.#checkpoint();
       }
       this.#full = false;
-    });
-    this.#running = undefined;
+    } catch (error) {
+      this.#stopped(error as Error);
+    } finally {
+      this.#running = undefined; // in the turn that saw the queue empty: what comes then begins anew
+    }
   }
 
-  async #unlessFull(work: () => Promise<void>): Promise<void> {
-    try {
-      await work();
-    } catch (error) {
-      if (isFullDisk(error)) this.#full = true;
-      else this.#failed(error as Error);
-      for (const { resolve } of this.#waiting.splice(0)) resolve();
-    }
+  #stopped(error: Error): void {
+    if (isFullDisk(error)) this.#full = true;
+    else this.#failed(error);
+    for (const { resolve } of this.#waiting.splice(0)) resolve();
   }
 
   /** The entries of the next transaction, at the front of the queue. */
