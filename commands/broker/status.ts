@@ -21,7 +21,7 @@ export default class BrokerStatus extends DeyeCommand {
         ['version', broker.version],
         ['up', duration(broker.uptime_ms)],
         ['socket', `${broker.socket}${namedIn(place)}`],
-        ['store', broker.store],
+        ['store', broker.store.replace(/^journal:/, '')], // where its files are
         ['sync', `${broker.sync}${broker.is_store_full ? ', and the disk is full: nothing new is accepted' : ''}`],
         ['log', broker.log],
         ['memory', bytes(broker.rss_bytes)],
