@@ -109,13 +109,14 @@ function countOf(from: Reader): number {
 /** Every field of T, in this order. */
 export function struct<T extends object>(fields: { readonly [K in keyof T]-?: Codec<T[K]> }): Codec<T> {
   const entries = Object.entries(fields) as [keyof T & string, Codec<unknown>][];
+  const blank = Object.fromEntries(entries.map(([key]) => [key, undefined])) as Partial<Record<keyof T, unknown>>;
   return {
     form: { text: 'fields', fields: entries.map(([name, { form }]) => [name, form]) },
     write: (to, value) => {
       for (const [key, codec] of entries) codec.write(to, value[key]);
     },
     read: (from) => {
-      const value: Partial<Record<keyof T, unknown>> = {};
+      const value = { ...blank };
       for (const [key, codec] of entries) value[key] = codec.read(from);
       return value as T;
     },
