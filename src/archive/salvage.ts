@@ -5,6 +5,7 @@
  */
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { BookReader } from '../book/book-reader.ts';
 import type { StoredTask } from '../core/record.ts';
 import { UnknownRecordError } from '../core/record-bytes.ts';
 import { fullRecord } from '../core/replay.ts';
@@ -48,8 +49,9 @@ export async function salvageStore(
   let refused: Salvaged | undefined;
   try {
     return await buildDirectory(to, async (draft) => {
-      const scratch = await copyBook(directory, draft);
-      const salvaged = await salvage(directory, scratch, to, draft, progress);
+      const losses = new Losses();
+      const scratch = await copyBook(directory, draft, losses);
+      const salvaged = await salvage(directory, scratch, to, draft, { losses, progress });
       rmSync(scratch, { recursive: true });
       if (salvaged.lost.is_nothing || acceptGap) return salvaged;
       refused = { ...salvaged, is_written: false };
@@ -61,13 +63,30 @@ export async function salvageStore(
   }
 }
 
-/** SQLite makes files beside one that it reads. */
-async function copyBook(directory: string, draft: string): Promise<string> {
+/** SQLite makes files beside one that it reads. A write-ahead file that is refused is left out: the main file has rows, too. */
+async function copyBook(directory: string, draft: string, losses: Losses): Promise<string> {
   const scratch = join(draft, 'scratch');
   mkdirSync(scratch);
+  const [book, log] = [bookIn(scratch), `${bookIn(scratch)}-wal`];
   for (const suffix of ['', '-wal'])
-    if (existsSync(bookIn(directory) + suffix)) await copyFile(bookIn(directory) + suffix, bookIn(scratch) + suffix);
+    if (existsSync(bookIn(directory) + suffix)) await copyFile(bookIn(directory) + suffix, book + suffix);
+  if (!existsSync(log) || canBeRead(book)) return scratch;
+  rmSync(log);
+  if (canBeRead(book))
+    losses.book(
+      'Its write-ahead file is damaged, or of another time, and is left out; rows that were being saved to the main file may be missing.',
+    );
   return scratch;
+}
+
+function canBeRead(path: string): boolean {
+  try {
+    using book = new BookReader(path, false);
+    void book.position;
+    return true;
+  } catch {
+    return false; // why is told when it is opened
+  }
 }
 
 async function salvage(
@@ -75,12 +94,11 @@ async function salvage(
   scratch: string,
   to: string,
   draft: string,
-  progress: Progress,
+  { losses, progress }: { readonly losses: Losses; readonly progress: Progress },
 ): Promise<Salvaged> {
   await using parts = await openParts(directory, false, progress, scratch);
   const { survey, position } = parts;
   const storeId = Buffer.from(survey.storeId).toString('hex');
-  const losses = new Losses();
   const whole = wholeBatches(survey.segments, position?.storeId === storeId ? position : undefined);
   for (const gap of whole.gaps) losses.gap(gap);
   const hasBook = isOfThis(parts, storeId, whole.batches, losses);

@@ -24,6 +24,7 @@ import {
   taskCount,
   trimmedSeq,
 } from '../store/fixture.ts';
+import { grownStore, type Moment, RealStore, withFile } from '../store/real-store.ts';
 
 const scratch = new Scratch();
 let sound: string;
@@ -228,4 +229,24 @@ test('rows that only the book has, and whose journal is released, are named when
     { seq: 1001, id: `lost-${idOf(1)}`, state: undefined, what: `task lost-${idOf(1)}` },
   ]);
   expect((await contentOf((await salvaged(directory, true)).to))[0]).toEqual(content);
+});
+
+test('a write-ahead file of another time is left out, and that is told; the rows of the main file are had back', async () => {
+  const { moments } = await grownStore(3, 80);
+  const logOf = ({ image }: Moment): Buffer => image.get('book.db-wal') ?? Buffer.alloc(0);
+  const of = (one: Moment): Buffer => one.image.get('book.db')!;
+  const late = moments.findLast((one) => logOf(one).length > 0)!;
+  const early = moments.find((one) => logOf(one).length > 0 && of(one).length > 4096 && !of(one).equals(of(late)))!;
+  const real = new RealStore(withFile(late.image, 'book.db-wal', early.image.get('book.db-wal')));
+  const directory = scratch.copy(real.directory);
+  await real.remove();
+  const { is_written, lost } = await salvaged(directory);
+  expect([is_written, lost.book]).toEqual([
+    false,
+    [expect.stringContaining('Its write-ahead file is damaged, or of another time, and is left out')],
+  ]);
+  expect([lost.tasks, lost.batches, lost.records]).toEqual([[], [], []]);
+  const { to } = await salvaged(directory, true);
+  const ids = idsOf((await contentOf(to))[0]);
+  expect(ids.toSorted()).toEqual([...late.expected.tasks.values()].map(({ spec }) => spec.id).toSorted());
 });
