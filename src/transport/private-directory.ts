@@ -75,7 +75,7 @@ export function refuseDirectory(path: string): void {
 }
 
 /** What deye puts into its directories. */
-const ours = /^(token|deye-[0-9a-f]{32}|(broker|deye|children)\..*|.*\.sock(\.lock)?)$/;
+const ours = /^(token|deye-[0-9a-f]{32}|store|(broker|deye|children|store)\..*|.*\.sock(\.lock)?)$/;
 
 /** Whether the directory is deye's own, so that closing it to others harms no other program. */
 function holdsOnlyOurs(path: string, stat: Stats): boolean {

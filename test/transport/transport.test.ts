@@ -117,6 +117,8 @@ describe('listening', () => {
   test('a directory that is open, a link, or no directory is refused', async () => {
     mkdirSync(directory, { mode: 0o755 });
     chmodSync(directory, 0o755);
+    for (const name of ['broker.log', 'deye.db.migrated', 'store', 'store.removed-1'])
+      writeFileSync(join(directory, name), '');
     await expect(listen(join(directory, 'b.sock'), options)).rejects.toMatchObject({
       code: 'directory_unsafe',
       message: expect.stringMatching(/755.*chmod 700/),
