@@ -166,8 +166,8 @@ export class Broker implements SessionHost, BrokerContext {
 
   /** The store cannot give a payload that it was given. */
   bodyDamaged(id: string): void {
-    this.log.error({ component: 'store', task_id: id }, 'a payload was damaged on the disk; its task is a dead letter');
-    this.enqueue({ kind: 'body_damaged', id });
+    this.log.error({ component: 'store', task_id: id }, 'a payload was damaged on the disk, and is lost');
+    this.enqueue({ kind: 'body_damaged', id, isUndelivered: false });
   }
 
   isRegistered(collectorId: string): boolean {

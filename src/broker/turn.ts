@@ -127,7 +127,7 @@ export class Turn {
     for (const output of out) {
       if (output.kind === 'record') this.#records.push(output.record);
       else this.#outputs.push(output);
-      if (output.kind === 'assign' && isAbsent(output.payload)) this.#bodies.push(this.#readBody(output));
+      if (output.kind === 'assign' && isAbsent(output.payload)) this.#bodies.push(this.#bodyOf(output));
     }
     this.#proceed();
   }
@@ -161,8 +161,18 @@ export class Turn {
   }
 
   /** While the commit is under way; both are waited for. */
+  #bodyOf(output: Extract<Output, { kind: 'assign' }>): Promise<void> {
+    const body = this.#readBody(output);
+    body.catch(() => {}); // it is waited for, but for that of an earlier commit first
+    return body;
+  }
+
+  /** Without its payload it is not delivered, and the attempt is taken back. */
   async #readBody(output: Extract<Output, { kind: 'assign' }>): Promise<void> {
-    output.payload = (await this.#options.store.payload(output.spec.id)) ?? output.payload;
+    const { id } = output.spec;
+    const payload = await this.#options.store.payload(id);
+    if (payload === undefined) this.enqueue({ kind: 'body_damaged', id, isUndelivered: true });
+    else output.payload = payload;
   }
 
   /** The barrier. */

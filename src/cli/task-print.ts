@@ -90,6 +90,7 @@ function bodyText(
   const size = task[`${name}_bytes`];
   if (size === undefined) return undefined;
   if (task[name] !== undefined) return text(task[name]);
-  if (task.trimmed) return 'deleted, as a result would be: ended tasks took more than book_bytes_max';
+  if (task.trimmed)
+    return 'gone: deleted, as a result would be, since ended tasks took more than book_bytes_max, or damaged on the disk';
   return `${bytes(size)}; see it with: ${hint(`deye task show ${task.id} --full`, reached)}`;
 }

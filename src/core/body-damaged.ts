@@ -7,7 +7,10 @@ import { countTask } from './operation.ts';
 import type { CoreState } from './state.ts';
 import { dequeue } from './task-class.ts';
 
-/** What is not whole is never handed out: an attempt that has it is called back, and the task is a dead letter. */
+/**
+ * What is not whole is never handed out: the task is a dead letter. An attempt goes on when its collector has got the
+ * payload while it was whole.
+ */
 export function bodyDamaged(
   state: CoreState,
   input: Extract<Input, { kind: 'body_damaged' }>,
@@ -15,7 +18,7 @@ export function bodyDamaged(
   out: Output[],
 ): void {
   const task = state.tasks.get(input.id);
-  if (task === undefined) return;
+  if (task === undefined || (isInProgress(task) && !input.isUndelivered)) return;
   const error = { code: 'body_damaged', message: 'The payload was damaged on the disk and is lost.' };
   if (isInProgress(task)) {
     if (task.life.collector !== undefined) cancelAttempt(task.life.collector, task, error.message, out);

@@ -79,7 +79,7 @@ export type Input =
     }
   | { readonly kind: 'session_closed'; readonly session: number }
   /** The store cannot give the payload of this task any more. */
-  | { readonly kind: 'body_damaged'; readonly id: string }
+  | { readonly kind: 'body_damaged'; readonly id: string; readonly isUndelivered: boolean }
   | { readonly kind: 'stop' }
   | { readonly kind: 'tick' };
 

@@ -6,7 +6,7 @@
  *                 ▲ ▲                  │  │  └────▶ dead_letter
  *                 │ └───lease lost─────┘  │            ▲
  *                 └──backoff over── retrying           │ out of retries, or given up
- *     cancelled ◀── from pending and retrying
+ *     cancelled ◀── from pending and retrying; dead_letter, too, when the payload is lost
  */
 import assert from 'node:assert/strict';
 import type { Params } from '../protocol/message.ts';

@@ -5,7 +5,7 @@
  */
 import type { Disk, DiskFile } from './disk.ts';
 import { FileJournal, type FileJournalOptions } from './file-journal.ts';
-import { saltBytes } from './header.ts';
+import { saltBytes, segmentHead } from './header.ts';
 import { type Identity, identityOfSegments, readIdentity, writeIdentity } from './identity.ts';
 import { JournalError } from './port.ts';
 import { type Run, recoverRun, type Witnesses } from './recovery.ts';
@@ -114,6 +114,7 @@ async function recover(
   const files = filesOf(options, storeId, Math.max(...handles.keys()));
   await cutTail(options, files, scanned, handles, run);
   const used = usedSegments(scanned, handles, run);
+  await repairHeads(used, scanned, storeId);
   for (const { number, file } of [...used, ...files.spares]) if (handles.has(number)) await file.sync();
   await disk.sync();
   // Only now is the floor, too, more than something read from the page cache.
@@ -125,6 +126,13 @@ async function recover(
   const recordsCrc = last === undefined ? 0 : last.kind === 'records' ? last.crc : last.recordsChain;
   const epoch = Math.max(run.epoch, known.epoch ?? 0) + 1;
   return { storeId, segmentBytes, files, used, epoch, ordinal, sequence, crc, recordsCrc };
+}
+
+/** A head that is damaged is written again: its salt was found elsewhere, and that may be damaged next. */
+async function repairHeads(used: readonly Segment[], scanned: readonly ScannedSegment[], storeId: Uint8Array) {
+  const whole = new Set(scanned.filter(({ isWhole }) => isWhole).map(({ number }) => number));
+  for (const { number, salt, file } of used)
+    if (!whole.has(number)) await file.write([segmentHead({ storeId, segment: number, salt })], 0);
 }
 
 function usedSegments(

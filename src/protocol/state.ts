@@ -11,13 +11,13 @@ interface StateRow {
 export const stateTable = {
   pending: {
     summary: 'Accepted and on disk; waits for a collector that can do it and has credit.',
-    next: ['in_progress', 'cancelled'],
+    next: ['in_progress', 'cancelled', 'dead_letter'],
   },
   in_progress: {
     summary: 'Handed to a collector, under a lease.',
     next: ['completed', 'pending', 'retrying', 'dead_letter'],
   },
-  retrying: { summary: 'An attempt failed; waits for its backoff.', next: ['pending', 'cancelled'] },
+  retrying: { summary: 'An attempt failed; waits for its backoff.', next: ['pending', 'cancelled', 'dead_letter'] },
   completed: { summary: 'Done; the result is kept with it.', next: [] },
   dead_letter: { summary: 'Out of retries or given up; kept with the error of every attempt.', next: [] },
   cancelled: { summary: 'Called off while it waited.', next: [] },

@@ -89,6 +89,11 @@ export class Batches {
     await written;
   }
 
+  /** Resolves when what was appended until now is written, or is known not to be. */
+  get written(): Promise<void> {
+    return this.#writing;
+  }
+
   /** The book gets what is synced. Call when the journal has synced more. */
   synced(): void {
     const { storeId, epoch, synced } = this.#parts.journal;

@@ -96,6 +96,14 @@ export class BookFeed {
     return this.#attempts.get(seq)?.all;
   }
 
+  /** All that is not in the book, synced or not: as it is now. */
+  get left(): { readonly tasks: readonly RecentTask[]; readonly attempts: readonly RecordOf<'attempt'>[] } {
+    const attempts = [...this.#attempts].flatMap(([seq, { all }]) =>
+      all.map((one) => ({ kind: 'attempt' as const, seq, ...one })),
+    );
+    return { tasks: [...this.tasks.values()], attempts };
+  }
+
   attempt(record: RecordOf<'attempt'>): void {
     const { kind: _, seq, ...attempt } = record;
     const known = this.#attempts.get(seq);

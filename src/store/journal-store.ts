@@ -94,7 +94,7 @@ export class JournalStore implements Store {
       this.#payloads = new Payloads(payloadsBytesMax);
       this.#live = new LiveState(this.#payloads);
       const read: ReadBody = (id, place) => this.#read(id, place);
-      this.#rewriting = new Rewriting(this.#live, this.#payloads, read);
+      this.#rewriting = new Rewriting(this.#live, this.#payloads, read, (error) => this.fail(error));
       this.#bodyDamaged = bodyDamaged;
       const report = new RecoveryReport(options);
       this.#journal = await openJournal(position, report);
@@ -165,6 +165,7 @@ export class JournalStore implements Store {
   }
 
   async #read(id: string, place: Place): Promise<Uint8Array | undefined> {
+    if (place.batch > this.#journal.last.sequence) await this.#batches.written;
     const hold = `body ${++this.#bodyReads}`;
     this.#journal.hold(hold, place.batch);
     const bytes = await readBody(this.#journal, place).finally(() => this.#journal.hold(hold, undefined));
@@ -283,12 +284,14 @@ export class JournalStore implements Store {
 
   #content(): Content {
     const { epoch } = this.#journal;
-    return contentOf(
-      this.#live,
-      (id) => this.payload(id),
+    return contentOf({
+      live: this.#live,
+      feed: this.#feed,
+      payload: (id) => this.payload(id),
+      read: (id, place) => this.#read(id, place),
       epoch,
-      (path) => this.#parts.book.copyTo(path),
-    );
+      copyBook: (path) => this.#parts.book.copyTo(path),
+    });
   }
 
   /** Something failed outside a request: every later one is refused. */

@@ -45,6 +45,9 @@ export class LiveState {
   #payloadBytes = 0;
   /** Tasks of the batch that is being made whose payloads may leave memory when it is safe. */
   #unsettled: { readonly task: DurableTask; readonly place: Place }[] = [];
+  /** Payloads that were written again by batches that are not safe yet, by the `seq` of their task; and those of the last. */
+  readonly #moves = new Map<number, Place>();
+  #moved: { readonly seq: number; readonly place: Place }[] = [];
 
   constructor(payloads: Payloads) {
     this.#payloads = payloads;
@@ -115,11 +118,16 @@ export class LiveState {
 
   /** What the latest batch left unsettled; call the answer when that is safe. */
   cut(): () => void {
-    const unsettled = this.#unsettled;
-    this.#unsettled = [];
+    const [unsettled, moved] = [this.#unsettled, this.#moved];
+    [this.#unsettled, this.#moved] = [[], []];
     return () => {
       for (const { task, place } of unsettled)
         if (this.durable.tasks.get(task.seq) === task) this.#payloads.settle(task.seq, task.spec, place);
+      for (const { seq, place } of moved) {
+        if (this.#moves.get(seq) !== place) continue; // its task has ended
+        this.#moves.delete(seq);
+        this.#payloads.move(seq, place);
+      }
     };
   }
 
@@ -127,7 +135,10 @@ export class LiveState {
   rewritten(key: LivingKey, at: RecordPlace, payload: Uint8Array | undefined): void {
     this.#living.written(key, at.batch);
     const isAway = typeof key === 'number' && this.#payloads.place(key) !== undefined;
-    if (isAway && payload !== undefined) this.#payloads.move(key, placeOf(payload, at.batch, at.end));
+    if (!isAway || payload === undefined) return;
+    const place = placeOf(payload, at.batch, at.end);
+    this.#moves.set(key, place);
+    this.#moved.push({ seq: key, place });
   }
 
   /** What has its full record in the batches up to this one, the oldest first. */
@@ -179,7 +190,10 @@ export class LiveState {
 
   #drop({ seq, spec }: DurableTask): Place | undefined {
     this.#payloadBytes -= spec.payload.length;
-    return this.#payloads.remove(seq, spec);
+    const place = this.#payloads.remove(seq, spec);
+    const moved = this.#moves.get(seq);
+    this.#moves.delete(seq);
+    return moved ?? place;
   }
 }
 

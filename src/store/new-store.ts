@@ -69,7 +69,7 @@ export class NewStore implements AsyncDisposable {
   }
 
   /** What the book takes; the order is that of the journal it comes from. */
-  enter(record: RecordOf<'task' | 'moved' | 'attempt' | 'purged' | 'trimmed'>): void {
+  enter(record: JournalRecord): void {
     writeRecord(this.#rows, record);
     if (this.#rows.length >= applyBytes) this.#apply(0, 0);
   }

@@ -23,8 +23,8 @@ export const placeOf = (payload: Uint8Array, batch: number, end: number): Place 
   crc: crc32(payload),
 });
 
-/** In the place of a payload that cannot be read any more: nil. */
-export const lostPayload = Uint8Array.of(0xc0);
+/** In the place of a payload that cannot be read any more: no bytes, as where they were deleted. */
+export const lostPayload = new Uint8Array(0);
 
 export class Payloads {
   readonly #bytesMax: number;

@@ -3,18 +3,21 @@
  * files that have lost their names, so a new store is made of that: in its place, or beside what was put there.
  */
 import { existsSync, renameSync } from 'node:fs';
-import type { JournalRecord } from '../core/record.ts';
+import { present } from '../core/body.ts';
+import type { JournalRecord, StoredTask } from '../core/record.ts';
+import { fullRecord } from '../core/replay.ts';
+import type { BookFeed } from './book-feed.ts';
 import { bookIn } from './layout.ts';
 import type { LiveState } from './live-state.ts';
 import { buildDirectory } from './new-directory.ts';
-import { NewStore } from './new-store.ts';
-import { lostPayload } from './payloads.ts';
+import { NewStore, resultRecord } from './new-store.ts';
+import { lostPayload, type ReadBody } from './payloads.ts';
 import { StoreError } from './port.ts';
 
-/** Everything that was acknowledged. */
+/** Everything that was acknowledged. What was not may be in it, too: nobody was told that it is not. */
 export interface Content {
-  /** The full records of what lives. */
-  readonly living: AsyncIterable<JournalRecord>;
+  /** What lives, the settings and the marks, and for the book what it does not have. */
+  readonly records: AsyncIterable<{ readonly of: 'journal' | 'book'; readonly record: JournalRecord }>;
   /** Larger than every `seq` that was ever used. */
   readonly nextSeq: number;
   /** Of the latest start. */
@@ -23,20 +26,37 @@ export interface Content {
   readonly copyBook: (path: string) => Promise<void>;
 }
 
-export function contentOf(
-  live: LiveState,
-  read: (id: string) => Promise<Uint8Array | undefined>,
-  epoch: number,
-  copyBook: Content['copyBook'],
-): Content {
-  async function* living(): AsyncGenerator<JournalRecord> {
+interface ContentParts extends Pick<Content, 'epoch' | 'copyBook'> {
+  readonly live: LiveState;
+  readonly feed: BookFeed;
+  /** Of a task that lives. */
+  readonly payload: (id: string) => Promise<Uint8Array | undefined>;
+  readonly read: ReadBody;
+}
+
+const bodyDamaged = { code: 'body_damaged', message: 'The payload was damaged on the disk and is lost.' };
+
+export function contentOf({ live, feed, payload, read, epoch, copyBook }: ContentParts): Content {
+  const { tasks, attempts } = feed.left; // before the book is copied: what is entered twice is there once
+  const whole = (task: StoredTask, bytes: Uint8Array = lostPayload): JournalRecord =>
+    fullRecord({ ...task, spec: { ...task.spec, payload: bytes } });
+  async function* records(): Content['records'] {
+    for (const record of attempts) yield { of: 'book', record };
+    for (const task of tasks) {
+      const { place, result, spec } = task;
+      const bytes = place === undefined ? present(spec.payload) : await read(spec.id, place).catch(() => undefined);
+      yield { of: 'book', record: whole(task, bytes) };
+      if (result !== undefined) yield { of: 'book', record: resultRecord(task, result) };
+    }
     for (const key of live.upTo(Number.POSITIVE_INFINITY)) {
       const record = live.fullRecord(key);
-      if (record.kind !== 'task') yield record;
-      else yield { ...record, spec: { ...record.spec, payload: (await read(record.spec.id)) ?? lostPayload } };
+      const bytes = record.kind === 'task' ? await payload(record.spec.id) : undefined;
+      if (record.kind !== 'task') yield { of: 'journal', record };
+      else if (bytes !== undefined) yield { of: 'journal', record: whole(record, bytes) };
+      else yield { of: 'book', record: whole({ ...record, state: 'dead_letter', error: bodyDamaged }) };
     }
   }
-  return { epoch, living: living(), nextSeq: live.durable.nextSeq, copyBook };
+  return { epoch, records: records(), nextSeq: live.durable.nextSeq, copyBook };
 }
 
 /**
@@ -56,7 +76,9 @@ export async function rescue(
     await buildDirectory(saved, async (draft) => {
       await content.copyBook(bookIn(draft));
       await using store = await NewStore.create(draft, content.epoch);
-      for await (const record of content.living) await store.add(record);
+      for await (const { of, record } of content.records)
+        if (of === 'book') store.enter(record);
+        else await store.add(record);
       await store.finish(content.nextSeq);
     });
   } catch (cause) {

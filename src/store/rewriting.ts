@@ -27,13 +27,16 @@ export class Rewriting {
   readonly #live: LiveState;
   readonly #payloads: Payloads;
   readonly #read: ReadBody;
+  readonly #failed: (error: Error) => void;
   #ahead = new Map<Place, Uint8Array>();
   #reading: Promise<void> | undefined;
 
-  constructor(live: LiveState, payloads: Payloads, read: ReadBody) {
+  /** @param failed gets why a payload cannot be read, but for one that is damaged. */
+  constructor(live: LiveState, payloads: Payloads, read: ReadBody, failed: (error: Error) => void) {
     this.#live = live;
     this.#payloads = payloads;
     this.#read = read;
+    this.#failed = failed;
   }
 
   /** Resolves when what is read ahead now is read; undefined when nothing is. */
@@ -47,7 +50,10 @@ export class Rewriting {
       const { oldest } = this.#live;
       if (oldest === undefined || oldest.batch > upTo || writer.length >= most) return count;
       const record = this.#whole(oldest.key);
-      if (record === undefined) this.#reading ??= this.#readAhead(upTo).finally(() => (this.#reading = undefined));
+      if (record === undefined)
+        this.#reading ??= this.#readAhead(upTo)
+          .catch(this.#failed)
+          .finally(() => (this.#reading = undefined));
       if (record === undefined || writer.length + bytesOf(record) > room) return count;
       writeRecord(writer, record);
       const payload = record.kind === 'task' && !isAbsent(record.spec.payload) ? record.spec.payload : undefined;

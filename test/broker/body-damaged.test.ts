@@ -2,10 +2,10 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { journalStoreIn } from '../../src/store/journal-directory.ts';
 import { until } from '../until.ts';
-import { harness } from './harness.ts';
+import { type Harness, harness, type Raw } from './harness.ts';
 
 /** Flips a bit in the middle of a run of such bytes. */
 function flip(directory: string, byte: number): void {
@@ -53,4 +53,84 @@ test('its task is a dead letter that says so, is never handed out, and the place
     message: expect.stringMatching(/damaged behind batch/),
   });
   rmSync(directory, { recursive: true });
+});
+
+describe('damage that is found by', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'deye-damaged-'));
+  afterAll(() => rmSync(directory, { recursive: true }));
+  let made = 0;
+
+  /** Tasks whose payloads are on the disk only; the second one's is damaged. */
+  async function withDamage(before: (broker: Harness) => Promise<void> = async () => {}) {
+    const state = join(directory, String(++made));
+    const store = journalStoreIn(state);
+    const broker = await harness({ memoryPayloadBytesMax: 100 }, { store });
+    const raw = await broker.session();
+    const ids: string[] = [];
+    for (const byte of [1, 2, 3])
+      ids.push((await raw.request('task.submit', { operation: 'work', payload: Buffer.alloc(600, byte) })).id);
+    await before(broker);
+    flip(state, 2);
+    return {
+      broker,
+      store,
+      raw,
+      id: ids[1]!,
+      show: () => raw.request('task.show', { id: ids[1]!, include: ['payload'] }),
+    };
+  }
+
+  test('a look at a task that waits: it is a dead letter, and the broker goes on', async () => {
+    const { broker, raw, show } = await withDamage();
+    await show();
+    await until(async () => (await show()).state === 'dead_letter', 'it is a dead letter');
+    expect(await show()).toMatchObject({ error: { code: 'body_damaged' }, trimmed: true });
+    expect((await show()).payload).toBeUndefined();
+    expect(await raw.request('broker.health', {})).toMatchObject({ status: 'healthy' });
+    await broker[Symbol.asyncDispose]();
+  });
+
+  test('compacting: the same, and what is whole is there', async () => {
+    const { broker, raw, store, show } = await withDamage();
+    await store.compact({}).catch(() => {});
+    await until(async () => (await show()).state === 'dead_letter', 'it is a dead letter');
+    await store.compact({});
+    expect((await raw.request('broker.snapshot', {})).waiting).toBe(2);
+    await broker[Symbol.asyncDispose]();
+  });
+
+  test('a look at a task that waits for a retry: it is a dead letter', async () => {
+    const { broker, show } = await withDamage(async ({ session }) => {
+      const collector = await session('collector');
+      await collector.register('w', { max_concurrent_tasks: 9 });
+      for (let count = 0; count < 3; count++) {
+        const { task_id, token } = (await collector.message()) as { task_id: string; token: string };
+        await collector.request('task.fail', {
+          task_id,
+          token,
+          error: { code: 'x', message: 'y' },
+          retry_after_ms: 60_000,
+        });
+      }
+    });
+    expect((await show()).state).toBe('retrying');
+    await until(async () => (await show()).state === 'dead_letter', 'it is a dead letter');
+    await broker[Symbol.asyncDispose]();
+  });
+
+  test('a look at a running task: it runs on, its result counts, and its payload is said to be gone', async () => {
+    const attempts: { readonly task_id: string; readonly token: string }[] = [];
+    let collector!: Raw;
+    const { broker, raw, id, show } = await withDamage(async ({ session }) => {
+      collector = await session('collector');
+      await collector.register('w', { max_concurrent_tasks: 9 });
+      for (let count = 0; count < 3; count++) attempts.push((await collector.message()) as (typeof attempts)[number]);
+    });
+    expect(await show()).toMatchObject({ state: 'in_progress' });
+    const { task_id, token } = attempts.find((one) => one.task_id === id)!;
+    await collector.request('task.complete', { task_id, token, result: 'good' });
+    expect(await show()).toMatchObject({ state: 'completed', trimmed: true });
+    expect((await raw.request('task.show', { id, include: ['result'] })).result).toBe('good');
+    await broker[Symbol.asyncDispose]();
+  });
 });
