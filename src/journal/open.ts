@@ -14,6 +14,11 @@ import { type Segment, SegmentFiles, smallestSegment, startOf, type UsedSegment 
 import { cutTail } from './torn-tail.ts';
 import { removeUnborn } from './unborn.ts';
 
+interface Before {
+  readonly epoch: number | undefined;
+  readonly sequence: number | undefined;
+}
+
 /** Is told how the recovery goes. */
 export interface RecoveryWatch {
   /** Which of how many segments is being read. */
@@ -29,8 +34,11 @@ interface OpenJournalOptions extends FileJournalOptions, RecoveryWatch {
   /** Of the largest segment. */
   readonly segmentBytes: number;
   readonly randomBytes: (count: number) => Uint8Array;
-  /** What the book and a backup know of the store with this id; without one, of any. */
-  readonly witnesses: (storeId: Uint8Array | undefined) => Promise<Witnesses & { readonly epoch?: number | undefined }>;
+  /**
+   * What the book and a backup know of the store with this id; without one, of any: then also what a new journal goes on
+   * from, the last epoch and the last batch.
+   */
+  readonly witnesses: (storeId: Uint8Array | undefined) => Promise<Witnesses & Partial<Before>>;
 }
 
 /** A journal's files, made ready, and where its head stands. */
@@ -82,7 +90,7 @@ const filesOf = (
 
 async function create(options: OpenJournalOptions): Promise<Opened> {
   const { disk, segmentBytes, randomBytes, witnesses } = options;
-  const { book, epoch = 0 } = await witnesses(undefined);
+  const { book, epoch = 0, sequence = 0 } = await witnesses(undefined);
   if (book !== undefined)
     throw new JournalError(
       'journal_damaged',
@@ -97,8 +105,8 @@ async function create(options: OpenJournalOptions): Promise<Opened> {
       'There is no space for a new journal. Make room, or choose another directory.',
     );
   await writeIdentity(disk, { storeId, firstSalt });
-  const used = [startOf(first, 1, 1, 0)];
-  return { storeId, segmentBytes, files, used, epoch: epoch + 1, ordinal: 0, sequence: 0, crc: 0, recordsCrc: 0 };
+  const used = [startOf(first, 1, sequence + 1, 0)];
+  return { storeId, segmentBytes, files, used, epoch: epoch + 1, ordinal: 0, sequence, crc: 0, recordsCrc: 0 };
 }
 
 async function recover(

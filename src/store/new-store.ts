@@ -17,6 +17,12 @@ import { StoreError } from './port.ts';
 const applyBytes = 4 * 1024 * 1024;
 const checkpointBytes = 64 * 1024 * 1024;
 
+/**
+ * The journal goes on behind a batch that it never had: what the book is given at the beginning. So a start that misses
+ * the book refuses, as it does when the journal has let go of what ended.
+ */
+const rowsOnly = 1;
+
 async function bookBeside(directory: string, journal: Journal): Promise<SqliteBook> {
   try {
     return new SqliteBook(bookIn(directory));
@@ -44,7 +50,7 @@ export class NewStore implements AsyncDisposable {
   readonly #rows = new Writer();
   readonly #batch = new Writer();
   #count = 0;
-  #sequence = 0;
+  #sequence = rowsOnly;
   #sinceCheckpoint = 0;
 
   private constructor(journal: Journal, book: SqliteBook, failed: Promise<never>) {
@@ -58,7 +64,7 @@ export class NewStore implements AsyncDisposable {
     mkdirSync(journalIn(directory), { mode: 0o700 });
     const { promise: failed, reject } = Promise.withResolvers<never>();
     failed.catch(() => {}); // it is raced with each append
-    const journal = await openJournalIn(journalIn(directory), { failed: reject, witnesses: async () => ({ epoch }) });
+    const journal = await openJournalIn(journalIn(directory), { failed: reject, witnesses: async () => ({ epoch, sequence: rowsOnly }) });
     const store = new NewStore(journal, await bookBeside(directory, journal), failed);
     await store.add({ kind: 'level', level: storeLevel });
     return store;
