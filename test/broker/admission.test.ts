@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { admit, needOf } from '../../src/broker/admission.ts';
 import type { Input } from '../../src/core/input.ts';
 import { bytesOf } from '../../src/core/record-size.ts';
-import { newState } from '../../src/core/state.ts';
+import { newState, stepBytes } from '../../src/core/state.ts';
 import { step } from '../../src/core/step.ts';
 import { defaultLimits } from '../../src/protocol/limits.ts';
 import { deletionOf } from '../conformance/records.ts';
@@ -44,7 +44,7 @@ test('a submit that hands out a long queue while collectors fall silent writes n
     specs: ids.map((id) => specOf(id, { operation })),
   });
   const register = (monotonicMs: number, session: number, operation: string): void => {
-    const collector = registrationOf(`${operation}-${session}-`.padEnd(100, 'x'), {
+    const collector = registrationOf(`${operation}-${session}-`.padEnd(55, 'x'), {
       operations: [{ name: operation }],
       max_concurrent_tasks: tasksMax,
     });
@@ -60,5 +60,6 @@ test('a submit that hands out a long queue while collectors fall silent writes n
   state.frozen = false;
   const input = submitOf(['last'], 'fresh');
   stepAt(silentMs, input);
+  expect(state.written).toBeGreaterThan(2 * stepBytes);
   expect(state.written).toBeLessThanOrEqual(needOf(input));
 });
