@@ -9,8 +9,10 @@ import { fileDisk } from '../../src/journal/file-disk.ts';
 import { blockBytes } from '../../src/journal/header.ts';
 import { surveyJournal } from '../../src/journal/survey.ts';
 import { isEnded } from '../../src/protocol/state.ts';
+import { journalStoreIn } from '../../src/store/journal-directory.ts';
 import { journalIn } from '../../src/store/layout.ts';
 import type { StoredDetail } from '../../src/store/port.ts';
+import { loadAt, moved, submitted } from '../conformance/records.ts';
 import { brokerOn } from '../store/broker.ts';
 import {
   contentOf,
@@ -21,6 +23,7 @@ import {
   idOf,
   purgedSeq,
   Scratch,
+  segmentBytes,
   taskCount,
   trimmedSeq,
 } from '../store/fixture.ts';
@@ -146,6 +149,21 @@ test('whatever batch is missing: each task is had back or named, and none is inv
       }
     }
   expect(named).toBeGreaterThan(2);
+});
+
+test('a task that was submitted in what is missing, and deleted later, is not lost', async () => {
+  const directory = scratch.path();
+  const store = journalStoreIn(directory, { segmentBytes });
+  await store.load(loadAt(1));
+  await store.commit([submitted(1, idOf(1)), moved(1, 'completed')]);
+  await store.commit([submitted(2, idOf(2))]);
+  await store.commit([{ kind: 'purged', seqs: [1] }]);
+  await store.close();
+  const missing = (await batchesOf(directory, 1))[0]!;
+  spoil(directory, 1, missing.block);
+  const { lost } = await salvaged(directory, true);
+  expect(lost.batches).toEqual([{ first: missing.sequence, last: missing.sequence }]);
+  expect(lost.tasks).toEqual([]);
 });
 
 test('what the journal writes for itself may be damaged without a loss', async () => {

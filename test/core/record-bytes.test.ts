@@ -129,6 +129,22 @@ describe('records as bytes', () => {
       );
   });
 
+  test('say when they are longer or shorter than what they hold', () => {
+    const whole = bytesOf([{ kind: 'counted', nextSeq: 9 }]);
+    for (const by of [1, -1]) {
+      const changed = Uint8Array.of(...whole, 0);
+      changed[5]! += by; // the last of the four bytes of the length
+      expect(() => readRecord(new Reader(changed))).toThrow(RangeError);
+    }
+  });
+
+  test('say at once when a count is larger than what is left', () => {
+    const writer = new Writer();
+    for (const byte of [6, 1, 0, 0, 0, 7]) writer.byte(byte); // a `purged`, whose list is to have so many
+    writer.number(2 ** 40);
+    expect(() => readRecord(new Reader(writer.written))).toThrow('the bytes end too early');
+  });
+
   test('mean nothing, or something else, with other bytes, and never hang or take memory', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), (garbage) => {

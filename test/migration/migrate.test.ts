@@ -102,6 +102,27 @@ describe('a kill', () => {
     expect(readdirSync(directory).sort()).toEqual(['deye.db.migrated', 'store']);
     await expectMigrated(directory);
   });
+
+  test('as soon as the new one has its place leaves it there, and the next start has all', async () => {
+    const directory = filled();
+    const script = `
+      import fs from 'node:fs';
+      import { syncBuiltinESMExports } from 'node:module';
+      const { renameSync } = fs;
+      fs.renameSync = (from, to) => {
+        renameSync(from, to);
+        if (to === ${JSON.stringify(join(directory, 'store'))}) process.kill(process.pid, 'SIGKILL');
+      };
+      syncBuiltinESMExports();
+      const { migrateOldStore } = await import(${JSON.stringify(new URL('../../src/migration/migrate.ts', import.meta.url).href)});
+      await migrateOldStore(${JSON.stringify(directory)}, () => {});
+    `;
+    const run = () => execFileSync(process.execPath, ['--input-type=module', '-e', script]);
+    expect(run).toThrow(expect.objectContaining({ signal: 'SIGKILL' }));
+    expect(readdirSync(directory).sort()).toEqual(['deye.db', 'store']);
+    expect(await migrateOldStore(directory, quiet)).toMatchObject({ kept: `${oldFile(directory)}.migrated` });
+    await expectMigrated(directory);
+  });
 });
 
 test('an older deye that was started again made a second store: refused, and both are left', async () => {

@@ -111,6 +111,20 @@ test.each([
   await other.unharmed();
 });
 
+test('once the work on it has ended, a cancel of its id is one of the next request with that id', async () => {
+  const endless = new Endless();
+  await using broker = await harness({}, { socket: true, store: endless.store });
+  const operator = await broker.session();
+  const { id: task } = await operator.request('task.submit', { operation: 'work', payload: 'x' });
+  const id = operator.ask('store.compact', {});
+  await until(() => endless.begun === 1, 'it began');
+  operator.send(Kind.cancel, id);
+  expect(await operator.refusal(id)).toMatchObject({ code: 'cancelled' });
+  operator.send(Kind.request, id, 'broker', 'task.wait', { id: task }, 5000);
+  operator.send(Kind.cancel, id);
+  expect(await operator.refusal(id)).toMatchObject({ code: 'cancelled' });
+});
+
 test.each([
   ['store.backup', { directory }],
   ['store.compact', {}],

@@ -1,0 +1,35 @@
+/** How long what has ended stays in memory on its way into the book. */
+import { expect, test } from 'vitest';
+import type { Book } from '../../src/book/port.ts';
+import type { RecordOf } from '../../src/core/record.ts';
+import { BookFeed } from '../../src/store/book-feed.ts';
+import { storeSizes } from '../../src/store/sizes.ts';
+import { until } from '../until.ts';
+
+const attemptOf = (attempt: number): RecordOf<'attempt'> => ({
+  ...{ kind: 'attempt', seq: 1, attempt, collectorId: 'c1', startedAtMs: 1, endedAtMs: 2 },
+  ...{ outcome: 'failed', error: undefined },
+});
+
+test('the attempts of a task do until the latest of them is in the book', async () => {
+  const applying: (() => void)[] = [];
+  const book: Pick<Book, 'apply'> = {
+    apply: () => new Promise((resolve) => applying.push(() => resolve(0))),
+  };
+  const feed = new BookFeed({
+    ...{ book: book as Book, sizes: { ...storeSizes, gatherMs: 0 }, position: 0 },
+    read: async () => undefined,
+    failed: (error) => expect.unreachable(error.message),
+  });
+  for (const sequence of [1, 2]) {
+    feed.attempt(attemptOf(sequence));
+    feed.cut(100)({ storeId: '00', epoch: 1, sequence, crc: sequence });
+  }
+  for (const sequence of [1, 2]) {
+    await until(() => applying.length > 0, 'it is being entered');
+    expect(feed.attemptsOf(1)).toMatchObject([{ attempt: 1 }, { attempt: 2 }]);
+    applying.shift()!();
+    await until(() => feed.applied === sequence, 'it is in the book');
+  }
+  expect(feed.attemptsOf(1)).toBeUndefined();
+});

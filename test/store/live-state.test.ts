@@ -1,0 +1,20 @@
+/** Which payloads leave memory once their batch is safe. */
+import { expect, test } from 'vitest';
+import { LiveState } from '../../src/store/live-state.ts';
+import { Payloads } from '../../src/store/payloads.ts';
+import { moved, submitted } from '../conformance/records.ts';
+
+test('that of a task that has ended meanwhile is let alone', () => {
+  const payloads = new Payloads(10);
+  const live = new LiveState(payloads);
+  const payload = () => new Uint8Array(20).fill(7);
+  live.fold(submitted(1, 'a', { payload: payload() }), { batch: 1, end: 100 }, undefined);
+  live.fold(submitted(2, 'b', { payload: payload() }), { batch: 1, end: 200 }, undefined);
+  const ended = live.task('a')!;
+  const settle = live.cut();
+  live.fold(moved(1, 'completed'), { batch: 2, end: 50 }, undefined);
+  settle();
+  expect(ended.spec.payload).toEqual(payload());
+  expect([payloads.bytesInMemory, payloads.countOnDisk]).toEqual([0, 1]);
+  expect(payloads.place(2)).toMatchObject({ batch: 1, offset: 180, length: 20 });
+});
