@@ -197,6 +197,7 @@ async function foldInto(
   { store, losses, rows, progress }: FoldParts,
 ): Promise<Fold> {
   let unseenFrom: number | undefined;
+  const purged: number[] = [];
   const fold = new Fold({
     damaged: (sequence, byte, why) => {
       if (why instanceof UnknownRecordError)
@@ -220,8 +221,10 @@ async function foldInto(
     deleted: (record) => {
       store.enter(record);
       if (record.kind === 'trimmed') return;
-      for (const seq of record.seqs) rows.delete(seq);
-      losses.known(record.seqs);
+      for (const seq of record.seqs) {
+        rows.delete(seq);
+        purged.push(seq);
+      }
     },
   });
   const behindGap = new Set(gaps.map(({ before }) => before));
@@ -231,7 +234,7 @@ async function foldInto(
     if (batch.kind === 'records') fold.batch(batch.sequence, body);
     progress('reading the journal', ++done, batches.length);
   }
-  losses.known([...rows, ...fold.durable.tasks.keys(), ...fold.orphans.keys()]);
+  for (const seqs of [rows, fold.durable.tasks.keys(), fold.orphans.keys(), purged]) losses.known(seqs);
   return fold;
 }
 

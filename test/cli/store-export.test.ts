@@ -290,6 +290,20 @@ describe('refused, with nothing left of the try', () => {
   });
 });
 
+test('an imported store without its book is not whole, and does not start', async () => {
+  const [file, to] = [scratch.path('for-book.jsonl'), scratch.path()];
+  await exportStore(sound, file, options);
+  await importStore(file, to, () => {});
+  expect((await verifyStore(to, { isMoving: false })).is_whole).toBe(true);
+  for (const suffix of ['', '-wal', '-shm']) rmSync(bookIn(to) + suffix, { force: true });
+  const { is_whole, findings } = await verifyStore(to, { isMoving: false });
+  expect([is_whole, findings.map(({ message }) => message).join()]).toEqual([
+    false,
+    expect.stringContaining('what lies between is missing'),
+  ]);
+  await expect(journalStoreIn(to).load(loadAt(1))).rejects.toMatchObject({ code: 'store_corrupt' });
+});
+
 test('what counts goes on behind the highest number ever used', async () => {
   const [file, to] = [scratch.path(), scratch.path()];
   const body = lines.slice(0, -1).map((line) => line.replace(`"next_seq":${taskCount + 1}`, '"next_seq":1000'));
