@@ -5,7 +5,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { backup, DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { RecordOf } from '../core/record.ts';
-import { BookError, explainBook } from './error.ts';
+import { BookError, damagedBook, explainBook } from './error.ts';
 import type { BookPosition } from './port.ts';
 import { attemptOf, bodyOf, type Row, taskOf } from './row.ts';
 import { positionIn, versionOf } from './schema.ts';
@@ -33,6 +33,11 @@ interface Scan {
   readonly of: string;
   readonly order: 'ASC' | 'DESC';
 }
+const tables = [
+  ['task', taskOf],
+  ['body', bodyOf],
+  ['attempt', attemptOf],
+] as const;
 const bodies = ['body WHERE is_last = 0 AND seq', 'body WHERE is_last = 1 AND seq'];
 const scans = ['task WHERE seq', ...bodies, 'attempt WHERE seq'].flatMap((of): Scan[] => [
   { of, order: 'ASC' },
@@ -84,6 +89,17 @@ export class BookReader implements Disposable {
     } catch (error) {
       return [(error as Error).message];
     }
+  }
+
+  /** Reads every row, and whatever SQLite checks. Throws a BookError at the first that is not whole. */
+  check(each: () => void = () => {}): void {
+    const [flaw] = this.isEmpty ? [] : this.flaws();
+    if (flaw !== undefined) throw damagedBook(this.#path, flaw);
+    for (const [table, read] of this.isEmpty ? [] : tables)
+      for (const row of this.#db.prepare(`SELECT * FROM ${table}`).iterate()) {
+        read(this.#path, row);
+        each();
+      }
   }
 
   /** Every `seq` that any table knows, in order. A page that cannot be read is come to from its other side. */

@@ -70,6 +70,7 @@ export async function copyStore(
   for (const [name, copied] of await copyJournal(journalIn(directory), journalIn(draft), synced, progress))
     files.set(`journal/${name}`, copied);
   await checkCopy(draft, synced, progress);
+  checkBook(directory, draft, progress);
   return writeManifest(draft, {
     version,
     store_id: storeId,
@@ -134,6 +135,28 @@ function batchesUpTo({ batches }: Run, sequence: number): readonly PlacedBatch[]
   let end = batches.findLastIndex(({ batch }) => batch.sequence <= sequence) + 1;
   while (end > 0 && batches[end - 1]!.batch.kind === 'close') end--;
   return batches.slice(0, end);
+}
+
+/** A copy of a damaged book would take the place of an older one that is whole. */
+function checkBook(directory: string, draft: string, progress: Progress): void {
+  if (!existsSync(bookIn(draft))) return;
+  using book = new BookReader(bookIn(draft), false);
+  const rows = book.count;
+  let done = 0;
+  try {
+    book.check(() => {
+      if (++done % 1000 === 0) progress('checking the book', Math.min(done, rows), rows);
+    });
+  } catch (cause) {
+    const what = (cause as Error).message.replaceAll(draft, directory);
+    throw new StoreError(
+      'store_corrupt',
+      `${what} No backup was made. All of the damage is listed by: deye store verify`,
+      {
+        cause,
+      },
+    );
+  }
 }
 
 /** A start on the copy would find all of it. */

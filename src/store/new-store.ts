@@ -64,7 +64,10 @@ export class NewStore implements AsyncDisposable {
     mkdirSync(journalIn(directory), { mode: 0o700 });
     const { promise: failed, reject } = Promise.withResolvers<never>();
     failed.catch(() => {}); // it is raced with each append
-    const journal = await openJournalIn(journalIn(directory), { failed: reject, witnesses: async () => ({ epoch, sequence: rowsOnly }) });
+    const journal = await openJournalIn(journalIn(directory), {
+      failed: reject,
+      witnesses: async () => ({ epoch, sequence: rowsOnly }),
+    });
     const store = new NewStore(journal, await bookBeside(directory, journal), failed);
     await store.add({ kind: 'level', level: storeLevel });
     return store;

@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readContents } from '../../src/archive/contents.ts';
 import { restoreBackup } from '../../src/archive/restore.ts';
@@ -20,7 +21,7 @@ import { fileDisk } from '../../src/journal/file-disk.ts';
 import { surveyJournal } from '../../src/journal/survey.ts';
 import { backupAtRest, copyStore } from '../../src/store/backup.ts';
 import { fileChecksum } from '../../src/store/copy-file.ts';
-import { journalIn } from '../../src/store/layout.ts';
+import { bookIn, journalIn } from '../../src/store/layout.ts';
 import { type Manifest, readManifest, writeManifest } from '../../src/store/manifest.ts';
 import { buildDirectory } from '../../src/store/new-directory.ts';
 import { backupRunning } from '../../src/store/running-backup.ts';
@@ -299,6 +300,23 @@ test('a damaged store is not backed up', async () => {
     code: 'store_corrupt',
     message: expect.stringMatching(/deye store verify.*deye store salvage/),
   });
+});
+
+test.each([
+  ['a row that is not what was written', 'UPDATE attempt SET crc = crc + 1 WHERE seq = 1'],
+  ['a body that is not', "UPDATE body SET bytes = x'c0' WHERE seq = 2"],
+  ['a task that is not', "UPDATE task SET state = 'cancelled' WHERE seq = 1"],
+])('nor one whose book has %s', async (_, sql) => {
+  const [directory, to] = [scratch.copy(sound), scratch.path()];
+  const db = new DatabaseSync(bookIn(directory));
+  db.exec(sql);
+  db.close();
+  const said = /is damaged.*No backup was made.*store verify/s;
+  await expect(backupAtRest(directory, to, options)).rejects.toMatchObject({
+    code: 'store_corrupt',
+    message: expect.stringMatching(said),
+  });
+  expect(existsSync(to)).toBe(false);
 });
 
 test('nor exported, nor started on', async () => {
