@@ -171,7 +171,8 @@ export class BookFeed {
 
   /** Resolves when commits need not wait for the book; never waits for a disk that is full. */
   async room(): Promise<void> {
-    while (this.#queuedBytes > this.#sizes.backlogBytes && this.#running !== undefined) await this.#running;
+    while (this.#queuedBytes > this.#sizes.backlogBytes && this.#running !== undefined && !this.#full)
+      await this.#enteredUpTo(this.#queue[0]!.order);
   }
 
   /** Resolves when everything that was given until now is in the book, or the disk is found to be full. */

@@ -33,3 +33,31 @@ test('the attempts of a task do until the latest of them is in the book', async 
   }
   expect(feed.attemptsOf(1)).toBeUndefined();
 });
+
+test('who waits for room waits until there is some, not until all is in the book', async () => {
+  const applying: (() => void)[] = [];
+  const book: Pick<Book, 'apply'> = {
+    apply: () => new Promise((resolve) => applying.push(() => resolve(0))),
+  };
+  const sizes = { ...storeSizes, gatherMs: 0, applyBytes: 1, backlogBytes: 200 };
+  const feed = new BookFeed({
+    ...{ book: book as Book, sizes, position: 0 },
+    read: async () => undefined,
+    failed: (error) => expect.unreachable(error.message),
+  });
+  for (let sequence = 1; sequence <= 20; sequence++) {
+    feed.attempt(attemptOf(sequence));
+    feed.cut(100)({ storeId: '00', epoch: 1, sequence, crc: sequence });
+  }
+  let hasRoom = false;
+  const room = feed.room().then(() => (hasRoom = true));
+  let applied = 0;
+  for (; !hasRoom; applied++) {
+    await until(() => applying.length > 0 || hasRoom, 'it goes on');
+    applying.shift()?.();
+    await until(() => feed.applied > applied || hasRoom, 'one more is in the book');
+  }
+  await room;
+  expect(applied).toBeGreaterThan(3);
+  expect(applied).toBeLessThan(20);
+});

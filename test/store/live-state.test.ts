@@ -18,3 +18,13 @@ test('that of a task that has ended meanwhile is let alone', () => {
   expect([payloads.bytesInMemory, payloads.countOnDisk]).toEqual([0, 1]);
   expect(payloads.place(2)).toMatchObject({ batch: 1, offset: 180, length: 20 });
 });
+
+test('what lives is as large as its full records, whatever their bytes are in', () => {
+  const live = new LiveState(new Payloads(10));
+  const metadata = Object.fromEntries(Array.from({ length: 64 }, (_, at) => [`k${at}`, 'x'.repeat(1024)]));
+  live.fold(submitted(1, 'a', { metadata }), { batch: 1, end: 100 }, undefined);
+  expect(live.bytes).toBeGreaterThan(64 * 1024);
+  expect(live.bytes).toBeLessThan(67 * 1024);
+  live.fold(moved(1, 'completed'), { batch: 2, end: 50 }, undefined);
+  expect(live.bytes).toBe(0);
+});
