@@ -47,12 +47,14 @@ export function fileDisk(directory: string, { readOnly = false } = {}): Disk {
 function fileOf(fd: number, syncAfter: boolean, path: (name: string) => string): DiskFile {
   const own = fs.fstatSync(fd);
   let isOpen = true;
+  let bytes = own.size;
   return {
     size: async () => (await fstat(fd)).size,
     at(name) {
       try {
-        const { ino, dev } = fs.lstatSync(path(name));
-        return ino === own.ino && dev === own.dev ? 'there' : 'replaced';
+        const { ino, dev, size } = fs.lstatSync(path(name));
+        if (ino !== own.ino || dev !== own.dev) return 'replaced';
+        return size < bytes ? 'cut' : 'there';
       } catch {
         return 'removed'; // or what it lay in
       }
@@ -69,6 +71,7 @@ function fileOf(fd: number, syncAfter: boolean, path: (name: string) => string):
       for (let at = position; left.length > 0; ) {
         const { bytesWritten } = await orFull(writev(fd, left.slice(0, partsMax), at));
         at += bytesWritten;
+        bytes = Math.max(bytes, at);
         left = unwritten(left, bytesWritten);
       }
       if (syncAfter) await orFull(fdatasync(fd));

@@ -96,6 +96,7 @@ export class JournalError extends Error {
     | 'journal_full'
     | 'journal_removed'
     | 'journal_replaced'
+    | 'journal_cut'
     | 'journal_failed';
 
   constructor(code: JournalError['code'], message: string, options?: ErrorOptions) {

@@ -11,6 +11,7 @@ const codes: Readonly<Record<JournalError['code'] | BookError['code'], StoreErro
   journal_full: 'store_full',
   journal_removed: 'store_removed',
   journal_replaced: 'store_removed',
+  journal_cut: 'store_removed',
   journal_failed: 'store_failed',
   book_damaged: 'store_corrupt',
   book_foreign: 'store_foreign',

@@ -272,7 +272,7 @@ export class JournalStore implements Store {
   #lost(error: Error): Promise<StoreError> {
     const { rescue } = this.#parts;
     const isReplaced = codeOf(error).endsWith('_replaced');
-    const isGone = isReplaced || codeOf(error).endsWith('_removed');
+    const isGone = /_(removed|replaced|cut)$/.test(codeOf(error));
     const failure = this.fail(error);
     if (!isGone || rescue === undefined) return Promise.resolve(failure);
     this.#rescued ??= this.#feed.flush().then(() => rescue(error.message, isReplaced, this.#content()));
