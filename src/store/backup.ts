@@ -12,6 +12,7 @@ import { findRun, type Run } from '../journal/recovery.ts';
 import { segmentName } from '../journal/scan.ts';
 import { type PlacedBatch, surveyJournal } from '../journal/survey.ts';
 import { type CopiedFile, copyFile, fileChecksum, syncFile } from './copy-file.ts';
+import { storeWord } from './journal-error.ts';
 import { bookIn, journalIn } from './layout.ts';
 import { type Manifest, writeManifest } from './manifest.ts';
 import { buildDirectory } from './new-directory.ts';
@@ -69,7 +70,7 @@ export async function copyStore(
   const { storeId, epoch, synced } = await position();
   for (const [name, copied] of await copyJournal(journalIn(directory), journalIn(draft), synced, progress))
     files.set(`journal/${name}`, copied);
-  await checkCopy(draft, synced, progress);
+  await checkCopy(directory, draft, synced, progress);
   return writeManifest(draft, {
     version,
     store_id: storeId,
@@ -137,13 +138,18 @@ function batchesUpTo({ batches }: Run, sequence: number): readonly PlacedBatch[]
 }
 
 /** A start on the copy would find all of it. */
-async function checkCopy(draft: string, { sequence, crc }: Position, progress: Progress): Promise<void> {
+async function checkCopy(
+  directory: string,
+  draft: string,
+  { sequence, crc }: Position,
+  progress: Progress,
+): Promise<void> {
   await using parts = await openParts(draft, false, progress);
   const { batches } = refuseDamaged(draft, parts, sequence);
   const last = batches.findLast(({ batch }) => batch.kind === 'records')?.batch;
   if (last !== undefined && (last.sequence !== sequence || last.crc !== crc))
     throw new StoreError(
       'backup_damaged',
-      `The copy of the journal ends at batch ${last.sequence}, and not as batch ${sequence} of the store does. Try again; if it happens twice, run: deye store verify`,
+      `The copy of the journal ends at batch ${last.sequence}, and not as batch ${sequence} of the store does. Try again; if it happens twice, run: deye store verify ${storeWord(directory)}`,
     );
 }
