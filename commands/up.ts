@@ -1,6 +1,7 @@
 import { Flags } from '@oclif/core';
 import { bannerText, bringUp, troubleText } from '../src/cli/banner.ts';
 import { DeyeCommand } from '../src/cli/command.ts';
+import { stateDirFlag } from '../src/cli/flags.ts';
 import { progressLines } from '../src/cli/progress.ts';
 
 export default class Up extends DeyeCommand {
@@ -8,7 +9,7 @@ export default class Up extends DeyeCommand {
   static override description = 'Exits with 1 when a collector did not become healthy within a minute.';
   static override examples = ['<%= config.bin %> up', '<%= config.bin %> up --json'];
   static override flags = {
-    'state-dir': Flags.directory({ description: 'where tasks are kept', env: 'DEYE_STATE_DIR' }),
+    'state-dir': stateDirFlag('where tasks are kept'),
     config: Flags.file({ description: 'configuration file instead of ./deye.yaml', env: 'DEYE_CONFIG' }),
   };
 

@@ -1,5 +1,6 @@
 import { Flags } from '@oclif/core';
 import { DeyeCommand } from '../../src/cli/command.ts';
+import { stateDirFlag } from '../../src/cli/flags.ts';
 import { progressLines } from '../../src/cli/progress.ts';
 
 export default class BrokerStart extends DeyeCommand {
@@ -18,7 +19,7 @@ get the environment of this command, secrets included, unless their declaration 
   static override flags = {
     foreground: Flags.boolean({ char: 'f', description: 'stay in the foreground' }),
     collectors: Flags.boolean({ description: 'start the declared collectors', default: true, allowNo: true }),
-    'state-dir': Flags.directory({ description: 'where tasks are kept', env: 'DEYE_STATE_DIR' }),
+    'state-dir': stateDirFlag('where tasks are kept'),
     config: Flags.file({ description: 'configuration file instead of ./deye.yaml', env: 'DEYE_CONFIG' }),
     'log-level': Flags.option({
       options: ['error', 'warn', 'info', 'debug', 'trace'] as const,

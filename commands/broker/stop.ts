@@ -1,5 +1,6 @@
 import { Flags } from '@oclif/core';
 import { DeyeCommand } from '../../src/cli/command.ts';
+import { stateDirFlag } from '../../src/cli/flags.ts';
 import { stopAt } from '../../src/cli/stop.ts';
 
 export default class BrokerStop extends DeyeCommand {
@@ -12,7 +13,7 @@ one that is stopping already is waited for.`;
   static override examples = ['<%= config.bin %> broker stop', '<%= config.bin %> broker stop --immediate'];
   static override flags = {
     immediate: Flags.boolean({ description: 'do not wait for attempts in progress' }),
-    'state-dir': Flags.directory({ description: 'the state directory of the broker', env: 'DEYE_STATE_DIR' }),
+    'state-dir': stateDirFlag('the state directory of the broker'),
     config: Flags.file({ description: 'configuration file instead of ./deye.yaml', env: 'DEYE_CONFIG' }),
   };
 
@@ -21,7 +22,7 @@ one that is stopping already is waited for.`;
     const place = { socket: flags.socket, stateDir: flags['state-dir'], file: flags.config };
     const type = flags.immediate ? 'immediate' : 'graceful';
     const pid = await stopAt(place, type, {
-      connect: (socket) => this.connect({ socket }),
+      connect: (socket) => this.connect({ socket }, { advice: '' }),
       note: (text) => this.note(text),
     });
     await this.print({ pid, stopped: true }, flags, () => `The broker (pid ${pid}) stopped.`);

@@ -1,5 +1,6 @@
-import { Args, Flags } from '@oclif/core';
+import { Args } from '@oclif/core';
 import { DeyeCommand } from '../../src/cli/command.ts';
+import { stateDirFlag } from '../../src/cli/flags.ts';
 import { backedUpText } from '../../src/cli/store-print.ts';
 
 export default class StoreBackup extends DeyeCommand {
@@ -17,13 +18,13 @@ that is damaged is not copied; see deye store verify.`;
     to: Args.directory({ required: true, description: 'the directory to make; must be missing or empty' }),
   };
   static override flags = {
-    'state-dir': Flags.directory({ description: 'the state directory of the broker', env: 'DEYE_STATE_DIR' }),
+    'state-dir': stateDirFlag('the state directory of the broker'),
   };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(StoreBackup);
     const { backup } = await import('../../src/cli/store-work.ts');
-    const made = await backup(flags, args.to, this.config.version, (to) => this.connect(to));
+    const made = await backup(flags, args.to, this.config.version, (...to) => this.connect(...to));
     await this.print(made, flags, () => backedUpText(made));
   }
 }

@@ -1,5 +1,5 @@
-import { Flags } from '@oclif/core';
 import { DeyeCommand } from '../../src/cli/command.ts';
+import { stateDirFlag } from '../../src/cli/flags.ts';
 import { compactedText } from '../../src/cli/store-print.ts';
 
 export default class StoreCompact extends DeyeCommand {
@@ -13,13 +13,13 @@ by itself: this is for after much was deleted. It may be interrupted at any time
     '<%= config.bin %> store compact --state-dir ~/b --json',
   ];
   static override flags = {
-    'state-dir': Flags.directory({ description: 'the state directory of the broker', env: 'DEYE_STATE_DIR' }),
+    'state-dir': stateDirFlag('the state directory of the broker'),
   };
 
   async run(): Promise<void> {
     const { flags } = await this.parse(StoreCompact);
     const { compact } = await import('../../src/cli/store-work.ts');
-    const done = await compact(flags, (to) => this.connect(to));
+    const done = await compact(flags, (...to) => this.connect(...to));
     await this.print(done, flags, () => compactedText(done));
   }
 }

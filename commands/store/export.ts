@@ -1,5 +1,6 @@
-import { Args, Flags } from '@oclif/core';
+import { Args } from '@oclif/core';
 import { DeyeCommand } from '../../src/cli/command.ts';
+import { stateDirFlag } from '../../src/cli/flags.ts';
 import { exportedText } from '../../src/cli/store-print.ts';
 
 export default class StoreExport extends DeyeCommand {
@@ -15,13 +16,13 @@ of its MessagePack where not. The last line counts the others and has their chec
     file: Args.file({ description: 'a new file; else standard output' }),
   };
   static override flags = {
-    'state-dir': Flags.directory({ description: 'the state directory of the broker', env: 'DEYE_STATE_DIR' }),
+    'state-dir': stateDirFlag('the state directory of the broker'),
   };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(StoreExport);
     const { exportTo } = await import('../../src/cli/store-work.ts');
-    const exported = await exportTo(flags, args.file, this.config.version, (to) => this.connect(to));
+    const exported = await exportTo(flags, args.file, this.config.version, (...to) => this.connect(...to));
     if (args.file !== undefined) await this.print(exported, flags, () => exportedText(exported));
   }
 }

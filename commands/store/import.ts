@@ -1,8 +1,10 @@
-import { Args, Flags } from '@oclif/core';
-import { DeyeCommand } from '../../src/cli/command.ts';
+import { Args } from '@oclif/core';
+import { PlainCommand } from '../../src/cli/command.ts';
+import { newStateDirFlag } from '../../src/cli/flags.ts';
+import { startHint } from '../../src/cli/start-hint.ts';
 import { importedText } from '../../src/cli/store-print.ts';
 
-export default class StoreImport extends DeyeCommand {
+export default class StoreImport extends PlainCommand {
   static override summary = 'Make a state directory of an export, for a broker to start on.';
   static override description =
     `Whole or not at all: an export that is cut off, was changed, or is of a newer deye is refused, and nothing is left of
@@ -15,13 +17,14 @@ the try. The store has a new id, and an epoch above that of the store it was exp
     file: Args.string({ required: true, description: 'what deye store export wrote; - is standard input' }),
   };
   static override flags = {
-    'state-dir': Flags.directory({ required: true, description: 'the directory to make; must be missing or empty' }),
+    'state-dir': newStateDirFlag,
   };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(StoreImport);
     const { importFrom } = await import('../../src/cli/store-work.ts');
     const imported = await importFrom(args.file, flags['state-dir']);
-    await this.print(imported, flags, () => importedText(imported));
+    const start = await startHint(imported.directory);
+    await this.print(imported, flags, () => importedText(imported, start));
   }
 }

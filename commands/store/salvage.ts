@@ -1,9 +1,10 @@
 import { Args, Flags } from '@oclif/core';
-import { DeyeCommand } from '../../src/cli/command.ts';
+import { PlainCommand } from '../../src/cli/command.ts';
 import { exitCodes } from '../../src/cli/exit.ts';
+import { startHint } from '../../src/cli/start-hint.ts';
 import { salvagedText } from '../../src/cli/store-print.ts';
 
-export default class StoreSalvage extends DeyeCommand {
+export default class StoreSalvage extends PlainCommand {
   static override summary = 'Write all that is whole in a damaged store into a new one, and name what is not.';
   static override description =
     `DIR is not touched, and no broker may run on it. The new store has an id and an epoch of its own; a broker starts on
@@ -25,7 +26,8 @@ it. When something that was acknowledged is missing, all of it is named and noth
     const { args, flags } = await this.parse(StoreSalvage);
     const { salvage } = await import('../../src/cli/store-work.ts');
     const salvaged = await salvage(args.dir, args.new_dir, flags['accept-gap']);
-    await this.print(salvaged, flags, () => salvagedText(salvaged));
+    const start = await startHint(salvaged.directory);
+    await this.print(salvaged, flags, () => salvagedText(salvaged, start));
     if (!salvaged.is_written) process.exitCode = exitCodes.failed;
   }
 }

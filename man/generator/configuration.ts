@@ -47,7 +47,7 @@ export function configurationKeys(): string[] {
 export const configurationSections: readonly string[] = [
   heading('environment'),
   paragraph(
-    'A flag goes before the environment, the environment before deye.yaml in the current directory, that before the deye.yaml of the user, and that before the default.',
+    'A flag goes before the environment, the environment before deye.yaml in the current directory, that before the deye.yaml of the user, and that before the default. Of a socket and a state directory the one that is named first in this order says which broker and which store is meant.',
   ),
   term(
     'DEYE_SOCKET',

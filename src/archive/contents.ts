@@ -2,6 +2,7 @@
 import type { BookReader } from '../book/book-reader.ts';
 import type { RecordOf, StoredTask } from '../core/record.ts';
 import { fullRecord } from '../core/replay.ts';
+import { storeWord } from '../store/journal-error.ts';
 import type { WholeTask } from '../store/new-store.ts';
 import { openParts, type Parts } from '../store/parts.ts';
 import { StoreError } from '../store/port.ts';
@@ -74,7 +75,10 @@ export async function readContents(directory: string, progress?: Progress): Prom
 }
 
 const damagedStore = (directory: string, what: string): StoreError =>
-  new StoreError('store_corrupt', `The store in ${directory} is damaged: ${what}. See: deye store verify`);
+  new StoreError(
+    'store_corrupt',
+    `The store in ${directory} is damaged: ${what}. See: deye store verify ${storeWord(directory)}`,
+  );
 
 function* tasksOf(directory: string, { book }: Parts, { durable }: Fold, recent: Recent): Generator<WholeTask> {
   const inMemory = [...durable.tasks.keys(), ...recent.ended.keys()].sort((a, b) => a - b);

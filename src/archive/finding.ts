@@ -1,4 +1,6 @@
 /** What a look at a store finds: where, what, and what is to be done. */
+import { storeWord } from '../store/journal-error.ts';
+
 export interface Finding {
   /** `note`: nothing that was acknowledged is touched by it. */
   readonly severity: 'damage' | 'note';
@@ -14,6 +16,6 @@ export interface Finding {
   readonly task?: number;
 }
 
-export const adviseSalvage =
-  'Keep the directory as it is, and write what is whole into another one with: deye store salvage DIR NEW_DIR. Or restore a backup.';
+export const adviseSalvage = (store: string): string =>
+  `Keep the directory as it is, and write what is whole into another one with: deye store salvage ${storeWord(store)} NEW_DIR. Or restore a backup.`;
 export const adviseNothing = 'Nothing needs to be done.';

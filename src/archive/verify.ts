@@ -61,8 +61,8 @@ async function lookOnce(directory: string, isMoving: boolean, progress: Progress
   await using parts = await openParts(directory, isMoving, progress);
   const findings: Finding[] = [];
   let leftOut = 0;
-  const add = (finding: Finding): void => {
-    if (findings.length < findingsMax) findings.push(finding);
+  const add: Add = (finding) => {
+    if (findings.length < findingsMax) findings.push({ advice: adviseSalvage(directory), ...finding });
     else leftOut++;
   };
   const { survey, position } = parts;
@@ -97,7 +97,9 @@ async function lookOnce(directory: string, isMoving: boolean, progress: Progress
   };
 }
 
-type Add = (finding: Finding) => void;
+/** Of damage that names no other way, the advice is to salvage. */
+type Seen = Omit<Finding, 'advice'> & Partial<Pick<Finding, 'advice'>>;
+type Add = (finding: Seen) => void;
 
 /** What stands beside the batches: the store's own file, heads of segments, copies of torn tails, the book's file. */
 function findInFiles(directory: string, { survey, bookError }: Parts, add: Add): void {
@@ -118,8 +120,7 @@ function findInFiles(directory: string, { survey, bookError }: Parts, add: Add):
       ...{ severity: 'note', code: 'torn_copy', advice: 'It may be removed.' },
       message: `${name} (${statSync(`${journalIn(directory)}/${name}`).size} bytes) is a copy of what a crash left half written; nothing in it was acknowledged.`,
     });
-  if (bookError !== undefined)
-    add({ severity: 'damage', code: 'book_unreadable', message: bookError.message, advice: adviseSalvage });
+  if (bookError !== undefined) add({ severity: 'damage', code: 'book_unreadable', message: bookError.message });
 }
 
 /** What a start would refuse. */
@@ -135,7 +136,7 @@ function findInRun(directory: string, parts: Parts, run: Run, isMoving: boolean,
     const advice =
       error.code === 'journal_foreign'
         ? 'Put back the book that belongs to this journal, or restore a backup of both.'
-        : adviseSalvage;
+        : adviseSalvage(directory);
     add({
       severity: 'damage',
       code: error.code,
@@ -181,10 +182,9 @@ const tornTail = ({ segment, byte, bytes, sequence }: Broken): Finding => ({
   advice: `${adviseNothing} The next start cuts them and keeps a copy.`,
 });
 
-const broken = ({ segment, byte, bytes, sequence }: Broken): Finding => ({
+const broken = ({ segment, byte, bytes, sequence }: Broken): Seen => ({
   ...{ severity: 'damage', code: 'batch_damaged', segment, byte, sequence: sequence + 1 },
   message: `${bytes} bytes are no whole batch: what stood there, from batch ${sequence + 1} on, has changed since it was synced.`,
-  advice: adviseSalvage,
 });
 
 async function foldWhole({ survey }: Parts, whole: readonly PlacedBatch[], add: Add, progress: Progress) {
@@ -192,7 +192,7 @@ async function foldWhole({ survey }: Parts, whole: readonly PlacedBatch[], add: 
   const fold = new Fold({
     damaged: (sequence, byte, why) =>
       add({
-        ...{ severity: 'damage', code: 'record_damaged', segment: place!.segment, sequence, advice: adviseSalvage },
+        ...{ severity: 'damage', code: 'record_damaged', segment: place!.segment, sequence },
         byte: place!.batch.block * blockBytes + headerBytes + byte,
         message: `A record of batch ${sequence} is not whole, at byte ${byte} of its body: ${why.message}.`,
       }),
@@ -207,7 +207,7 @@ async function foldWhole({ survey }: Parts, whole: readonly PlacedBatch[], add: 
     records += count;
     if (count !== stated)
       add({
-        ...{ severity: 'damage', code: 'record_missing', segment: placed.segment, sequence, advice: adviseSalvage },
+        ...{ severity: 'damage', code: 'record_missing', segment: placed.segment, sequence },
         message: `Batch ${sequence} holds ${count} records, and its header says ${stated}.`,
       });
   }
@@ -221,7 +221,6 @@ function findInBook(book: BookReader, isMoving: boolean, add: Add, progress: Pro
       severity: 'damage',
       code: 'book_damaged',
       message,
-      advice: adviseSalvage,
       ...(task === undefined ? {} : { task }),
     });
   // In one go it would hold up a broker that wants to save its book.

@@ -7,7 +7,15 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { ConfigurationError } from '../configuration/error.ts';
 import { type Environment, readFiles } from '../configuration/file.ts';
-import { type Candidate, firstOf, fromFiles, type PlaceFlags, placeOf, present } from '../configuration/place.ts';
+import {
+  type Candidate,
+  firstOf,
+  fromFiles,
+  type NamedBy,
+  type PlaceFlags,
+  placeOf,
+  present,
+} from '../configuration/place.ts';
 import type { Limits } from '../protocol/limits.ts';
 import { type CollectorDeclaration, declarationSchema } from './collector-declaration.ts';
 import { type CheckedFile, checkFile, diskSyncs, logLevels } from './configuration-schema.ts';
@@ -19,6 +27,7 @@ export interface Configuration {
   /** The address of the socket, as text. */
   readonly socket: string;
   readonly stateDir: string;
+  readonly namedBy: NamedBy;
   /** Where tasks are kept, for `openStore`. */
   readonly store: string;
   readonly logLevel: LogLevel;
@@ -45,7 +54,7 @@ export interface Overrides extends PlaceFlags {
 /** Reads everything once. Rejects with a ConfigurationError that names the file, the key and the rule. */
 export async function loadConfiguration(flags: Overrides, env: Environment = process.env): Promise<Configuration> {
   const files = (await readFiles(flags.file, env)).map(checkFile);
-  const { socket, stateDir } = placeOf(flags, files, env);
+  const { socket, stateDir, namedBy } = placeOf(flags, files, env);
   const paths = files.map(({ path }) => path);
   const origins = new Map([
     ['files', paths.length === 0 ? 'none' : paths.join(', ')],
@@ -60,6 +69,7 @@ export async function loadConfiguration(flags: Overrides, env: Environment = pro
   return {
     socket: socket.value,
     stateDir: stateDir.value,
+    namedBy,
     store: `journal:${join(stateDir.value, 'store')}`,
     logLevel: logLevel(
       pick<string>(

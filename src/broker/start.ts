@@ -15,7 +15,7 @@ import { openMemory } from '../transport/memory.ts';
 import { networkWarning } from '../transport/network-file-system.ts';
 import type { Address, Listener, ListenHandler } from '../transport/port.ts';
 import { ensurePrivateDirectory } from '../transport/private-directory.ts';
-import { listen } from '../transport/registry.ts';
+import { answers, listen } from '../transport/registry.ts';
 import { Broker } from './broker.ts';
 import type { BrokerInfo } from './broker-info.ts';
 import type { Configuration } from './configuration.ts';
@@ -102,6 +102,7 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
     lock?.announce({ ...announced, version, started_at_ms: startedAtMs, state: life });
   };
   inStateDirectory(() => announce('starting', Date.now()));
+  if (withSocket) await refuseTaken(address);
 
   if (state && options.store === undefined) {
     const migrated = await migrateOldStore(stateDir, progress);
@@ -190,6 +191,15 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
     stop,
     [Symbol.asyncDispose]: () => stop('immediate'),
   };
+}
+
+/** Before the store is touched: a new epoch ends what its collectors hold. To listen is what decides. */
+async function refuseTaken(address: Address): Promise<void> {
+  if (await answers(address))
+    throw new TransportError(
+      'socket_in_use',
+      `Another broker holds ${formatAddress(address)}. Choose another path with --socket, or stop that broker.`,
+    );
 }
 
 function supervise(broker: Broker, socket: string, options: StartOptions, log: Logger): Supervisor {

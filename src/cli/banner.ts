@@ -49,9 +49,9 @@ export function bannerText(up: Up, given: Overrides): string {
   ]);
 }
 
-/** The socket is in the hint when it was given on the command line, or in a file that only this command reads. */
-const stopHint = (socket: string, { socket: flag, file }: Overrides): string =>
-  hint('deye broker stop', { socket: flag === undefined && file === undefined ? undefined : socket });
+/** The socket is in the hint when the command line says which broker is meant, or a file that only this command reads. */
+const stopHint = (socket: string, { socket: flag, stateDir, file }: Overrides): string =>
+  hint('deye broker stop', { socket: [flag, stateDir, file].every((one) => one === undefined) ? undefined : socket });
 
 /** What `deye broker start` says. */
 export const startedText = (started: Started, given: Overrides): string =>

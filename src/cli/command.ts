@@ -6,17 +6,20 @@ import { findSocket } from '../configuration/place.ts';
 import { TransportError } from '../transport/error.ts';
 import { commandError, report } from './error.ts';
 import { exitCodes } from './exit.ts';
+import { notEmpty } from './flags.ts';
 import { hint } from './hint.ts';
 import { formatOf, formats, formatted, itemFormatter, type OutputFlags } from './output.ts';
 import { namedIn } from './place.ts';
 import { wantsJson } from './wants-json.ts';
 
-export abstract class DeyeCommand extends Command {
+interface ConnectHow extends Pick<ConnectOptions, 'role' | 'reconnect'> {
+  /** What to do where no broker runs. Default: start one. */
+  readonly advice?: string | undefined;
+}
+
+/** Of those that have no flag for the broker that they ask, if any. */
+export abstract class PlainCommand extends Command {
   static override baseFlags = {
-    socket: Flags.string({
-      description: "path of the broker's socket; else DEYE_SOCKET, else socket in deye.yaml",
-      helpGroup: 'GLOBAL',
-    }),
     json: Flags.boolean({
       description: 'the same as --output json',
       exclusive: ['output'],
@@ -35,7 +38,7 @@ export abstract class DeyeCommand extends Command {
   /** A connection that is closed when the command ends. */
   protected async connect(
     flags: { readonly socket?: string | undefined },
-    options: Pick<ConnectOptions, 'role' | 'reconnect'> = {},
+    { advice = `Start one with: ${hint('deye broker start', flags)}`, ...options }: ConnectHow = {},
   ): Promise<Client> {
     const place = await findSocket(flags.socket);
     try {
@@ -54,7 +57,7 @@ export abstract class DeyeCommand extends Command {
       if (stopping !== undefined) throw stopping;
       throw new TransportError(
         'broker_not_running',
-        `No broker is running on ${place.value}${namedIn(place)}. Start one with: ${hint('deye broker start', flags)}`,
+        `No broker is running on ${place.value}${namedIn(place)}. ${advice}`.trimEnd(),
         { cause },
       );
     }
@@ -97,4 +100,15 @@ export abstract class DeyeCommand extends Command {
   #words(): string {
     return this.id?.replaceAll(':', ' ') ?? '';
   }
+}
+
+export abstract class DeyeCommand extends PlainCommand {
+  static override baseFlags = {
+    socket: Flags.string({
+      description: "path of the broker's socket; else DEYE_SOCKET, else socket in deye.yaml",
+      helpGroup: 'GLOBAL',
+      parse: notEmpty,
+    }),
+    ...PlainCommand.baseFlags,
+  };
 }

@@ -19,9 +19,9 @@ const lookEveryMs = 200;
  * state directory, else what it answers.
  */
 export async function findLog(place: Overrides, connect: (socket: string) => Promise<Client>): Promise<string> {
-  const { stateDir, socket } = await loadConfiguration(place);
+  const { stateDir, socket, namedBy } = await loadConfiguration(place);
   const path = join(stateDir, logName);
-  if (place.socket === undefined) return path;
+  if (place.socket === undefined && namedBy !== 'socket') return path;
   const info = readBrokerInfo(stateDir);
   const { pid, log } = info?.socket === socket ? info : await askBroker(socket, connect);
   if (log !== undefined) return log;
@@ -35,7 +35,7 @@ async function askBroker(socket: string, connect: (socket: string) => Promise<Cl
     return (await (await connect(socket)).request('broker.snapshot', {})).broker;
   } catch (cause) {
     if (!(cause instanceof TransportError) || cause.code !== 'broker_not_running') throw cause;
-    const message = `No broker is running on ${socket}, and only it could say where its log is. Leave --socket out and name its state directory with --state-dir.`;
+    const message = `No broker is running on ${socket}, and only it could say where its log is. Name its state directory with --state-dir, and leave --socket out.`;
     throw new TransportError('broker_not_running', message, { cause });
   }
 }

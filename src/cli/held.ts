@@ -2,7 +2,8 @@
 import { type BrokerInfo, readBrokerInfo } from '../broker/broker-info.ts';
 import type { Configuration, Overrides } from '../broker/configuration.ts';
 import { type Found, findPlace } from '../configuration/place.ts';
-import { hint, type Reached, shellQuoted } from './hint.ts';
+import { shellQuoted } from '../text/shell.ts';
+import { hint, type Reached } from './hint.ts';
 
 /** An error of a start, with its code. */
 export class StartError extends Error {

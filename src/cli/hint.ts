@@ -1,5 +1,7 @@
 /** Commands to type next, complete: they reach the same broker as the command that prints them. */
 
+import { shellQuoted } from '../text/shell.ts';
+
 /** The flags by which the printing command found its broker. */
 export interface Reached {
   /** Of `--socket`; undefined when the next command finds the same socket by itself. */
@@ -12,7 +14,3 @@ export const hint = (command: string, reached: Reached): string => `${command}${
 /** The flag with a space before it, or nothing. */
 export const socketFlag = ({ socket }: Reached): string =>
   socket === undefined ? '' : ` --socket ${shellQuoted(socket)}`;
-
-/** As one word of a POSIX shell. */
-export const shellQuoted = (text: string): string =>
-  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;

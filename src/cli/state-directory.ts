@@ -1,14 +1,16 @@
 /** A state directory as commands meet it that work on its files: whose it is now. */
-import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { existsSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
 import { readBrokerInfo } from '../broker/broker-info.ts';
-import { findPlace } from '../configuration/place.ts';
+import { journalIn, stateDirectoryOf } from '../store/layout.ts';
+import { shellQuoted } from '../text/shell.ts';
 import { lockFile } from '../transport/file-lock.ts';
-import { shellQuoted } from './hint.ts';
 
-/** The directory that was named, or that of the broker that every other command talks to. */
-export const findStateDirectory = async (given: string | undefined): Promise<string> =>
-  given === undefined ? (await findPlace()).stateDir.value : resolve(given);
+/** The state directory of a store that is named itself: there it is locked, and there its broker is found. */
+export function stateDirectoryAt(named: string): string {
+  if (!existsSync(journalIn(named))) return named;
+  return stateDirectoryOf(realpathSync(named));
+}
 
 interface Look extends Disposable {
   /** A broker runs on it. */

@@ -6,6 +6,7 @@ import { isAlive } from '../supervisor/alive.ts';
 import { TransportError } from '../transport/error.ts';
 import { gone, pause, stopBroker, stopWithinMs } from './broker-process.ts';
 import { StoppingError } from './held.ts';
+import { checkSameBroker } from './same-broker.ts';
 
 interface StopWays {
   readonly connect: (socket: string) => Promise<Client>;
@@ -20,14 +21,20 @@ const signalPauseMs = 100;
 
 /** Resolves with the pid when the process is gone. Rejects with `broker_not_running` when there is none. */
 export async function stopAt(place: Overrides, type: 'graceful' | 'immediate', ways: StopWays): Promise<number> {
-  const { socket: configured, stateDir, limits, origins } = await loadConfiguration(place);
-  const socket = named(origins, stateDir) ?? configured;
+  const { socket: configured, stateDir, limits, origins, namedBy } = await loadConfiguration(place);
+  const socket = namedBy === 'state-dir' ? socketOn(stateDir) : configured;
   try {
-    return await stopBroker(await ways.connect(socket), type, ways.note);
+    const client = await ways.connect(socket);
+    if (namedBy === 'both')
+      await checkSameBroker(client, {
+        socket: { value: socket, origin: origins.get('socket')! },
+        stateDir: { value: stateDir, origin: origins.get('state_dir')! },
+      });
+    return await stopBroker(client, type, ways.note);
   } catch (error) {
     const info = isUnreachable(error) ? readBrokerInfo(stateDir) : undefined;
     // A socket that was named means the broker behind it, and no other.
-    if (info === undefined || (origins.get('socket') !== 'default' && info.socket !== socket)) throw error;
+    if (info === undefined || (namedBy !== 'default' && info.socket !== socket)) throw error;
     if (info.state === 'stopping') {
       const attempts = type === 'immediate' ? 'attempts in progress are given up' : 'attempts in progress may finish';
       ways.note(`The broker (pid ${info.pid}) is stopping already; ${attempts}.`);
@@ -46,12 +53,8 @@ export async function stopAt(place: Overrides, type: 'graceful' | 'immediate', w
   }
 }
 
-/**
- * Where the state directory was named and the socket was not, the broker that holds that directory is meant: its
- * socket, or a fault when none holds it. Another broker is never stopped instead.
- */
-function named(origins: ReadonlyMap<string, string>, stateDir: string): string | undefined {
-  if (origins.get('state_dir') === 'default' || origins.get('socket') !== 'default') return undefined;
+/** Of the broker that holds the state directory that decides; a fault when none does. Another is never stopped instead. */
+function socketOn(stateDir: string): string {
   const info = readBrokerInfo(stateDir);
   if (info !== undefined) return info.socket;
   throw new TransportError('broker_not_running', `No broker holds the state directory ${stateDir}.`);

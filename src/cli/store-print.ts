@@ -8,7 +8,7 @@ import type { BackedUp, Compacted, StoreStatus } from '../protocol/store-methods
 import { paint } from '../text/paint.ts';
 import { plain } from '../text/plain.ts';
 import { bytes, counted } from '../text/quantity.ts';
-import { shellQuoted } from './hint.ts';
+import { shellQuoted } from '../text/shell.ts';
 import type { Exported } from './store-export.ts';
 import type { Imported } from './store-import.ts';
 import { pairs } from './table.ts';
@@ -84,19 +84,20 @@ export const backedUpText = ({ directory, file_count, bytes: size, sequence, epo
     ['restore with', `deye store restore ${shellQuoted(directory)} --state-dir NEW_DIR`],
   ])}`;
 
-export const restoredText = ({ directory, store_id, epoch, sequence, made_at_ms }: Restored): string =>
+/** `start`: the command that starts a broker on it. */
+export const restoredText = ({ directory, store_id, epoch, sequence, made_at_ms }: Restored, start: string): string =>
   `The store is restored.\n${pairs([
     ['state directory', directory],
     ['store', store_id],
     ['stands at', `batch ${sequence}; it goes on in epoch ${epoch}`],
     ['made', new Date(made_at_ms).toISOString()],
-    ['start with', `deye broker start --state-dir ${shellQuoted(directory)}`],
+    ['start with', start],
   ])}`;
 
 /** Names beyond these are for programs: --json has all of them. */
 const namesShown = 20;
 
-export function salvagedText({ lost, may_run_again, ...found }: Salvaged): string {
+export function salvagedText({ lost, may_run_again, ...found }: Salvaged, start: string): string {
   const missing = [
     ...lost.book.map((what) => `the book: ${what}`),
     ...lost.batches.map(({ first, last }) => `batches ${first === 0 ? 'up to' : `${first} to`} ${last}`),
@@ -119,9 +120,7 @@ export function salvagedText({ lost, may_run_again, ...found }: Salvaged): strin
     ]),
     ...listed('missing', missing),
     ...listed('may run again', again),
-    found.is_written
-      ? `Start with: deye broker start --state-dir ${shellQuoted(found.directory)}`
-      : 'Restore a backup, or take what is whole with: --accept-gap',
+    found.is_written ? `Start with: ${start}` : 'Restore a backup, or take what is whole with: --accept-gap',
   ].join('\n');
 }
 
@@ -134,6 +133,6 @@ function listed(what: string, names: readonly string[]): string[] {
 export const exportedText = ({ file, tasks, settings }: Exported): string =>
   `${counted(tasks, 'task')} and ${counted(settings, 'setting')} are in ${file}.`;
 
-export const importedText = ({ directory, tasks, settings, epoch }: Imported): string =>
+export const importedText = ({ tasks, settings, epoch }: Imported, start: string): string =>
   `${counted(tasks, 'task')} and ${counted(settings, 'setting')} are in a new store, which begins in epoch ${epoch}.\n` +
-  `Start with: deye broker start --state-dir ${shellQuoted(directory)}`;
+  `Start with: ${start}`;

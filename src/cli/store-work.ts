@@ -1,5 +1,6 @@
 /** Work on the files of a store, without a broker or beside one: who holds them meanwhile, and the work itself. */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { type Restored, restoreBackup } from '../archive/restore.ts';
 import { type Salvaged, salvageStore } from '../archive/salvage.ts';
@@ -12,15 +13,16 @@ import { journalStoreIn } from '../store/journal-directory.ts';
 import { journalIn, storeAt, storeIn } from '../store/layout.ts';
 import { summaryOf } from '../store/manifest.ts';
 import { statusAtRest } from '../store/status.ts';
+import { checkPrivateDirectory } from '../transport/private-directory.ts';
 import { elapsedLine, progressBar } from './progress.ts';
-import { findStateDirectory, lookAt, lookAtRest } from './state-directory.ts';
-import { type Connect, type StoreFlags, storeBroker } from './store-broker.ts';
+import { lookAt, lookAtRest, stateDirectoryAt } from './state-directory.ts';
+import { type Connect, findStateDirectory, findStore, type StoreFlags } from './store-broker.ts';
 import { type Exported, exportStore } from './store-export.ts';
 import { type Imported, importStore } from './store-import.ts';
 
 /** Of the directory, or of that of the broker. */
-export async function verify(given: string | undefined): Promise<Verified> {
-  const directory = await findStateDirectory(given);
+export async function verify(given: string | undefined, connect: Connect): Promise<Verified> {
+  const directory = await findStateDirectory(given, connect);
   using look = lookAt(directory);
   using bar = progressBar();
   return await verifyStore(storeAt(directory), { isMoving: look.isMoving, progress: bar.progress });
@@ -30,9 +32,9 @@ export async function verify(given: string | undefined): Promise<Verified> {
 const unhurried = { timeoutMs: 2 ** 31 - 1 };
 
 export async function status(flags: StoreFlags, connect: Connect): Promise<StoreStatus> {
-  const broker = await storeBroker(flags, connect);
-  if (broker !== undefined) return await broker.request('store.status', {});
-  const directory = await findStateDirectory(flags['state-dir']);
+  const found = await findStore(flags, connect);
+  if (found.broker !== undefined) return await found.broker.request('store.status', {});
+  const directory = found.stateDirectory;
   using _look = lookAtRest(directory);
   using bar = progressBar();
   return await statusAtRest(storeAt(directory), bar.progress);
@@ -40,12 +42,12 @@ export async function status(flags: StoreFlags, connect: Connect): Promise<Store
 
 /** By the broker that runs on it, or of its files. */
 export async function backup(flags: StoreFlags, to: string, version: string, connect: Connect): Promise<BackedUp> {
-  const broker = await storeBroker(flags, connect);
-  if (broker !== undefined) {
+  const found = await findStore(flags, connect);
+  if (found.broker !== undefined) {
     using _line = elapsedLine('the broker copies its store');
-    return await broker.request('store.backup', { directory: resolve(to) }, unhurried);
+    return await found.broker.request('store.backup', { directory: resolve(to) }, unhurried);
   }
-  const directory = await findStateDirectory(flags['state-dir']);
+  const directory = found.stateDirectory;
   using _look = lookAtRest(directory);
   using bar = progressBar();
   const options = { version, wallMs: Date.now(), progress: bar.progress };
@@ -54,12 +56,12 @@ export async function backup(flags: StoreFlags, to: string, version: string, con
 
 /** By the broker that runs on it; else the store is opened here, and no broker can start on it meanwhile. */
 export async function compact(flags: StoreFlags, connect: Connect): Promise<Compacted> {
-  const broker = await storeBroker(flags, connect);
-  if (broker !== undefined) {
+  const found = await findStore(flags, connect);
+  if (found.broker !== undefined) {
     using _line = elapsedLine('the broker compacts its store');
-    return await broker.request('store.compact', {}, unhurried);
+    return await found.broker.request('store.compact', {}, unhurried);
   }
-  const directory = await findStateDirectory(flags['state-dir']);
+  const directory = found.stateDirectory;
   if (!existsSync(journalIn(storeAt(directory)))) await statusAtRest(storeAt(directory)); // it says what is there instead
   using _lock = lockStateDirectory(directory);
   using _line = elapsedLine('compacting the store');
@@ -77,6 +79,7 @@ export async function compact(flags: StoreFlags, connect: Connect): Promise<Comp
 async function stateDirectory<T>(to: string, make: (store: string) => Promise<T>, isMade: (made: T) => boolean) {
   const directory = resolve(to);
   const isNew = !existsSync(directory);
+  if (!isNew) checkPrivateDirectory(directory);
   using _look = lookAtRest(directory);
   let isKept = false;
   try {
@@ -98,7 +101,7 @@ export async function restore(from: string, to: string): Promise<Restored> {
 }
 
 export async function salvage(from: string, to: string, acceptGap: boolean): Promise<Salvaged> {
-  const directory = resolve(from);
+  const directory = stateDirectoryAt(resolve(from));
   using _look = lookAtRest(directory);
   using bar = progressBar();
   return await stateDirectory(
@@ -116,13 +119,13 @@ export async function exportTo(
   connect: Connect,
 ): Promise<Exported> {
   const to = file === undefined ? undefined : resolve(file);
-  const broker = await storeBroker(flags, connect);
-  const directory = await findStateDirectory(flags['state-dir']);
-  if (broker === undefined) {
-    using _look = lookAtRest(directory);
-    return await exportFrom(storeAt(directory), to, version);
+  const found = await findStore(flags, connect);
+  if (found.broker === undefined) {
+    using _look = lookAtRest(found.stateDirectory);
+    return await exportFrom(storeAt(found.stateDirectory), to, version);
   }
-  const { directory: store = directory } = await broker.request('store.status', {});
+  const { broker } = found;
+  const { directory: store = join(tmpdir(), 'store') } = await broker.request('store.status', {});
   const place = mkdtempSync(join(dirname(store), '.export-'));
   const remove = (): void => rmSync(place, { recursive: true, force: true, maxRetries: 5 });
   process.once('exit', remove); // it is interrupted; the broker ends its part by itself

@@ -20,9 +20,16 @@ export interface PlaceFlags {
   readonly stateDir?: string | undefined;
 }
 
-interface FoundPlace {
+/**
+ * What says which broker, and which store, is meant: of the socket and the state directory the one that is named at the
+ * higher level; `both` are named at one.
+ */
+export type NamedBy = 'socket' | 'state-dir' | 'both' | 'default';
+
+export interface FoundPlace {
   readonly socket: Found<string>;
   readonly stateDir: Found<string>;
+  readonly namedBy: NamedBy;
 }
 
 const placeKeys = /socket|state_dir/;
@@ -54,7 +61,18 @@ export function placeOf(flags: PlaceFlags, files: readonly ConfigurationFile[], 
     ...fromFiles(files, ({ values, directory, path }) => address(values.socket, `${path}: socket`, directory)),
     [defaultSocket({ ...env, DEYE_SOCKET: undefined, DEYE_STATE_DIR: resolve(stateDir.value) }), 'default'],
   );
-  return { socket, stateDir: { ...stateDir, value: resolve(stateDir.value) } };
+  const namedBy = higherOf(socket, stateDir, files);
+  return { socket, stateDir: { ...stateDir, value: resolve(stateDir.value) }, namedBy };
+}
+
+function higherOf(socket: Found<string>, stateDir: Found<string>, files: readonly ConfigurationFile[]): NamedBy {
+  const levels = [['--socket', '--state-dir'], ['DEYE_SOCKET', 'DEYE_STATE_DIR'], ...files.map(({ path }) => [path])];
+  for (const origins of levels) {
+    const [bySocket, byStateDir] = [origins.includes(socket.origin), origins.includes(stateDir.origin)];
+    if (bySocket && byStateDir) return 'both';
+    if (bySocket || byStateDir) return bySocket ? 'socket' : 'state-dir';
+  }
+  return 'default';
 }
 
 /** The first candidate that has a value; the last one is the default. */

@@ -12,6 +12,7 @@ import { findRun, type Run } from '../journal/recovery.ts';
 import { segmentName } from '../journal/scan.ts';
 import { type PlacedBatch, surveyJournal } from '../journal/survey.ts';
 import { type CopiedFile, copyFile, fileChecksum, syncFile } from './copy-file.ts';
+import { storeWord } from './journal-error.ts';
 import { bookIn, journalIn } from './layout.ts';
 import { type Manifest, writeManifest } from './manifest.ts';
 import { buildDirectory } from './new-directory.ts';
@@ -69,7 +70,7 @@ export async function copyStore(
   const { storeId, epoch, synced } = await position();
   for (const [name, copied] of await copyJournal(journalIn(directory), journalIn(draft), synced, progress))
     files.set(`journal/${name}`, copied);
-  await checkCopy(draft, synced, progress);
+  await checkCopy(directory, draft, synced, progress);
   checkBook(directory, draft, progress);
   return writeManifest(draft, {
     version,
@@ -151,7 +152,7 @@ function checkBook(directory: string, draft: string, progress: Progress): void {
     const what = (cause as Error).message.replaceAll(draft, directory);
     throw new StoreError(
       'store_corrupt',
-      `${what} No backup was made. All of the damage is listed by: deye store verify`,
+      `${what} No backup was made. All of the damage is listed by: deye store verify ${storeWord(directory)}`,
       {
         cause,
       },
@@ -160,13 +161,18 @@ function checkBook(directory: string, draft: string, progress: Progress): void {
 }
 
 /** A start on the copy would find all of it. */
-async function checkCopy(draft: string, { sequence, crc }: Position, progress: Progress): Promise<void> {
+async function checkCopy(
+  directory: string,
+  draft: string,
+  { sequence, crc }: Position,
+  progress: Progress,
+): Promise<void> {
   await using parts = await openParts(draft, false, progress);
   const { batches } = refuseDamaged(draft, parts, sequence);
   const last = batches.findLast(({ batch }) => batch.kind === 'records')?.batch;
   if (last !== undefined && (last.sequence !== sequence || last.crc !== crc))
     throw new StoreError(
       'backup_damaged',
-      `The copy of the journal ends at batch ${last.sequence}, and not as batch ${sequence} of the store does. Try again; if it happens twice, run: deye store verify`,
+      `The copy of the journal ends at batch ${last.sequence}, and not as batch ${sequence} of the store does. Try again; if it happens twice, run: deye store verify ${storeWord(directory)}`,
     );
 }

@@ -1,11 +1,11 @@
-/** A book whose errors are those of the store that it belongs to. */
+/** A book whose errors are those of the store that it belongs to, in `directory`. */
 import type { Book } from '../book/port.ts';
 import { explainPart } from './journal-error.ts';
 
-export function explainedBook(book: Book): Book {
+export function explainedBook(book: Book, directory?: string): Book {
   const explained = <T>(asked: Promise<T>): Promise<T> =>
     asked.catch((error: Error) => {
-      throw explainPart(error);
+      throw explainPart(error, directory);
     });
   return {
     open: () => explained(book.open()),

@@ -2,6 +2,8 @@
 import { BookError } from '../book/error.ts';
 import { isFullDisk } from '../journal/file-disk.ts';
 import { JournalError } from '../journal/port.ts';
+import { shellQuoted } from '../text/shell.ts';
+import { stateDirectoryOf } from './layout.ts';
 import { StoreError } from './port.ts';
 
 const codes: Readonly<Record<JournalError['code'] | BookError['code'], StoreError['code']>> = {
@@ -22,17 +24,25 @@ const codes: Readonly<Record<JournalError['code'] | BookError['code'], StoreErro
   book_failed: 'store_failed',
 };
 
-const adviseDamaged =
-  ' All of the damage is listed by: deye store verify. Restore a backup, or take what is whole with: deye store salvage';
-const advice: Readonly<Partial<Record<JournalError['code'] | BookError['code'], string>>> = {
-  journal_damaged: adviseDamaged,
-  book_damaged: adviseDamaged,
-};
+const damaged: readonly string[] = ['journal_damaged', 'book_damaged'];
 
-export function explainPart(cause: Error): StoreError {
+/** As words of a command that is typed next. */
+export const storeWord = (directory: string | undefined): string =>
+  directory === undefined ? 'DIR' : shellQuoted(stateDirectoryOf(directory));
+
+/** A semicolon does no harm to who copies the command with it. */
+function adviseDamaged(directory: string | undefined): string {
+  const word = storeWord(directory);
+  return ` All of the damage is listed by: deye store verify ${word}; restore a backup, or take what is whole with: deye store salvage ${word} NEW_DIR`;
+}
+
+/** @param directory of the store, where it has one. */
+export function explainPart(cause: Error, directory?: string): StoreError {
   if (cause instanceof StoreError) return cause;
-  if (cause instanceof JournalError || cause instanceof BookError)
-    return new StoreError(codes[cause.code], `${cause.message}${advice[cause.code] ?? ''}`, { cause });
+  if (cause instanceof JournalError || cause instanceof BookError) {
+    const advice = damaged.includes(cause.code) ? adviseDamaged(directory) : '';
+    return new StoreError(codes[cause.code], `${cause.message}${advice}`, { cause });
+  }
   const { code = '' } = cause as NodeJS.ErrnoException;
   if (isFullDisk(cause))
     return new StoreError('store_full', `The disk under the store is full (${cause.message}). Free some space.`, {

@@ -78,7 +78,7 @@ export class JournalStore implements Store {
 
   constructor(parts: JournalStoreParts) {
     this.#parts = parts;
-    this.#book = explainedBook(parts.book);
+    this.#book = explainedBook(parts.book, parts.directory);
     this.#sizes = parts.sizes ?? storeSizes;
   }
 
@@ -199,7 +199,7 @@ export class JournalStore implements Store {
 
   shrink(): Promise<boolean> {
     return this.#feed.shrink().catch((error: Error) => {
-      throw explainPart(error);
+      throw explainPart(error, this.#parts.directory);
     });
   }
 
@@ -296,7 +296,7 @@ export class JournalStore implements Store {
 
   /** Something failed outside a request: every later one is refused. */
   fail(error: Error): StoreError {
-    this.#failure ??= explainPart(error);
+    this.#failure ??= explainPart(error, this.#parts.directory);
     return this.#failure;
   }
 }

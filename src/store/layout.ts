@@ -1,8 +1,10 @@
 /** Where a store lies in a state directory, and its parts in its own directory. */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
 export const storeIn = (stateDirectory: string): string => join(stateDirectory, 'store');
+/** The other way: a store that lies somewhere else is itself what is named to a command. */
+export const stateDirectoryOf = (store: string): string => (basename(store) === 'store' ? dirname(store) : store);
 export const journalIn = (directory: string): string => join(directory, 'journal');
 export const bookIn = (directory: string): string => join(directory, 'book.db');
 

@@ -22,6 +22,6 @@ export function soundRun(directory: string, parts: Parts): Run {
   try {
     return refuseDamaged(directory, parts);
   } catch (error) {
-    throw explainPart(error as Error);
+    throw explainPart(error as Error, directory);
   }
 }

@@ -88,7 +88,7 @@ export class Upkeep {
     try {
       return await working;
     } catch (error) {
-      throw error === stop.signal.reason ? error : explainPart(error as Error);
+      throw error === stop.signal.reason ? error : explainPart(error as Error, this.#parts.directory);
     } finally {
       signal?.removeEventListener('abort', abort);
       this.#running = undefined;

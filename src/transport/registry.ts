@@ -20,3 +20,16 @@ export function dial<S extends Scheme>(address: Address<S>, options: DialOptions
   const transport: Transport<S> = transports[address.scheme];
   return transport.dial(address, options);
 }
+
+/** A living listener takes this for long when it is slow. */
+const answerMs = 2000;
+
+/** Whether something listens there and is ours. */
+export async function answers(address: Address): Promise<boolean> {
+  try {
+    (await dial(address, { timeoutMs: answerMs })).destroy();
+    return true;
+  } catch {
+    return false;
+  }
+}

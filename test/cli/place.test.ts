@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { loadConfiguration } from '../../src/broker/configuration.ts';
 import { namedIn } from '../../src/cli/place.ts';
-import { findSocket } from '../../src/configuration/place.ts';
+import { findPlace, findSocket } from '../../src/configuration/place.ts';
 
 let directory: string;
 const before = process.cwd();
@@ -87,4 +87,22 @@ test('a relative path means the same from everywhere', async () => {
   writeFileSync('below/deye.yaml', 'socket: run/broker.sock\n');
   const place = await findSocket(undefined, { DEYE_CONFIG: 'below/deye.yaml' });
   expect(place.value).toBe(join(process.cwd(), 'below', 'run', 'broker.sock'));
+});
+
+test('of a socket and a state directory the one that is named at the higher level decides', async () => {
+  mkdirSync('config/deye', { recursive: true });
+  writeFileSync('config/deye/deye.yaml', 'socket: user.sock\n');
+  const files = { XDG_CONFIG_HOME: 'config' };
+  const namedBy = async (...given: Parameters<typeof findPlace>) => (await findPlace(...given)).namedBy;
+  expect(await namedBy({}, {})).toBe('default');
+  expect(await namedBy({}, files)).toBe('socket');
+  writeFileSync('deye.yaml', 'state_dir: state\n');
+  expect(await namedBy({}, files)).toBe('state-dir');
+  writeFileSync('deye.yaml', 'state_dir: state\nsocket: run.sock\n');
+  expect(await namedBy({}, files)).toBe('both');
+  expect(await namedBy({}, { ...files, DEYE_SOCKET: 'a' })).toBe('socket');
+  expect(await namedBy({}, { ...files, DEYE_SOCKET: 'a', DEYE_STATE_DIR: 'b' })).toBe('both');
+  expect(await namedBy({ stateDir: 'c' }, { DEYE_SOCKET: 'a', DEYE_STATE_DIR: 'b' })).toBe('state-dir');
+  expect(await namedBy({ socket: 'c' }, { DEYE_SOCKET: 'a', DEYE_STATE_DIR: 'b' })).toBe('socket');
+  expect(await namedBy({ socket: 'c', stateDir: 'd' }, {})).toBe('both');
 });

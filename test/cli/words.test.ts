@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { hint, shellQuoted } from '../../src/cli/hint.ts';
+import { hint } from '../../src/cli/hint.ts';
 import { readDuration } from '../../src/cli/input.ts';
 import { jsonFlaw, parseExactly } from '../../src/cli/json-text.ts';
 import { suggestions } from '../../src/cli/suggestion.ts';
@@ -8,6 +8,7 @@ import { genericTable, pairs, table } from '../../src/cli/table.ts';
 import { wantsJson } from '../../src/cli/wants-json.ts';
 import { editDistance } from '../../src/text/edit-distance.ts';
 import { jsonOf } from '../../src/text/json.ts';
+import { shellQuoted } from '../../src/text/shell.ts';
 import { columnsOf } from '../../src/text/width.ts';
 import { read } from '../source.ts';
 

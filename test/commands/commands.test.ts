@@ -295,7 +295,6 @@ describe('without a broker', () => {
       ['call', 'a', 'b'],
       ['routing', 'show'],
       ['topic', 'pub', 'a', '1'],
-      ['broker', 'stop'],
     ])
       expect(await world.run(args), args.join(' ')).toMatchObject({
         code: 69,

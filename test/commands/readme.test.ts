@@ -66,4 +66,15 @@ describe('the samples of the README work as printed', () => {
       expect(code, `${line}: ${stderr}`).toBe(0);
     }
   });
+
+  test('a backup is restored and started while the first broker runs', async () => {
+    const block = /## Backups[\s\S]*?```sh\n([\s\S]*?)```/.exec(read('README.md'))![1]!;
+    const here = block.replaceAll('/mnt/', `${world.directory}/`).replaceAll('~/', `${world.directory}/`);
+    for (const line of here.trimEnd().split('\n')) {
+      const { code, stderr } = await world.run(line.replace(/ +#.*/, '').split(' ').slice(1));
+      expect(code, `${line}: ${stderr}`).toBe(0);
+    }
+    const stop = await world.run(['broker', 'stop', '--state-dir', join(world.directory, 'restored')]);
+    expect(stop).toMatchObject({ code: 0 });
+  });
 });

@@ -40,7 +40,7 @@ async function judge(what: string, image: Image, expected = grown.expected): Pro
   expect(['store_corrupt', 'store_foreign', 'store_newer'], what).toContain(judged.code);
   expect(judged.message, what).toMatch(/segment|Segment|book|journal\.json/);
   if (judged.code === 'store_corrupt')
-    expect(judged.message, what).toMatch(/deye store verify\. Restore a backup.*deye store salvage/);
+    expect(judged.message, what).toMatch(/deye store verify \S+; restore a backup.*deye store salvage \S+ NEW_DIR/);
   return judged;
 }
 
