@@ -54,7 +54,7 @@ export function statusText(status: StoreStatus): string {
     [
       'journal',
       journal &&
-        `${bytes(journal.bytes_used)} in ${counted(journal.segments, 'segment')}, ${bytes(journal.bytes_alive)} of it live`,
+        `${bytes(journal.bytes_used)} in ${counted(journal.segments, 'segment')}, ${bytes(journal.bytes_alive)} of it live; ${bytes(journal.bytes_ready)} kept ready`,
     ],
     [
       'batches',
@@ -72,6 +72,7 @@ export function statusText(status: StoreStatus): string {
 export const compactedText = ({ journal, book }: Compacted): string =>
   pairs([
     ['journal', `${bytes(journal.bytes_before)}, now ${bytes(journal.bytes_after)}`],
+    ['kept ready', `${bytes(journal.ready_before)}, now ${bytes(journal.ready_after)}`],
     ['book', `${bytes(book.bytes_before)}, now ${bytes(book.bytes_after)}`],
   ]);
 
