@@ -1,5 +1,5 @@
 /** Work on the files of a store, without a broker or beside one: who holds them meanwhile, and the work itself. */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type Restored, restoreBackup } from '../archive/restore.ts';
 import { type Salvaged, salvageStore } from '../archive/salvage.ts';
@@ -8,6 +8,7 @@ import { lockStateDirectory } from '../broker/lock.ts';
 import { defaultLimits } from '../protocol/limits.ts';
 import type { BackedUp, Compacted, StoreStatus } from '../protocol/store-methods.ts';
 import { backupAtRest } from '../store/backup.ts';
+import { makeDraft } from '../store/draft.ts';
 import { journalStoreIn } from '../store/journal-directory.ts';
 import { journalIn, storeAt, storeIn } from '../store/layout.ts';
 import { summaryOf } from '../store/manifest.ts';
@@ -79,12 +80,17 @@ async function stateDirectory<T>(to: string, make: (store: string) => Promise<T>
   const isNew = !existsSync(directory);
   using _look = lookAtRest(directory);
   let isKept = false;
+  const remove = (): void => {
+    if (isNew && !isKept) rmSync(directory, { recursive: true, force: true });
+  };
+  process.once('exit', remove); // it is interrupted
   try {
     const made = await make(storeIn(directory));
     isKept = isMade(made);
     return { ...made, directory };
   } finally {
-    if (isNew && !isKept) rmSync(directory, { recursive: true, force: true });
+    process.off('exit', remove);
+    remove();
   }
 }
 
@@ -108,7 +114,7 @@ export async function salvage(from: string, to: string, acceptGap: boolean): Pro
   );
 }
 
-/** Of a broker that runs a backup is taken, inside the state directory, and exported. */
+/** Of a broker that runs a backup is taken, inside the state directory, and exported. `file`: undefined for standard output. */
 export async function exportTo(
   flags: StoreFlags,
   file: string | undefined,
@@ -123,20 +129,13 @@ export async function exportTo(
     return await exportFrom(storeAt(directory), to, version);
   }
   const { directory: store = directory } = await broker.request('store.status', {});
-  const place = mkdtempSync(join(dirname(store), '.export-'));
-  const remove = (): void => rmSync(place, { recursive: true, force: true, maxRetries: 5 });
-  process.once('exit', remove); // it is interrupted; the broker ends its part by itself
-  try {
-    const copy = join(place, 'store');
-    {
-      using _line = elapsedLine('the broker copies its store');
-      await broker.request('store.backup', { directory: copy }, unhurried);
-    }
-    return await exportFrom(copy, to, version);
-  } finally {
-    process.off('exit', remove);
-    remove();
+  await using place = makeDraft(dirname(store), '.export-'); // interrupted, the broker ends its part by itself
+  const copy = join(place.path, 'store');
+  {
+    using _line = elapsedLine('the broker copies its store');
+    await broker.request('store.backup', { directory: copy }, unhurried);
   }
+  return await exportFrom(copy, to, version);
 }
 
 async function exportFrom(directory: string, file: string | undefined, version: string): Promise<Exported> {
