@@ -15,7 +15,10 @@ the try. The store has a new id, and an epoch above that of the store it was exp
     file: Args.string({ required: true, description: 'what deye store export wrote; - is standard input' }),
   };
   static override flags = {
-    'state-dir': Flags.directory({ required: true, description: 'the directory to make; must be missing or empty' }),
+    'state-dir': Flags.directory({
+      required: true,
+      description: 'the state directory to make; store in it must be missing or empty',
+    }),
   };
 
   async run(): Promise<void> {

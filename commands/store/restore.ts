@@ -16,7 +16,10 @@ backup may have been done since.`;
     backup: Args.directory({ required: true, description: 'what deye store backup made' }),
   };
   static override flags = {
-    'state-dir': Flags.directory({ required: true, description: 'the directory to make; must be missing or empty' }),
+    'state-dir': Flags.directory({
+      required: true,
+      description: 'the state directory to make; store in it must be missing or empty',
+    }),
   };
 
   async run(): Promise<void> {

@@ -74,7 +74,10 @@ export async function readContents(directory: string, progress?: Progress): Prom
 }
 
 const damagedStore = (directory: string, what: string): StoreError =>
-  new StoreError('store_corrupt', `The store in ${directory} is damaged: ${what}. See: deye store verify`);
+  new StoreError(
+    'store_corrupt',
+    `The store in ${directory} is damaged: ${what.replace(/\.$/, '')}. See: deye store verify`,
+  );
 
 function* tasksOf(directory: string, { book }: Parts, { durable }: Fold, recent: Recent): Generator<WholeTask> {
   const inMemory = [...durable.tasks.keys(), ...recent.ended.keys()].sort((a, b) => a - b);

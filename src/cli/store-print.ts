@@ -115,7 +115,7 @@ export function salvagedText({ lost, may_run_again, ...found }: Salvaged): strin
       ['new store', found.is_written ? found.directory : undefined],
       ['holds', `${found.live_tasks} live and ${found.ended_tasks} ended tasks, ${counted(found.settings, 'setting')}`],
       ['epoch', String(found.epoch)],
-      ['missing', missing.length === 0 ? 'nothing' : String(missing.length)],
+      ['missing', missingText(lost)],
       ['may run again', again.length === 0 ? undefined : `${again.length}: they may have ended in what is missing`],
     ]),
     ...listed('missing', missing),
@@ -125,6 +125,20 @@ export function salvagedText({ lost, may_run_again, ...found }: Salvaged): strin
       : 'Restore a backup, or take what is whole with: --accept-gap',
   ].join('\n');
 }
+
+/** Batches and tasks apart: a task may be named because its batch is. */
+function missingText({ book, batches, records, tasks }: Salvaged['lost']): string {
+  const counts = [
+    batches.length > 0 && counted(batchCount(batches), 'batch', 'batches'),
+    records.length > 0 && counted(records.length, 'record'),
+    tasks.length > 0 && counted(new Set(tasks.map(({ seq }) => seq)).size, 'task'),
+    book.length > 0 && 'something of the book',
+  ].filter((text) => text !== false);
+  return counts.length === 0 ? 'nothing' : counts.join(', ');
+}
+
+const batchCount = (batches: Salvaged['lost']['batches']): number =>
+  batches.reduce((sum, { first, last }) => sum + last - Math.max(first, 1) + 1, 0);
 
 function listed(what: string, names: readonly string[]): string[] {
   const more = names.length - namesShown;

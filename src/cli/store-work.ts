@@ -10,9 +10,10 @@ import type { BackedUp, Compacted, StoreStatus } from '../protocol/store-methods
 import { backupAtRest } from '../store/backup.ts';
 import { makeDraft } from '../store/draft.ts';
 import { journalStoreIn } from '../store/journal-directory.ts';
-import { journalIn, storeAt, storeIn } from '../store/layout.ts';
+import { journalIn, stateDirectoryOf, storeAt, storeIn } from '../store/layout.ts';
 import { summaryOf } from '../store/manifest.ts';
 import { statusAtRest } from '../store/status.ts';
+import { refuseWithin } from './backup-place.ts';
 import { elapsedLine, progressBar } from './progress.ts';
 import { findStateDirectory, lookAt, lookAtRest } from './state-directory.ts';
 import { type Connect, type StoreFlags, storeBroker } from './store-broker.ts';
@@ -43,10 +44,13 @@ export async function status(flags: StoreFlags, connect: Connect): Promise<Store
 export async function backup(flags: StoreFlags, to: string, version: string, connect: Connect): Promise<BackedUp> {
   const broker = await storeBroker(flags, connect);
   if (broker !== undefined) {
+    const { directory: store } = await broker.request('store.status', {});
+    if (store !== undefined) refuseWithin(stateDirectoryOf(store), to);
     using _line = elapsedLine('the broker copies its store');
     return await broker.request('store.backup', { directory: resolve(to) }, unhurried);
   }
   const directory = await findStateDirectory(flags['state-dir']);
+  refuseWithin(directory, to);
   using _look = lookAtRest(directory);
   using bar = progressBar();
   const options = { version, wallMs: Date.now(), progress: bar.progress };

@@ -123,6 +123,7 @@ export class StoreError extends Error {
     | 'upkeep_ended'
     | 'target_exists'
     | 'backup_damaged'
+    | 'backup_missing'
     | 'backup_newer'
     | 'export_damaged'
     | 'export_newer';
