@@ -1,6 +1,7 @@
 /** The commands that work on the files of a store. */
-import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../../src/index.ts';
 import { ended, World } from '../process/daemon.ts';
@@ -277,6 +278,7 @@ describe('deye store salvage', () => {
     damage(join(directory, 'journal', '000000000002.journal'), 4096 + 40, Uint8Array.of(0xaa, 0xbb));
     const refused = await world.run(['store', 'salvage', directory, to]);
     expect([refused.code, refused.stderr]).toEqual([1, '']);
+    expect(refused.stdout).toMatch(/missing +\d+ batch(es)?(, \d+ tasks?)?\n/);
     expect(refused.stdout).toMatch(/Nothing was written[\s\S]*missing:\n {2}batches \d+ to \d+[\s\S]*--accept-gap/);
     expect(existsSync(to)).toBe(false);
     const done = await world.run(['store', 'salvage', directory, to, '--accept-gap', '--json']);
@@ -307,6 +309,19 @@ describe('deye store export and import', () => {
     expect([cut.code, cut.stderr]).toEqual([
       1,
       expect.stringMatching(/standard input cannot be imported: it is cut off.* \[export_damaged\]/),
+    ]);
+    expect(existsSync(to)).toBe(false);
+  });
+
+  test('a compressed one is named as such, with the way to unpack it', async () => {
+    await using world = new World();
+    const [file, to] = [`${scratch.path()}.gz`, scratch.path()];
+    const exported = await world.run(['store', 'export', '-', '--state-dir', sound]);
+    writeFileSync(file, gzipSync(exported.stdout));
+    const { code, stderr } = await world.run(['store', 'import', file, '--state-dir', to]);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining(`compressed with gzip. Unpack it on the way, with: zcat ${file} | deye store import -`),
     ]);
     expect(existsSync(to)).toBe(false);
   });
@@ -352,6 +367,7 @@ describe('on a disk that takes no large files', () => {
     ]) {
       const { code, text } = await limited(world, 'store', ...args);
       expect([args[0], code, text]).toEqual([args[0], 75, expect.stringMatching(full)]);
+      if (args[0] === 'backup') expect(text).not.toContain(sound);
       expect(readdirSync(scratch.root)).toEqual(before);
     }
   });
