@@ -24,7 +24,7 @@ const mayImport: Record<string, readonly string[]> = {
   text: [],
   core: ['protocol', 'time'],
   relay: ['protocol', 'time'],
-  store: ['core', 'journal', 'book', 'protocol', 'text'],
+  store: ['core', 'journal', 'book', 'protocol', 'text', 'transport'], // for its lock of a file
   archive: ['store', 'core', 'journal', 'book', 'protocol'],
   migration: ['store', 'core', 'protocol'],
   journal: [],

@@ -25,7 +25,7 @@ export default class CollectorsRun extends DeyeCommand {
         `There is no built-in collector "${args.type}". There is: ${Object.keys(builtin).join(', ')}.`,
       );
     const { value: socket } = await findSocket(flags.socket);
-    process.removeAllListeners('SIGINT'); // it means: drain
+    for (const name of ['SIGINT', 'SIGTERM']) process.removeAllListeners(name); // they mean: drain
     process.title = `deye-${args.type}`;
     const collector = await make();
     await collector.run({

@@ -15,7 +15,10 @@ that is damaged is not copied; see deye store verify.`;
     '<%= config.bin %> store backup ./copy --state-dir ~/b --json',
   ];
   static override args = {
-    to: Args.directory({ required: true, description: 'the directory to make; must be missing or empty' }),
+    to: Args.directory({
+      required: true,
+      description: 'the directory to make; must be missing or empty, and outside the state directory',
+    }),
   };
   static override flags = {
     'state-dir': stateDirFlag('the state directory of the broker'),

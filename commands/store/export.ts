@@ -13,7 +13,7 @@ of its MessagePack where not. The last line counts the others and has their chec
     `<%= config.bin %> store export | jq -c 'select(.task.state == "dead_letter") | .task.spec'`,
   ];
   static override args = {
-    file: Args.file({ description: 'a new file; else standard output' }),
+    file: Args.file({ description: 'a new file; else, or with -, standard output' }),
   };
   static override flags = {
     'state-dir': stateDirFlag('the state directory of the broker'),
@@ -22,7 +22,8 @@ of its MessagePack where not. The last line counts the others and has their chec
   async run(): Promise<void> {
     const { args, flags } = await this.parse(StoreExport);
     const { exportTo } = await import('../../src/cli/store-work.ts');
-    const exported = await exportTo(flags, args.file, this.config.version, (...to) => this.connect(...to));
-    if (args.file !== undefined) await this.print(exported, flags, () => exportedText(exported));
+    const file = args.file === '-' ? undefined : args.file;
+    const exported = await exportTo(flags, file, this.config.version, (...to) => this.connect(...to));
+    if (file !== undefined) await this.print(exported, flags, () => exportedText(exported));
   }
 }

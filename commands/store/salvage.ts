@@ -16,7 +16,10 @@ it. When something that was acknowledged is missing, all of it is named and noth
   ];
   static override args = {
     dir: Args.directory({ required: true, description: 'the state directory that is damaged' }),
-    new_dir: Args.directory({ required: true, description: 'the directory to make; must be missing or empty' }),
+    new_dir: Args.directory({
+      required: true,
+      description: 'the state directory to make; store in it must be missing or empty',
+    }),
   };
   static override flags = {
     'accept-gap': Flags.boolean({ description: 'write what is whole although something acknowledged is missing' }),

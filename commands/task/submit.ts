@@ -2,10 +2,12 @@ import { Args, Flags } from '@oclif/core';
 import { DeyeCommand } from '../../src/cli/command.ts';
 import { exitCodes } from '../../src/cli/exit.ts';
 import { durationHelp, readDuration } from '../../src/cli/input.ts';
+import { formatOf } from '../../src/cli/output.ts';
 import { withBodies } from '../../src/cli/task-bodies.ts';
 import { taskFlags, taskFrom } from '../../src/cli/task-input.ts';
-import { submittedText, taskText } from '../../src/cli/task-print.ts';
+import { submittedText, syncNote, taskText } from '../../src/cli/task-print.ts';
 import { valueText } from '../../src/cli/value-print.ts';
+import type { Submitted, Sync } from '../../src/protocol/schema.ts';
 
 export default class TaskSubmitCommand extends DeyeCommand {
   static override summary = 'Submit a task; returns when it is on disk, or, with --wait, when it has ended.';
@@ -38,7 +40,9 @@ export default class TaskSubmitCommand extends DeyeCommand {
     const { args, flags } = await this.parse(TaskSubmitCommand);
     const task = await taskFrom(args.operation, flags);
     const client = await this.connect(flags, { reconnect: true });
-    const submitted = await client.submit(task);
+    const submitted: Submitted & { readonly sync?: Sync } = await client.submit(task);
+    const note = formatOf(flags) === 'table' ? syncNote(submitted.sync) : undefined;
+    if (note !== undefined) this.note(note);
     if (!flags.wait) return this.print(submitted, flags, () => submittedText(submitted));
     if (submitted.warning !== undefined || process.stderr.isTTY) this.note(submittedText(submitted));
     const ended = await client.wait(submitted.id, { timeoutMs: readDuration(flags['wait-timeout']) });

@@ -74,6 +74,10 @@ export const configurationSections: readonly string[] = [
   term('store/', 'the store in the state directory: a journal of what lives, and book.db of what has ended'),
   term('broker.log', 'in the state directory: the log of the broker and of what its collectors print'),
   term('broker.lock, broker.json', 'in the state directory: the lock of the broker that runs, and where it is'),
+  term(
+    'children.json',
+    'in the state directory: the collectors that the broker started, so that the next one finds them',
+  ),
   heading('configuration'),
   paragraph('deye.yaml is read as a whole; an unknown key or a wrong value is refused with its name.'),
   ...configurationKeys().map((key) => term(key, keyTexts[key] ?? '')),

@@ -58,7 +58,10 @@ const files = [
     'journal/journal.json',
     'the id of the store (store_id) and the salt of its first segment (first_salt), as hex digits; crc is the CRC-32 of the text "FORMAT STORE_ID FIRST_SALT". The heads of the segments say the same, and it is made again when it is gone',
   ),
-  term('journal/NNNNNNNNNNNN.journal', 'a segment; its number, of twelve digits, counts from 1'),
+  term(
+    'journal/NNNNNNNNNNNN.journal',
+    'a segment; its number, of twelve digits, counts from 1. Those above the one that is written to are spare: prepared, of up to 64 MiB, so that what was accepted can be ended on a full disk. Up to two below the first that is needed are kept to be used again; deye store compact removes them',
+  ),
   term(
     'journal/journal.torn-N',
     'a copy of what a crash left half written. Nothing in it was acknowledged; it may be removed',
@@ -66,6 +69,10 @@ const files = [
   term(
     'book.db',
     'SQLite: a row for each task that ended (task), its payload and result (body), an attempt each (attempt), and the last batch of the journal that is in it (position). Its write-ahead file, book.db-wal, belongs to it while it is there',
+  ),
+  term(
+    '.export-XXXXXX, and .store.unfinished-XXXXXX',
+    'the copy that an export beside a broker reads, and what a restore, import or salvage makes. They go when the command ends; what a kill leaves is removed by the next such command, or by hand while none runs',
   ),
   term('broker.lock', 'locked by the broker that runs. It stays when none does'),
 ];
@@ -184,7 +191,7 @@ const backups = [
     'A directory that holds book.db, journal/ up to one batch, and manifest.json, which is written last: without it the directory is no backup. The book is copied first, and the batch is the last that is synced after that, so the book is never ahead. A restore checks each file against the manifest, and begins a new epoch before the state directory is there.',
   ),
   paragraph(
-    'A broker that runs makes one while everything goes on, in a thread of its own. Nothing is released from the journal meanwhile. The backup ends, and nothing is left of it, when its caller cancels or goes, when the disk under the store is full, or when the journal has grown by more than four times what it may have anyway. It is made beside its place, as .NAME.unfinished-XXXXXX; what a kill leaves of that has no manifest.json and may be removed.',
+    'A broker that runs makes one while everything goes on, in a thread of its own. Nothing is released from the journal meanwhile. The backup ends, and nothing is left of it, when its caller cancels or goes, when the disk under the store is full, or when the journal has grown by more than four times what it may have anyway. It is made beside its place, as .NAME.unfinished-XXXXXX, with a file that its maker locks, maker.lock; what a kill leaves of that has no manifest.json, and is removed by the next backup to the same place.',
   ),
   term(
     'manifest.json',
@@ -219,10 +226,10 @@ const byHand = [
     `od -A d -t x1z -N 80 journal/000000000001.journal\nod -A d -t x1z -j ${blockBytes} -N ${headerBytes} journal/000000000001.journal`,
   ),
   paragraph(
-    'Bytes 36 to 39 of the header are the length of the body, which begins behind it, and so the block of the next batch. Its first record, and the ids of all tasks in a segment:',
+    `Byte 32 of the header is the kind, and bytes 36 to 39 are the length of the body, which begins behind it, and so the block of the next batch. The first batch may be a seal, of kind 2, which is empty and takes one block; then the first of kind 1 begins at byte ${2 * blockBytes}. The first record of that, and the ids of all tasks in a segment:`,
   ),
   example(
-    `od -A d -t x1z -j ${blockBytes + headerBytes} -N 64 journal/000000000001.journal\nstrings -n 36 journal/000000000001.journal`,
+    `od -A d -t x1z -j ${2 * blockBytes + headerBytes} -N 64 journal/000000000001.journal\nstrings -n 36 journal/000000000001.journal`,
   ),
   paragraph('The book, while no broker runs:'),
   example("sqlite3 -readonly book.db 'SELECT id, operation, state, since_ms FROM task ORDER BY seq DESC LIMIT 10'"),

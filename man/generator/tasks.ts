@@ -48,7 +48,7 @@ export function tasksPage(version: string): string {
     ),
     heading('durability'),
     paragraph(
-      `A submit, a completion, a failure, a cancel and a change of routing are answered after they are on disk (SQLite, WAL, synchronous=FULL). After a restart of the broker tasks in progress wait ${key('reclaimGraceMs')} (${reclaimGraceMs.value} ms) for their collectors to reclaim them, and are pending again otherwise, their attempts counted. When a commit fails the broker stops, and acknowledges nothing that came after. Submitting an id again adds nothing and says duplicate.`,
+      `A submit, a completion, a failure, a cancel and a change of routing are answered after they are on disk: in the journal of deye-store(7), synced; with sync 100ms at most 100 ms before they are, and then the answer says so. After a restart of the broker tasks in progress wait ${key('reclaimGraceMs')} (${reclaimGraceMs.value} ms) for their collectors to reclaim them, and are pending again otherwise, their attempts counted. When a commit fails the broker stops, and acknowledges nothing that came after. Submitting an id again adds nothing and says duplicate.`,
     ),
     heading('retention'),
     paragraph(

@@ -77,7 +77,7 @@ export async function readContents(directory: string, progress?: Progress): Prom
 const damagedStore = (directory: string, what: string): StoreError =>
   new StoreError(
     'store_corrupt',
-    `The store in ${directory} is damaged: ${what}. See: deye store verify ${storeWord(directory)}`,
+    `The store in ${directory} is damaged: ${what.replace(/\.$/, '')}. See: deye store verify ${storeWord(directory)}`,
   );
 
 function* tasksOf(directory: string, { book }: Parts, { durable }: Fold, recent: Recent): Generator<WholeTask> {

@@ -153,9 +153,13 @@ export class BookReader implements Disposable {
       await backup(this.#db, path, { rate: allPages });
     } catch (cause) {
       const { code, message } = explainBook(this.#path, cause);
-      throw new BookError(code, `The book cannot be copied to ${path}. ${message} See that there is room for it.`, {
-        cause,
-      });
+      // The book itself is only read: it is the copy that cannot grow.
+      const why = code === 'book_full' ? 'The disk there is full, or limits its size.' : message;
+      throw new BookError(
+        code,
+        `The book cannot be copied to ${path}. ${why} See that there is room for it, or name another place.`,
+        { cause },
+      );
     }
   }
 

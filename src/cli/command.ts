@@ -5,7 +5,7 @@ import type { ConnectOptions } from '../client/dial.ts';
 import { findSocket } from '../configuration/place.ts';
 import { TransportError } from '../transport/error.ts';
 import { commandError, report } from './error.ts';
-import { exitCodes } from './exit.ts';
+import { endingSignals, signalNames } from './exit.ts';
 import { notEmpty } from './flags.ts';
 import { hint } from './hint.ts';
 import { formatOf, formats, formatted, itemFormatter, type OutputFlags } from './output.ts';
@@ -81,7 +81,7 @@ export abstract class PlainCommand extends Command {
 
   override async init(): Promise<void> {
     await super.init();
-    process.once('SIGINT', () => process.exit(exitCodes.interrupted));
+    for (const name of signalNames) process.once(name, () => process.exit(endingSignals[name]));
   }
 
   override async finally(error: Error | undefined): Promise<void> {

@@ -13,6 +13,7 @@ import { version } from '../broker/start.ts';
 import { inStateDirectory } from '../broker/state-directory-error.ts';
 import type { StartFailure } from '../supervisor/supervisor.ts';
 import { ensurePrivateDirectory } from '../transport/private-directory.ts';
+import { signalNames } from './exit.ts';
 import { conflict, StartError } from './held.ts';
 import { openLog } from './rotating-log.ts';
 import { daemonVariable, logName, type StartupEnd, startupReportSchema } from './startup.ts';
@@ -96,13 +97,13 @@ async function attempt(flags: StartFlags, log: string, watch: StartWatch): Promi
   closeSync(output);
   const interrupt = (): void => void child.kill('SIGKILL');
   // Before the command's own, which ends this process.
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.prependListener(name, interrupt);
+  for (const name of signalNames) process.prependListener(name, interrupt);
   try {
     const outcome = await outcomeOf(child, log, watch);
     if ('failed' in outcome) await ended(child);
     return outcome;
   } finally {
-    for (const name of ['SIGINT', 'SIGTERM'] as const) process.off(name, interrupt);
+    for (const name of signalNames) process.off(name, interrupt);
     child.removeAllListeners();
     if (child.connected) child.disconnect();
     child.unref();

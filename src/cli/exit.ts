@@ -11,7 +11,9 @@ export const exitTable = {
   notRunning: { code: 69, summary: 'No broker is running.' },
   tryLater: { code: 75, summary: 'Not now; try again later.' },
   waitedTooLong: { code: 124, summary: 'Waited too long.' },
+  hungUp: { code: 129, summary: 'Ended by SIGHUP: its terminal was closed.' },
   interrupted: { code: 130, summary: 'Interrupted.' },
+  terminated: { code: 143, summary: 'Ended by SIGTERM.' },
 } as const satisfies Record<string, { readonly code: number; readonly summary: string }>;
 
 type ExitName = keyof typeof exitTable;
@@ -19,6 +21,14 @@ type ExitName = keyof typeof exitTable;
 export const exitCodes = Object.fromEntries(Object.entries(exitTable).map(([name, { code }]) => [name, code])) as {
   readonly [Name in ExitName]: (typeof exitTable)[Name]['code'];
 };
+
+/** Each ends a command, which takes away what it has not finished. */
+export const endingSignals = {
+  SIGHUP: exitCodes.hungUp,
+  SIGINT: exitCodes.interrupted,
+  SIGTERM: exitCodes.terminated,
+} as const;
+export const signalNames = Object.keys(endingSignals) as (keyof typeof endingSignals)[];
 
 /** Operational errors that do not end with `failed`, by their code. */
 const operationalExits: Readonly<Record<string, number>> = {

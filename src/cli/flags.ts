@@ -17,6 +17,6 @@ export const stateDirFlag = (what: string) =>
 
 export const newStateDirFlag = Flags.directory({
   required: true,
-  description: 'the directory to make; must be missing or empty',
+  description: 'the state directory to make; store in it must be missing or empty',
   parse: notEmpty,
 });

@@ -130,6 +130,7 @@ function signalled(): Promise<'graceful'> {
         resolve('graceful');
       });
     }
+    process.removeAllListeners('SIGHUP');
     process.on('SIGHUP', () => {}); // the terminal it was started from is closed
   });
 }

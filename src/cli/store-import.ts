@@ -8,6 +8,7 @@ import { buildDirectory } from '../store/new-directory.ts';
 import { NewStore, SameIdError } from '../store/new-store.ts';
 import { StoreError } from '../store/port.ts';
 import type { Progress } from '../store/progress.ts';
+import { shellQuoted } from '../text/shell.ts';
 import {
   type ExportEnd,
   exportVersion,
@@ -20,6 +21,12 @@ import {
 
 const lineBytesMax = limitTable.exportLineBytesMax.value;
 
+const standardInput = 'standard input';
+const gzipMagic = Buffer.from([0x1f, 0x8b]);
+
+const isGzip = (parts: readonly Buffer[]): boolean =>
+  Buffer.concat(parts).subarray(0, gzipMagic.length).equals(gzipMagic);
+
 export interface Imported extends Pick<ExportEnd, 'settings' | 'tasks'> {
   readonly directory: string;
   readonly of_store: string;
@@ -29,7 +36,7 @@ export interface Imported extends Pick<ExportEnd, 'settings' | 'tasks'> {
 /** `file`: its path, or undefined for standard input. `to` must be missing or empty. */
 export async function importStore(file: string | undefined, to: string, progress: Progress): Promise<Imported> {
   const source = file === undefined ? process.stdin : createReadStream(file);
-  const reading = new ImportLines(source, file ?? 'standard input');
+  const reading = new ImportLines(source, file ?? standardInput);
   const header = await reading.header();
   return buildDirectory(to, async (draft) => {
     await using store = await NewStore.create(draft, header.epoch);
@@ -141,6 +148,15 @@ class ImportLines {
     );
   }
 
+  #compressed(): StoreError {
+    const file = this.#name;
+    const [what, unpacked] = file === standardInput ? ['It', 'zcat FILE.gz'] : [file, `zcat ${shellQuoted(file)}`];
+    return new StoreError(
+      'export_damaged',
+      `${what} is compressed with gzip. Unpack it on the way, with: ${unpacked} | deye store import - --state-dir DIR`,
+    );
+  }
+
   async *#split(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     let parts: Buffer[] = [];
     let size = 0;
@@ -150,6 +166,7 @@ class ImportLines {
           const feed = chunk.indexOf(0x0a, at);
           const part = chunk.subarray(at, feed === -1 ? chunk.length : feed + 1);
           at += part.length;
+          if (this.#line === 0 && size < gzipMagic.length && isGzip([...parts, part])) throw this.#compressed();
           parts.push(part);
           size += part.length;
           if (size > lineBytesMax) throw this.#refusal(`line ${this.#line + 1} is longer than ${lineBytesMax} bytes`);

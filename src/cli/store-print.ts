@@ -54,7 +54,7 @@ export function statusText(status: StoreStatus): string {
     [
       'journal',
       journal &&
-        `${bytes(journal.bytes_used)} in ${counted(journal.segments, 'segment')}, ${bytes(journal.bytes_alive)} of it live`,
+        `${bytes(journal.bytes_used)} in ${counted(journal.segments, 'segment')}, ${bytes(journal.bytes_alive)} of it live; ${bytes(journal.bytes_ready)} kept ready`,
     ],
     [
       'batches',
@@ -72,6 +72,7 @@ export function statusText(status: StoreStatus): string {
 export const compactedText = ({ journal, book }: Compacted): string =>
   pairs([
     ['journal', `${bytes(journal.bytes_before)}, now ${bytes(journal.bytes_after)}`],
+    ['kept ready', `${bytes(journal.ready_before)}, now ${bytes(journal.ready_after)}`],
     ['book', `${bytes(book.bytes_before)}, now ${bytes(book.bytes_after)}`],
   ]);
 
@@ -115,7 +116,7 @@ export function salvagedText({ lost, may_run_again, ...found }: Salvaged, start:
       ['new store', found.is_written ? found.directory : undefined],
       ['holds', `${found.live_tasks} live and ${found.ended_tasks} ended tasks, ${counted(found.settings, 'setting')}`],
       ['epoch', String(found.epoch)],
-      ['missing', missing.length === 0 ? 'nothing' : String(missing.length)],
+      ['missing', missingText(lost)],
       ['may run again', again.length === 0 ? undefined : `${again.length}: they may have ended in what is missing`],
     ]),
     ...listed('missing', missing),
@@ -123,6 +124,20 @@ export function salvagedText({ lost, may_run_again, ...found }: Salvaged, start:
     found.is_written ? `Start with: ${start}` : 'Restore a backup, or take what is whole with: --accept-gap',
   ].join('\n');
 }
+
+/** Batches and tasks apart: a task may be named because its batch is. */
+function missingText({ book, batches, records, tasks }: Salvaged['lost']): string {
+  const counts = [
+    batches.length > 0 && counted(batchCount(batches), 'batch', 'batches'),
+    records.length > 0 && counted(records.length, 'record'),
+    tasks.length > 0 && counted(new Set(tasks.map(({ seq }) => seq)).size, 'task'),
+    book.length > 0 && 'something of the book',
+  ].filter((text) => text !== false);
+  return counts.length === 0 ? 'nothing' : counts.join(', ');
+}
+
+const batchCount = (batches: Salvaged['lost']['batches']): number =>
+  batches.reduce((sum, { first, last }) => sum + last - Math.max(first, 1) + 1, 0);
 
 function listed(what: string, names: readonly string[]): string[] {
   const more = names.length - namesShown;

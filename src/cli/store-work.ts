@@ -1,5 +1,5 @@
 /** Work on the files of a store, without a broker or beside one: who holds them meanwhile, and the work itself. */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { type Restored, restoreBackup } from '../archive/restore.ts';
@@ -9,11 +9,13 @@ import { lockStateDirectory } from '../broker/lock.ts';
 import { defaultLimits } from '../protocol/limits.ts';
 import type { BackedUp, Compacted, StoreStatus } from '../protocol/store-methods.ts';
 import { backupAtRest } from '../store/backup.ts';
+import { makeDraft } from '../store/draft.ts';
 import { journalStoreIn } from '../store/journal-directory.ts';
-import { journalIn, storeAt, storeIn } from '../store/layout.ts';
+import { journalIn, stateDirectoryOf, storeAt, storeIn } from '../store/layout.ts';
 import { summaryOf } from '../store/manifest.ts';
 import { statusAtRest } from '../store/status.ts';
 import { checkPrivateDirectory } from '../transport/private-directory.ts';
+import { refuseWithin } from './backup-place.ts';
 import { elapsedLine, progressBar } from './progress.ts';
 import { lookAt, lookAtRest, stateDirectoryAt } from './state-directory.ts';
 import { type Connect, findStateDirectory, findStore, type StoreFlags } from './store-broker.ts';
@@ -44,10 +46,13 @@ export async function status(flags: StoreFlags, connect: Connect): Promise<Store
 export async function backup(flags: StoreFlags, to: string, version: string, connect: Connect): Promise<BackedUp> {
   const found = await findStore(flags, connect);
   if (found.broker !== undefined) {
+    const { directory: store } = await found.broker.request('store.status', {});
+    if (store !== undefined) refuseWithin(stateDirectoryOf(store), to);
     using _line = elapsedLine('the broker copies its store');
     return await found.broker.request('store.backup', { directory: resolve(to) }, unhurried);
   }
   const directory = found.stateDirectory;
+  refuseWithin(directory, to);
   using _look = lookAtRest(directory);
   using bar = progressBar();
   const options = { version, wallMs: Date.now(), progress: bar.progress };
@@ -82,12 +87,17 @@ async function stateDirectory<T>(to: string, make: (store: string) => Promise<T>
   if (!isNew) checkPrivateDirectory(directory);
   using _look = lookAtRest(directory);
   let isKept = false;
+  const remove = (): void => {
+    if (isNew && !isKept) rmSync(directory, { recursive: true, force: true });
+  };
+  process.once('exit', remove); // it is interrupted
   try {
     const made = await make(storeIn(directory));
     isKept = isMade(made);
     return { ...made, directory };
   } finally {
-    if (isNew && !isKept) rmSync(directory, { recursive: true, force: true });
+    process.off('exit', remove);
+    remove();
   }
 }
 
@@ -111,7 +121,7 @@ export async function salvage(from: string, to: string, acceptGap: boolean): Pro
   );
 }
 
-/** Of a broker that runs a backup is taken, inside the state directory, and exported. */
+/** Of a broker that runs a backup is taken, inside the state directory, and exported. `file`: undefined for standard output. */
 export async function exportTo(
   flags: StoreFlags,
   file: string | undefined,
@@ -126,20 +136,13 @@ export async function exportTo(
   }
   const { broker } = found;
   const { directory: store = join(tmpdir(), 'store') } = await broker.request('store.status', {});
-  const place = mkdtempSync(join(dirname(store), '.export-'));
-  const remove = (): void => rmSync(place, { recursive: true, force: true, maxRetries: 5 });
-  process.once('exit', remove); // it is interrupted; the broker ends its part by itself
-  try {
-    const copy = join(place, 'store');
-    {
-      using _line = elapsedLine('the broker copies its store');
-      await broker.request('store.backup', { directory: copy }, unhurried);
-    }
-    return await exportFrom(copy, to, version);
-  } finally {
-    process.off('exit', remove);
-    remove();
+  await using place = makeDraft(dirname(store), '.export-'); // interrupted, the broker ends its part by itself
+  const copy = join(place.path, 'store');
+  {
+    using _line = elapsedLine('the broker copies its store');
+    await broker.request('store.backup', { directory: copy }, unhurried);
   }
+  return await exportFrom(copy, to, version);
 }
 
 async function exportFrom(directory: string, file: string | undefined, version: string): Promise<Exported> {

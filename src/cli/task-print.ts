@@ -1,5 +1,5 @@
 /** Tasks as people read them. */
-import type { Submitted, TaskDetail, TaskSummary } from '../protocol/schema.ts';
+import type { Submitted, Sync, TaskDetail, TaskSummary } from '../protocol/schema.ts';
 import type { BodyName } from '../protocol/state.ts';
 import { paint, statusStyle } from '../text/paint.ts';
 import { inline, plain } from '../text/plain.ts';
@@ -21,6 +21,12 @@ export function submittedText({ id, state, collector_id, position, duplicate, wa
   if (warning !== undefined) lines.push(paint('yellow', `${warning.code}: ${plain(warning.message, 1000)}`));
   return lines.join('\n');
 }
+
+/** Undefined when the answer promises what people expect of it. */
+export const syncNote = (sync: Sync | undefined): string | undefined =>
+  sync === '100ms'
+    ? 'It is not synced yet: a power failure in the next 100 ms may take it (sync is 100ms in the configuration of the broker).'
+    : undefined;
 
 export function tasksTable(tasks: readonly TaskSummary[]): string {
   if (tasks.length === 0) return 'No tasks.';

@@ -55,7 +55,7 @@ export function wait(state: CoreState, input: Extract<Input, { kind: 'wait' }>, 
 export function waitDue(state: CoreState, waiter: Waiter, out: Output[]): void {
   removeWaiter(state, waiter);
   const { state: now } = state.tasks.get(waiter.taskId)!.life;
-  const message = `Task ${waiter.taskId} is still ${now}. It goes on; wait again, or look with task.show.`;
+  const message = `Task ${waiter.taskId} is still ${now}. It goes on; wait again, or look with: deye task show ${waiter.taskId}`;
   out.push(reply(waiter.to, fault('deadline_exceeded', message, { state: now })));
 }
 

@@ -4,7 +4,7 @@
  * stays small. Segments grow with what is in use.
  */
 import { blockBytes, blocksOf, headerBytes } from './header.ts';
-import { type SegmentFiles, smallestSegment, type UsedSegment } from './segments.ts';
+import { type Segment, type SegmentFiles, smallestSegment, type UsedSegment } from './segments.ts';
 
 const sparesMin = 2;
 
@@ -63,6 +63,20 @@ export class Ahead {
     return this.#keeping ?? Promise.resolve();
   }
 
+  /** What is kept ready is made as small as it would be made now. The smaller ones are ready before the others go. */
+  async trim(): Promise<void> {
+    await this.#files.drop(() => false); // else the first ones would be made of what was released
+    const bytes = this.#nextBytes;
+    const isTooLarge = (spare: Segment): boolean => spare.bytes > bytes;
+    const lacks = (): boolean => this.#files.spares.filter((spare) => !isTooLarge(spare)).length < this.#sparesWanted;
+    if (!this.#files.spares.some(isTooLarge)) return;
+    // What is released meanwhile is large, too.
+    for (let tries = 2 * sparesMin; lacks(); tries--)
+      if (tries === 0 || this.#files.isClosed || !(await this.#files.prepare(bytes))) return;
+    await this.#files.drop(isTooLarge);
+    await this.keep();
+  }
+
   async #keep(): Promise<void> {
     while (this.#lacks && !this.#files.isClosed) if (!(await this.#prepare(this.#nextBytes))) return;
     this.#full = false;
@@ -75,9 +89,13 @@ export class Ahead {
   }
 
   get #lacks(): boolean {
+    return this.#files.spares.length < this.#sparesWanted;
+  }
+
+  get #sparesWanted(): number {
     const first = this.#used[0]!;
     const isYoung = this.#used.length === 1 && first.block * blockBytes * 2 < first.bytes;
-    return this.#files.spares.length < (isYoung ? 0 : sparesMin);
+    return isYoung ? 0 : sparesMin;
   }
 
   get #nextBytes(): number {

@@ -101,7 +101,8 @@ export class FileJournal implements Journal {
     const usedBytes = this.#used.reduce((sum, { bytes }) => sum + bytes, 0);
     const olderLast = this.#used.at(-2)?.lastSequence ?? 0;
     const oldestLast = this.#used.length > 2 ? this.#used[0]!.lastSequence : 0;
-    return { usedBytes, segments: this.#used.length, oldestLast, olderLast, full: this.#ahead.full };
+    const { readyBytes } = this.#files;
+    return { usedBytes, readyBytes, segments: this.#used.length, oldestLast, olderLast, full: this.#ahead.full };
   }
 
   roomAfter(ahead: number): number {
@@ -111,6 +112,8 @@ export class FileJournal implements Journal {
   async makeRoom(bodyBytes: number): Promise<void> {
     await this.#orFail(this.#ahead.makeRoom(bodyBytes));
   }
+
+  readonly trim: Journal['trim'] = () => this.#orFail(this.#ahead.trim());
 
   async check(): Promise<void> {
     if (this.#closed) return;

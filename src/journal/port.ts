@@ -55,6 +55,8 @@ export interface Journal {
   roomAfter(ahead: number): number;
   /** Tries to make room for such a body, and for what should be kept ahead. Resolves when it was tried. */
   makeRoom(bodyBytes: number): Promise<void>;
+  /** Gives back what is kept ready beyond what would be made ready now. Enough is ready all the time. */
+  trim(): Promise<void>;
   /** Rejects when the files are no longer those that the next start will find. */
   check(): Promise<void>;
   /**
@@ -77,6 +79,8 @@ export interface Journal {
 export interface JournalSpace {
   /** All segments in use, in bytes, as on disk. */
   readonly usedBytes: number;
+  /** On disk beside them: prepared for what comes, or released and kept to be used again. */
+  readonly readyBytes: number;
   readonly segments: number;
   /** The last batch of the oldest segment, when that could be released: what lives in it is to be written again. Else 0. */
   readonly oldestLast: number;

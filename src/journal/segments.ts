@@ -68,7 +68,7 @@ interface SegmentFilesOptions {
 
 export class SegmentFiles {
   readonly #options: SegmentFilesOptions;
-  /** Prepared, by number; they follow the last one in use without a gap. */
+  /** Prepared, by number, above the last one in use. Numbers may be left out: who is next is named, not counted. */
   readonly spares: Segment[] = [];
   /** Released; to be used again. */
   readonly #free: FreeFile[] = [];
@@ -92,11 +92,16 @@ export class SegmentFiles {
     return { number, salt, file, bytes };
   }
 
+  /** Bytes of files that are not in use. */
+  get readyBytes(): number {
+    return [...this.spares, ...this.#free].reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
   get isClosed(): boolean {
     return this.#closed;
   }
 
-  /** Makes the next segment ready, of a released file or a new one; false when the disk has no room for it. */
+  /** Makes the next segment ready, of a released file or a new one, or waits for what is under way; false when the disk has no room for it. */
   prepare(bytes: number): Promise<boolean> {
     this.#preparing ??= this.#prepare(bytes).finally(() => {
       this.#preparing = undefined;
@@ -147,10 +152,32 @@ export class SegmentFiles {
     await this.#options.disk.remove(segmentName(number));
   }
 
+  /** Removes the released files, and the prepared ones that are of no use. */
+  async drop(isUseless: (spare: Segment) => boolean): Promise<void> {
+    // A file that could not be prepared may have the name that the next one gets: one after the other.
+    while (this.#preparing !== undefined) await this.#preparing.catch(() => {});
+    this.#preparing = this.#drop(isUseless).finally(() => {
+      this.#preparing = undefined;
+    });
+    await this.#preparing;
+  }
+
+  async #drop(isUseless: (spare: Segment) => boolean): Promise<boolean> {
+    const useless = this.spares.filter(isUseless);
+    for (const spare of useless) this.spares.splice(this.spares.indexOf(spare), 1);
+    const files: FreeFile[] = [...this.#free.splice(0), ...useless];
+    for (const { number, file } of files) {
+      await file.close();
+      await this.#options.disk.remove(segmentName(number));
+    }
+    if (files.length > 0) await this.#options.disk.sync();
+    return true;
+  }
+
   /** The next prepared segment, or undefined when there is none and none of so many bytes can be had. */
   async next(bytes: number): Promise<Segment | undefined> {
-    // What is under way may be for less; then there is one, and room for the next is looked for again.
-    if (this.spares.length === 0) await this.prepare(bytes);
+    // What is under way may be for less; then there is one, and room for the next is looked for again. Or it makes none.
+    while (this.spares.length === 0) if (!(await this.prepare(bytes))) return undefined;
     return this.spares.shift();
   }
 

@@ -19,6 +19,8 @@ export const storeStatusSchema = z.object({
     .object({
       /** All segments in use, as on the disk. */
       bytes_used: countSchema,
+      /** On the disk beside them, kept ready for what comes. */
+      bytes_ready: countSchema,
       /** What lives, as it would be written again, about. */
       bytes_alive: countSchema,
       segments: countSchema,
@@ -44,7 +46,11 @@ export type StoreStatus = z.output<typeof storeStatusSchema>;
 
 const shrunkSchema = z.object({ bytes_before: countSchema, bytes_after: countSchema });
 
-const compactedSchema = z.object({ journal: shrunkSchema, book: shrunkSchema });
+const compactedSchema = z.object({
+  /** `ready_…`: on the disk beside the segments in use, kept for what comes. */
+  journal: shrunkSchema.extend({ ready_before: countSchema, ready_after: countSchema }),
+  book: shrunkSchema,
+});
 export type Compacted = z.output<typeof compactedSchema>;
 
 const backedUpSchema = z.object({
@@ -84,7 +90,7 @@ export const storeMethods = {
   }),
   'store.compact': row({
     summary:
-      'Writes all that lives in older segments of the journal again and releases them, then gives free pages of the book back. It ends where it is when the caller cancels or goes.',
+      'Writes all that lives in older segments of the journal again and removes them, then gives free pages of the book back. It ends where it is when the caller cancels or goes.',
     roles: ['operator'],
     durable: false,
     faults: ['store_busy', 'store_full', 'unsupported_operation', 'cancelled'],

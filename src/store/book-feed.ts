@@ -9,7 +9,7 @@ import type { AttemptRecord, RecordOf, StoredTask } from '../core/record.ts';
 import { writeRecord } from '../core/record-bytes.ts';
 import { fullRecord } from '../core/replay.ts';
 import { blockBytes, blocksOf } from '../journal/header.ts';
-import { bytesOfParts, type Part, type RecentTask, recordsOf } from './book-part.ts';
+import { bytesOfParts, type Entry, type Part, type RecentTask, recordsOf } from './book-part.ts';
 import type { Place, ReadBody } from './payloads.ts';
 import type { StoreSizes } from './sizes.ts';
 
@@ -21,21 +21,6 @@ interface Feeding {
   readonly position: number;
   readonly read: ReadBody;
   readonly failed: (error: Error) => void;
-}
-
-interface Entry {
-  readonly order: number;
-  readonly position: BookPosition;
-  readonly parts: readonly Part[];
-  /** Of all parts, about. */
-  readonly bytes: number;
-  /** Of its batch in the journal. */
-  readonly batchBytes: number;
-  /** What ended in it, and the tasks of which an attempt did. */
-  readonly ended: readonly RecentTask[];
-  readonly attempted: readonly number[];
-  /** It is a transaction of its own, which takes as long as retention meant it to. */
-  readonly deletes: boolean;
 }
 
 export class BookFeed {

@@ -1,4 +1,6 @@
 /** What a commit has for the book: records as bytes, and tasks whose payload must be read back for their row. */
+
+import type { BookPosition } from '../book/port.ts';
 import { Writer } from '../core/bytes.ts';
 import type { StoredTask } from '../core/record.ts';
 import { writeRecord } from '../core/record-bytes.ts';
@@ -15,6 +17,22 @@ export interface RecentTask extends StoredTask {
 
 /** Records as bytes, or one that waits for its payload. */
 export type Part = Uint8Array | RecentTask;
+
+/** What one batch has for the book. */
+export interface Entry {
+  readonly order: number;
+  readonly position: BookPosition;
+  readonly parts: readonly Part[];
+  /** Of all parts, about. */
+  readonly bytes: number;
+  /** Of its batch in the journal. */
+  readonly batchBytes: number;
+  /** What ended in it, and the tasks of which an attempt did. */
+  readonly ended: readonly RecentTask[];
+  readonly attempted: readonly number[];
+  /** It is a transaction of its own, which takes as long as retention meant it to. */
+  readonly deletes: boolean;
+}
 
 /** About. */
 export const bytesOfParts = (parts: readonly Part[]): number =>

@@ -1,6 +1,6 @@
 /**
  * Makes the files of a store small: what lives in the older segments of the journal is written again in batches of their
- * own, between the commits, and the segments are released; then the book's free pages are given back. It may end after any
+ * own, between the commits, and the segments are released and removed; then the book's free pages are given back. It may end after any
  * batch, since each is whole.
  */
 import type { Book } from '../book/port.ts';
@@ -32,16 +32,20 @@ export interface CompactParts {
 /** Rejects with the reason of the signal when that is aborted. */
 export async function compact(parts: CompactParts, signal: AbortSignal): Promise<Compacted> {
   const { journal, book, feed } = parts;
-  const bytesBefore = { journal: journal.space.usedBytes, book: (await book.size()).bytes };
-  const upTo = journal.space.olderLast;
-  await rewrite(parts, upTo, signal);
+  const before = journal.space;
+  const bookBefore = (await book.size()).bytes;
+  await rewrite(parts, before.olderLast, signal);
   await feed.flush(); // what has ended holds its segment until the book is safe
   await release(parts, signal);
+  await journal.trim();
   await shrinkBook(parts, signal);
-  const bytesAfter = { journal: journal.space.usedBytes, book: (await book.size()).bytes };
+  const after = journal.space;
   return {
-    journal: { bytes_before: bytesBefore.journal, bytes_after: bytesAfter.journal },
-    book: { bytes_before: bytesBefore.book, bytes_after: bytesAfter.book },
+    journal: {
+      ...{ bytes_before: before.usedBytes, bytes_after: after.usedBytes },
+      ...{ ready_before: before.readyBytes, ready_after: after.readyBytes },
+    },
+    book: { bytes_before: bookBefore, bytes_after: (await book.size()).bytes },
   };
 }
 

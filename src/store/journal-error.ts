@@ -64,3 +64,9 @@ export function explainPart(cause: Error, directory?: string): StoreError {
     );
   return new StoreError('store_failed', `The store failed: ${cause.message}`, { cause });
 }
+
+/** How files of the store were lost while it was open, when that is what went wrong. */
+export function lossOf(error: Error): string | undefined {
+  const code = 'code' in error ? String(error.code) : '';
+  return /_(removed|replaced|cut)$/.exec(code)?.[1];
+}

@@ -15,7 +15,7 @@ import { isEnded, type TaskState } from '../protocol/state.ts';
 import { Batches, type Rewrite } from './batches.ts';
 import { BookFeed } from './book-feed.ts';
 import { explainedBook } from './explained-book.ts';
-import { explainPart } from './journal-error.ts';
+import { explainPart, lossOf } from './journal-error.ts';
 import { LiveState } from './live-state.ts';
 import { newestOf } from './newest.ts';
 import { lostPayload, Payloads, type Place, type ReadBody, readBody } from './payloads.ts';
@@ -52,8 +52,6 @@ interface JournalStoreParts {
   /** Saves what was acknowledged when the files are gone; answers with what to do. */
   readonly rescue?: (lost: string, isReplaced: boolean, content: Content) => Promise<StoreError>;
 }
-
-const codeOf = (error: Error): string => ('code' in error ? String(error.code) : '');
 
 export class JournalStore implements Store {
   readonly #parts: JournalStoreParts;
@@ -271,11 +269,10 @@ export class JournalStore implements Store {
   /** As `fail`; where the files are gone, what was acknowledged is saved first. */
   #lost(error: Error): Promise<StoreError> {
     const { rescue } = this.#parts;
-    const isReplaced = codeOf(error).endsWith('_replaced');
-    const isGone = /_(removed|replaced|cut)$/.test(codeOf(error));
+    const loss = lossOf(error);
     const failure = this.fail(error);
-    if (!isGone || rescue === undefined) return Promise.resolve(failure);
-    this.#rescued ??= this.#feed.flush().then(() => rescue(error.message, isReplaced, this.#content()));
+    if (loss === undefined || rescue === undefined) return Promise.resolve(failure);
+    this.#rescued ??= this.#feed.flush().then(() => rescue(error.message, loss === 'replaced', this.#content()));
     return this.#rescued.then((saved) => {
       this.#failure = saved;
       return saved;

@@ -1,5 +1,5 @@
 /** What a backup says of itself, written last: what it is of, up to where, and every file in it. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -35,6 +35,11 @@ export async function writeManifest(directory: string, fields: Omit<Manifest, 'f
 /** Throws a StoreError when there is none, or it is not whole, or of a newer deye. */
 export function readManifest(directory: string): Manifest {
   const path = join(directory, name);
+  if (!existsSync(directory))
+    throw new StoreError(
+      'backup_missing',
+      `There is no directory ${directory}. Name the one that deye store backup made.`,
+    );
   const refuse = (what: string, cause?: unknown): never => {
     throw new StoreError('backup_damaged', `${directory} is no whole backup: ${what}. Take another one.`, { cause });
   };

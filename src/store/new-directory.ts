@@ -1,30 +1,20 @@
 /** A directory that is there whole or not at all: made beside its place under another name, and moved there at the end. */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-} from 'node:fs';
-import { open, rm } from 'node:fs/promises';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { isFullDisk } from '../journal/file-disk.ts';
+import { type Draft, makeDraft } from './draft.ts';
 import { StoreError } from './port.ts';
 
 /** `build` fills the draft and syncs its files. What is at `path` must be missing or empty. */
 export async function buildDirectory<T>(path: string, build: (draft: string) => Promise<T>): Promise<T> {
   const target = resolve(path);
   refuseFilled(target);
-  const draft = makeDraft(target);
-  const remove = (): void => rmSync(draft, { recursive: true, force: true });
-  process.once('exit', remove); // it is interrupted
   try {
+    await using place = draftOf(target);
+    const draft = place.path;
     const built = await build(draft);
+    place.finish();
     for (const name of readdirSync(draft, { recursive: true, withFileTypes: true }))
       if (name.isDirectory()) await syncBehind(join(name.parentPath, name.name));
     await syncBehind(draft);
@@ -35,9 +25,6 @@ export async function buildDirectory<T>(path: string, build: (draft: string) => 
     return built;
   } catch (error) {
     throw refused(error as NodeJS.ErrnoException, target, 'made');
-  } finally {
-    process.off('exit', remove);
-    await rm(draft, { recursive: true, force: true });
   }
 }
 
@@ -67,10 +54,10 @@ function refuseFilled(path: string): void {
     throw new StoreError('target_exists', `The directory ${path} is not empty. Name one that is missing or empty.`);
 }
 
-function makeDraft(target: string): string {
+function draftOf(target: string): Draft {
   try {
     mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
-    return mkdtempSync(join(dirname(target), `.${basename(target)}.unfinished-`)); // closed to others
+    return makeDraft(dirname(target), `.${basename(target)}.unfinished-`);
   } catch (cause) {
     const why = (cause as Error).message;
     throw new StoreError(

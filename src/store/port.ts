@@ -99,7 +99,7 @@ export interface Store {
    * rejects, nothing is left of it. Either this or `compact` runs at a time.
    */
   backup(directory: string, options: BackupOptions): Promise<BackedUp>;
-  /** Writes what lives in older segments again, releases them, and gives the book's free pages back. */
+  /** Writes what lives in older segments again, removes them, and gives the book's free pages back. */
   compact(options?: UpkeepOptions): Promise<Compacted>;
   /** Ends a backup, or a compact, first. */
   close(): Promise<void>;
@@ -123,6 +123,7 @@ export class StoreError extends Error {
     | 'upkeep_ended'
     | 'target_exists'
     | 'backup_damaged'
+    | 'backup_missing'
     | 'backup_newer'
     | 'export_damaged'
     | 'export_newer';

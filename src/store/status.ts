@@ -41,6 +41,7 @@ export async function statusOf(parts: StatusParts): Promise<StoreStatus> {
     payloads: { bytes_in_memory: payloads.bytesInMemory, count_on_disk: payloads.countOnDisk },
     journal: {
       bytes_used: space.usedBytes,
+      bytes_ready: space.readyBytes,
       bytes_alive: live.bytes,
       segments: space.segments,
       first_sequence: journal.first,
@@ -72,6 +73,7 @@ export async function statusAtRest(directory: string, progress?: Progress): Prom
       }
   const used = new Set([run.segment, ...run.batches.map(({ segment }) => segment)]);
   const segments = survey.segments.filter(({ number }) => used.has(number));
+  const bytesUsed = bytesOf(segments);
   const first = run.batches.find(({ batch }) => batch.kind === 'records')?.batch.sequence;
   return {
     engine: 'journal',
@@ -82,7 +84,8 @@ export async function statusAtRest(directory: string, progress?: Progress): Prom
     live_tasks: live.durable.tasks.size,
     payloads: { bytes_in_memory: 0, count_on_disk: payloads.countOnDisk },
     journal: {
-      bytes_used: segments.reduce((sum, { bytes }) => sum + bytes, 0),
+      bytes_used: bytesUsed,
+      bytes_ready: bytesOf(survey.segments) - bytesUsed,
       bytes_alive: live.bytes,
       segments: segments.length,
       first_sequence: first ?? run.sequence + 1,
@@ -98,3 +101,6 @@ export async function statusAtRest(directory: string, progress?: Progress): Prom
     },
   };
 }
+
+const bytesOf = (segments: readonly { readonly bytes: number }[]): number =>
+  segments.reduce((sum, { bytes }) => sum + bytes, 0);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { showTask } from '../../src/cli/task-bodies.ts';
-import { taskText } from '../../src/cli/task-print.ts';
+import { syncNote, taskText } from '../../src/cli/task-print.ts';
 import type { Client, TaskDetail } from '../../src/index.ts';
 
 const task: TaskDetail = {
@@ -24,4 +24,9 @@ test('a task whose bodies were deleted is asked for once, and says so', async ()
   const text = taskText(shown, { full: true } as Parameters<typeof taskText>[1]);
   expect(text).toMatch(/payload +deleted, as a result would be: .*book_bytes_max/);
   expect(text).not.toContain('--full');
+});
+
+test('what is not synced yet says so; what is, or never will be, does not', () => {
+  expect(syncNote('100ms')).toMatch(/not synced yet.*100 ms/);
+  for (const sync of ['batch', 'none', undefined] as const) expect(syncNote(sync)).toBeUndefined();
 });

@@ -40,12 +40,15 @@ async function storeOf(world: World, args: string[], options: Parameters<World['
 
 test('a store that is named itself is that of the broker that runs on its state directory', async () => {
   await using world = new World();
-  await using broker = await running();
-  const store = join(broker.directory, 'store');
-  const link = scratch.path();
+  await world.broker();
+  const own = await storeOf(world, ['store', 'status']);
+  const [store, link] = [join(world.state, 'store'), scratch.path()];
   symlinkSync(store, link);
   for (const named of [store, link])
-    for (const args of commands()) expect(await storeOf(world, [...args, '--state-dir', named])).toBe(broker.storeId);
+    for (const args of [['status'], ['backup', scratch.path()]])
+      expect(await storeOf(world, ['store', ...args, '--state-dir', named])).toBe(own);
+  expect((await world.run(['store', 'compact', '--state-dir', store])).code).toBe(0);
+  expect((await world.run(['broker', 'status'])).code).toBe(0);
   const { code, stderr } = await world.run(['store', 'salvage', store, scratch.path()]);
   expect([code, stderr]).toEqual([75, expect.stringContaining('[store_in_use]')]);
 });

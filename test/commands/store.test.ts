@@ -1,6 +1,7 @@
 /** The commands that work on the files of a store. */
-import { chmodSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../../src/index.ts';
 import { ended, World } from '../process/daemon.ts';
@@ -123,6 +124,24 @@ describe('beside a broker that runs', () => {
     expect([again.code, again.stderr]).toEqual([2, expect.stringMatching(/is not empty.* \[target_exists\]/)]);
   });
 
+  test('backup: not into the store, nor beside it in its state directory, also by way of a link', async () => {
+    await using world = new World();
+    const [directory, link] = [scratch.path(), scratch.path()];
+    await using broker = await brokerOn(directory);
+    symlinkSync(directory, link);
+    const ways = [
+      ['--state-dir', directory],
+      ['--socket', broker.socket!],
+    ];
+    for (const to of [directory, join(directory, 'b'), join(directory, 'store', 'b'), join(link, 'a', 'b')])
+      for (const way of ways) {
+        const { code, stderr } = await world.run(['store', 'backup', to, ...way]);
+        expect([to, code, stderr]).toEqual([to, 2, expect.stringMatching(/lies in .*another place.* \[usage\]/)]);
+      }
+    const rest = await world.run(['store', 'backup', join(sound, 'b'), '--state-dir', sound]);
+    expect([rest.code, existsSync(join(sound, 'b'))]).toEqual([2, false]);
+  });
+
   test('compact: by the broker, and of the files when it is gone', async () => {
     await using world = new World();
     const directory = scratch.path();
@@ -132,7 +151,10 @@ describe('beside a broker that runs', () => {
       for (let count = 0; count < 8; count++)
         await client.submit({ operation: 'later', payload: new Uint8Array(1_000_000) });
       const by = await world.run(['store', 'compact', '--state-dir', directory]);
-      expect([by.code, by.stdout]).toEqual([0, expect.stringMatching(/^journal +[\d.]+ MB, now [\d.]+ MB\nbook +/)]);
+      expect([by.code, by.stdout]).toEqual([
+        0,
+        expect.stringMatching(/^journal +[\d.]+ MB, now [\d.]+ MB\nkept ready +[\d.]+ MB, now [\d.]+ MB\nbook +/),
+      ]);
     }
     const { code, stdout } = await world.run(['store', 'compact', '--state-dir', directory, '--json']);
     expect([code, JSON.parse(stdout)]).toEqual([0, expect.objectContaining({ journal: expect.anything() })]);
@@ -154,7 +176,12 @@ describe('beside a broker that runs', () => {
     expect(hidden()).toEqual([]);
   });
 
-  test.each(['backup', 'export'])('%s: interrupted, it leaves nothing', async (command) => {
+  test.each([
+    ['backup', 'SIGINT', 130],
+    ['export', 'SIGINT', 130],
+    ['export', 'SIGTERM', 143],
+    ['export', 'SIGHUP', 129],
+  ] as const)('%s: ended by %s, it leaves nothing', async (command, signal, exit) => {
     await using world = new World();
     const [directory, to] = [scratch.path(), scratch.path()];
     await using broker = await brokerOn(directory);
@@ -164,15 +191,37 @@ describe('beside a broker that runs', () => {
     const child = world.spawn('store', command, to, '--state-dir', directory);
     const drafts = () => readdirSync(scratch.root, { recursive: true, encoding: 'utf8' });
     await until(() => drafts().some((name) => name.includes('.unfinished-')), 'it began');
-    child.kill('SIGINT');
+    child.kill(signal);
     await ended(child);
-    expect(child.exitCode).toBe(130);
+    expect(child.exitCode).toBe(exit);
     await until(() => hidden().length === 0, 'all of it is removed');
+    expect(readdirSync(directory).filter((name) => name.startsWith('.'))).toEqual([]);
     expect(existsSync(to)).toBe(false);
     await until(
       async () => (await client.request('store.status', {})).journal!.held_from.backup === undefined,
       'the broker holds nothing for it',
     );
+  });
+
+  test('export: what a kill left is removed by the next one', async () => {
+    await using world = new World();
+    const directory = scratch.path();
+    await using broker = await brokerOn(directory);
+    await using client = await connect({ socket: broker.socket!, name: 'test' });
+    for (let count = 0; count < 15; count++)
+      await client.submit({ operation: 'later', payload: new Uint8Array(1_000_000) });
+    const copies = () => readdirSync(scratch.root).filter((name) => name.startsWith('.export-'));
+    const child = world.spawn('store', 'export', '--state-dir', directory);
+    await until(() => copies().length > 0, 'it began');
+    child.kill('SIGKILL');
+    await ended(child);
+    expect(copies()).toHaveLength(1);
+    await until(
+      async () => (await client.request('store.status', {})).journal!.held_from.backup === undefined,
+      'the broker holds nothing for it',
+    );
+    expect((await world.run(['store', 'export', '-', '--state-dir', directory])).code).toBe(0);
+    expect(copies()).toEqual([]);
   });
 
   test('restore, import and salvage need a store that nobody writes to', async () => {
@@ -188,6 +237,40 @@ describe('beside a broker that runs', () => {
   });
 });
 
+describe('a restore that is cut short', () => {
+  const begun = async (world: World, signal: NodeJS.Signals) => {
+    const [backup, parent] = [scratch.path(), scratch.path()];
+    expect((await world.run(['store', 'backup', backup, '--state-dir', sound])).code).toBe(0);
+    mkdirSync(parent);
+    const to = join(parent, 'new');
+    const drafts = () => readdirSync(parent, { recursive: true, encoding: 'utf8' });
+    const child = world.spawn('store', 'restore', backup, '--state-dir', to);
+    await until(() => drafts().some((name) => name.includes('.unfinished-')), 'it began');
+    child.kill(signal);
+    await ended(child);
+    return { backup, parent, to, code: child.exitCode };
+  };
+
+  test.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const)('%s: nothing is left, the directory neither', async (signal, exit) => {
+    await using world = new World();
+    const { parent, code } = await begun(world, signal);
+    expect([code, readdirSync(parent)]).toEqual([exit, []]);
+  });
+
+  test('a kill: the next one removes what it left', async () => {
+    await using world = new World();
+    const { backup, to } = await begun(world, 'SIGKILL');
+    expect(readdirSync(to)).toEqual([expect.stringMatching(/^\.store\.unfinished-/)]);
+    expect((await world.run(['store', 'restore', backup, '--state-dir', to])).code).toBe(0);
+    expect(readdirSync(to)).toEqual(['store']);
+    expect(readdirSync(join(to, 'store')).sort()).not.toContain('maker.lock');
+  });
+});
+
 describe('deye store salvage', () => {
   test('names what is missing and writes nothing, until that is accepted', async () => {
     await using world = new World();
@@ -195,6 +278,7 @@ describe('deye store salvage', () => {
     damage(join(directory, 'journal', '000000000002.journal'), 4096 + 40, Uint8Array.of(0xaa, 0xbb));
     const refused = await world.run(['store', 'salvage', directory, to]);
     expect([refused.code, refused.stderr]).toEqual([1, '']);
+    expect(refused.stdout).toMatch(/missing +\d+ batch(es)?(, \d+ tasks?)?\n/);
     expect(refused.stdout).toMatch(/Nothing was written[\s\S]*missing:\n {2}batches \d+ to \d+[\s\S]*--accept-gap/);
     expect(existsSync(to)).toBe(false);
     const done = await world.run(['store', 'salvage', directory, to, '--accept-gap', '--json']);
@@ -225,6 +309,19 @@ describe('deye store export and import', () => {
     expect([cut.code, cut.stderr]).toEqual([
       1,
       expect.stringMatching(/standard input cannot be imported: it is cut off.* \[export_damaged\]/),
+    ]);
+    expect(existsSync(to)).toBe(false);
+  });
+
+  test('a compressed one is named as such, with the way to unpack it', async () => {
+    await using world = new World();
+    const [file, to] = [`${scratch.path()}.gz`, scratch.path()];
+    const exported = await world.run(['store', 'export', '-', '--state-dir', sound]);
+    writeFileSync(file, gzipSync(exported.stdout));
+    const { code, stderr } = await world.run(['store', 'import', file, '--state-dir', to]);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringContaining(`compressed with gzip. Unpack it on the way, with: zcat ${file} | deye store import -`),
     ]);
     expect(existsSync(to)).toBe(false);
   });
@@ -270,6 +367,7 @@ describe('on a disk that takes no large files', () => {
     ]) {
       const { code, text } = await limited(world, 'store', ...args);
       expect([args[0], code, text]).toEqual([args[0], 75, expect.stringMatching(full)]);
+      if (args[0] === 'backup') expect(text).not.toContain(sound);
       expect(readdirSync(scratch.root)).toEqual(before);
     }
   });

@@ -141,6 +141,25 @@ export function journalConformance(name: string, make: () => Promise<JournalBenc
       expect((await reopen()).first).toBe(first);
     });
 
+    test('gives back what was released, and keeps enough ready', async () => {
+      const { journal, reopen, segmentBytes } = await bench();
+      const length = Math.floor(journal.bodyBytesMax / 2);
+      journal.hold('test', 1);
+      for (let sequence = 1; sequence <= 12; sequence++) await append(journal, sequence, length);
+      journal.hold('test', 13);
+      for (let sequence = 13; sequence <= 14; sequence++) await append(journal, sequence);
+      const { usedBytes, readyBytes } = journal.space;
+      expect(readyBytes).toBeGreaterThan(2 * segmentBytes);
+      await Promise.all([journal.trim(), append(journal, 15), journal.trim()]);
+      expect(journal.space).toMatchObject({ usedBytes, readyBytes: 2 * segmentBytes, full: false });
+      expect(journal.roomAfter(0)).toBe(journal.bodyBytesMax);
+      const again = await reopen();
+      expect(again.space.readyBytes).toBe(2 * segmentBytes);
+      for (let sequence = 16; sequence <= 20; sequence++)
+        expect(await append(again, sequence, length)).toBe('committed');
+      expect((await batches(again)).at(-1)).toEqual([20, length]);
+    });
+
     test('says what is to be written again before the oldest segment can go', async () => {
       const { journal } = await bench();
       expect(journal.space.oldestLast).toBe(0);

@@ -56,7 +56,7 @@ describe('its timeout', () => {
     expect(out).toMatchObject([{ kind: 'reply', to: { session: 5, id: 1 } }]);
     expect(faultOf(out)).toMatchObject({
       code: 'deadline_exceeded',
-      message: 'Task t1 is still pending. It goes on; wait again, or look with task.show.',
+      message: 'Task t1 is still pending. It goes on; wait again, or look with: deye task show t1',
       context: { state: 'pending' },
     });
     expect(core.state.waits).toEqual({ byTask: new Map(), bySession: new Map(), count: 0 });

@@ -27,6 +27,12 @@ describe('a journal on a disk that dies', () => {
     expect(totals.cuts).toBeGreaterThan(histories / 20);
   });
 
+  test('also when what is kept ready is given back', async () => {
+    await campaign({ trims: true });
+    await campaign({ trims: true, capacity: 14 * 8 * 4096 });
+    await campaign({ trims: true, sync: 100 });
+  });
+
   test('with a sync every 100 ms loses what was not synced at most', async () => {
     await campaign({ sync: 100 });
   });

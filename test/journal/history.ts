@@ -25,6 +25,8 @@ export interface HistoryOptions {
   /** Flip one synced bit somewhere before a start; the start must refuse, or lose nothing that it should keep. */
   readonly flips?: boolean;
   readonly capacity?: number;
+  /** Give back what is ready beyond what is needed, now and then. */
+  readonly trims?: boolean;
   readonly sync?: 'batch' | number;
 }
 
@@ -77,6 +79,7 @@ export class History {
       deathRate: 0.01,
       segmentBytes: 8 * 4096,
       flips: false,
+      trims: false,
       sync: 'batch',
       capacity: undefined,
       ...options,
@@ -219,7 +222,12 @@ export class History {
   async #step(journal: Journal): Promise<void> {
     const dice = this.#chance();
     if (dice < 0.6) await this.#append(journal);
-    else if (dice < 0.75) {
+    else if (this.#options.trims && dice < 0.65) {
+      this.#say('trim');
+      const beside = this.#chance() < 0.5 ? [this.#append(journal)] : [];
+      const done = await Promise.allSettled([journal.trim(), ...beside]);
+      for (const one of done) if (one.status === 'rejected') throw one.reason;
+    } else if (dice < 0.75) {
       const timers = this.#timers;
       this.#timers = [];
       for (const run of timers) run();

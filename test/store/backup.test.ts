@@ -197,6 +197,13 @@ describe('what is no whole backup is refused, and nothing is left of the try', (
   const segment = (directory: string, number = 2): string => join(directory, 'journal', `00000000000${number}.journal`);
   const code = 'backup_damaged';
 
+  test('a directory that is not there', async () => {
+    await refused((from) => rmSync(from, { recursive: true }), {
+      code: 'backup_missing',
+      message: expect.stringMatching(/^There is no directory .*Name the one/),
+    });
+  });
+
   test('without a manifest, or with one that was changed', async () => {
     await refused((from) => rmSync(join(from, 'manifest.json')), {
       code,

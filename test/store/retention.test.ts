@@ -168,7 +168,8 @@ test('the mark of expired ids is written again before its segment is released', 
   await store.load(loadAt(nowMs));
   await store.commit([{ kind: 'expired', beforeMs: 77 }]);
   const first = journal!.synced.sequence;
-  const space: JournalSpace = { usedBytes: 1e12, segments: 3, oldestLast: first, olderLast: first, full: false };
+  const used = { usedBytes: 1e12, readyBytes: 0, segments: 3 };
+  const space: JournalSpace = { ...used, oldestLast: first, olderLast: first, full: false };
   Object.defineProperty(journal, 'space', { get: () => space });
   await store.commit([submitted(1, idOf(1))]);
   const again: JournalRecord[] = [];

@@ -30,6 +30,9 @@ afterAll(() => scratch[Symbol.dispose]());
 
 const options = { version: '1.2.3', wallMs: 5000 };
 const bytes = (count: number): Uint8Array => new Uint8Array(count).fill(7);
+/** Two segments are made ready beside what goes on. */
+const ready = (store: Store): Promise<void> =>
+  until(async () => (await store.status()).journal!.bytes_ready >= 2 * segmentBytes, 'what is kept ready is there');
 const unfinished = (): string[] => readdirSync(scratch.root).filter((name) => name.includes('unfinished'));
 
 /** A store on real files with sizes of its own. */
@@ -73,6 +76,7 @@ test('the status says what is there, and the files at rest say the same', async 
   const directory = scratch.path();
   mkdirSync(directory);
   const store = await filled(directory);
+  await ready(store);
   const status = storeStatusSchema.parse(await store.status());
   expect(status).toMatchObject({
     engine: 'journal',
@@ -117,7 +121,7 @@ test.each([
   await store.commit([{ kind: 'purged', seqs }]); // 81 of 108
   const { journal, book } = await store.compact();
   const after = await store.status();
-  expect(journal).toEqual({ bytes_before: before.journal!.bytes_used, bytes_after: after.journal!.bytes_used });
+  expect(journal).toMatchObject({ bytes_before: before.journal!.bytes_used, bytes_after: after.journal!.bytes_used });
   expect(journal.bytes_after).toBeLessThan(journal.bytes_before / 3);
   // All that lived in older segments is in the newest ones.
   expect(after.journal!.first_sequence).toBeGreaterThan(before.journal!.last_sequence - 12);
@@ -133,6 +137,59 @@ test.each([
     121,
   ]);
   expect(tasks.filter(({ state }) => state === 'completed')).toHaveLength(27);
+});
+
+test('compact: what is on the disk gets smaller, and the status says how much it is', async () => {
+  const directory = scratch.path();
+  const store = await wasteful(directory);
+  const onDisk = (): number =>
+    readdirSync(journalIn(directory))
+      .filter((name) => name.endsWith('.journal'))
+      .reduce((sum, name) => sum + statSync(join(journalIn(directory), name)).size, 0);
+  await ready(store);
+  const [before, beforeOnDisk] = [(await store.status()).journal!, onDisk()];
+  expect(before.bytes_used + before.bytes_ready).toBe(beforeOnDisk);
+  const { journal } = await store.compact();
+  const after = (await store.status()).journal!;
+  expect([journal.ready_before, journal.ready_after]).toEqual([before.bytes_ready, after.bytes_ready]);
+  expect(after.bytes_used + after.bytes_ready).toBe(onDisk());
+  expect(after.bytes_ready).toBe(2 * segmentBytes);
+  expect(beforeOnDisk - onDisk()).toBe(
+    journal.bytes_before - journal.bytes_after + journal.ready_before - journal.ready_after,
+  );
+  expect(onDisk()).toBeLessThan(beforeOnDisk / 2);
+  await store.close();
+  expect((await verifyStore(directory, { isMoving: false })).findings).toEqual([]);
+});
+
+test('what is kept ready for a large batch that does not come is given back; there is no moment without anything', async () => {
+  const directory = scratch.path();
+  mkdirSync(directory);
+  const open = () =>
+    openJournalIn(directory, {
+      failed: (error) => expect.fail(error.message),
+      witnesses: async () => ({}),
+    });
+  const journal = await open();
+  await journal.makeRoom(20_000_000);
+  await journal.append([bytes(2_500_000)], 1, 1);
+  await journal.makeRoom(0);
+  expect(journal.space.readyBytes).toBeGreaterThan(20_000_000);
+  const [mebibytes, least] = [1024 * 1024, journal.roomAfter(0)];
+  let isDone = false;
+  const trimmed = journal.trim().finally(() => (isDone = true));
+  while (!isDone) {
+    expect(journal.roomAfter(0)).toBeGreaterThan(4_000_000);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await trimmed;
+  expect(journal.roomAfter(0)).toBeLessThan(least);
+  expect(journal.space).toMatchObject({ usedBytes: 4 * mebibytes, readyBytes: 8 * mebibytes });
+  await journal.append([bytes(2_500_000)], 1, 2); // in one of the new ones
+  await journal.close();
+  const again = await open();
+  expect([again.synced.sequence, again.space.segments]).toEqual([2, 2]);
+  await again.close();
 });
 
 test('compact: commits go on meanwhile', async () => {
