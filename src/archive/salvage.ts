@@ -7,7 +7,6 @@ import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { BookReader } from '../book/book-reader.ts';
 import type { StoredTask } from '../core/record.ts';
-import { UnknownRecordError } from '../core/record-bytes.ts';
 import { fullRecord } from '../core/replay.ts';
 import type { PlacedBatch } from '../journal/survey.ts';
 import { type Gap, wholeBatches } from '../journal/whole-batches.ts';
@@ -16,7 +15,6 @@ import { bookIn } from '../store/layout.ts';
 import { buildDirectory } from '../store/new-directory.ts';
 import { NewStore, resultRecord } from '../store/new-store.ts';
 import { openParts, type Parts } from '../store/parts.ts';
-import { StoreError } from '../store/port.ts';
 import type { Progress } from '../store/progress.ts';
 import { Fold } from './fold.ts';
 import { Losses, type Lost } from './losses.ts';
@@ -198,14 +196,7 @@ async function foldInto(
 ): Promise<Fold> {
   let unseenFrom: number | undefined;
   const fold = new Fold({
-    damaged: (sequence, byte, why) => {
-      if (why instanceof UnknownRecordError)
-        throw new StoreError(
-          'store_newer',
-          `Batch ${sequence} holds what only a newer deye knows: ${why.message}. Use that one.`,
-        );
-      losses.record(sequence, byte, why.message);
-    },
+    damaged: (sequence, byte, why) => losses.record(sequence, byte, why.message),
     submitted: (seq) => {
       if (unseenFrom !== undefined) losses.unseen(unseenFrom, seq - 1);
       unseenFrom = undefined;

@@ -1,5 +1,6 @@
 /** What goes wrong with the journal or the book, as an error of the store. */
 import { BookError } from '../book/error.ts';
+import { UnknownRecordError } from '../core/record-bytes.ts';
 import { isFullDisk } from '../journal/file-disk.ts';
 import { JournalError } from '../journal/port.ts';
 import { StoreError } from './port.ts';
@@ -32,6 +33,12 @@ export function explainPart(cause: Error): StoreError {
   if (cause instanceof StoreError) return cause;
   if (cause instanceof JournalError || cause instanceof BookError)
     return new StoreError(codes[cause.code], `${cause.message}${advice[cause.code] ?? ''}`, { cause });
+  if (cause instanceof UnknownRecordError)
+    return new StoreError(
+      'store_newer',
+      `The journal holds what only a newer deye knows: ${cause.message}. Start the newer deye that wrote it.`,
+      { cause },
+    );
   const { code = '' } = cause as NodeJS.ErrnoException;
   if (isFullDisk(cause))
     return new StoreError('store_full', `The disk under the store is full (${cause.message}). Free some space.`, {

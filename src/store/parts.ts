@@ -5,6 +5,7 @@ import type { BookPosition } from '../book/port.ts';
 import { fileDisk } from '../journal/file-disk.ts';
 import { JournalError } from '../journal/port.ts';
 import { type Survey, surveyJournal } from '../journal/survey.ts';
+import { explainPart } from './journal-error.ts';
 import { bookIn, journalIn } from './layout.ts';
 import { StoreError } from './port.ts';
 import type { Progress } from './progress.ts';
@@ -47,7 +48,7 @@ export async function openParts(
     };
   } catch (error) {
     book?.[Symbol.dispose]();
-    throw error;
+    throw error instanceof JournalError && error.code === 'journal_newer' ? explainPart(error) : error;
   }
 }
 
