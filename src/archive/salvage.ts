@@ -14,6 +14,7 @@ import { copyFile } from '../store/copy-file.ts';
 import { bookIn } from '../store/layout.ts';
 import { buildDirectory } from '../store/new-directory.ts';
 import { NewStore, resultRecord } from '../store/new-store.ts';
+import { refuseStrangeBook } from '../store/own-directory.ts';
 import { openParts, type Parts } from '../store/parts.ts';
 import type { Progress } from '../store/progress.ts';
 import { Fold } from './fold.ts';
@@ -63,6 +64,7 @@ export async function salvageStore(
 
 /** SQLite makes files beside one that it reads. A write-ahead file that is refused is left out: the main file has rows, too. */
 async function copyBook(directory: string, draft: string, losses: Losses): Promise<string> {
+  refuseStrangeBook(directory);
   const scratch = join(draft, 'scratch');
   mkdirSync(scratch);
   const [book, log] = [bookIn(scratch), `${bookIn(scratch)}-wal`];

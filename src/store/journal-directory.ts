@@ -4,7 +4,7 @@ import type { Sync } from '../protocol/schema.ts';
 import { openJournalIn } from './journal-files.ts';
 import { JournalStore } from './journal-store.ts';
 import { bookIn, journalIn } from './layout.ts';
-import { prepareDirectory, refuseLink } from './own-directory.ts';
+import { prepareDirectory, refuseStrangeBook } from './own-directory.ts';
 import { rescue } from './rescue.ts';
 import { witnessesOf } from './witnesses.ts';
 
@@ -33,7 +33,7 @@ export function journalStoreIn(
     prepare: () => {
       prepareDirectory(directory);
       prepareDirectory(journalDirectory);
-      for (const file of [bookFile, `${bookFile}-wal`, `${bookFile}-shm`]) refuseLink(file, 'file');
+      refuseStrangeBook(directory);
     },
     rescue: (lost, isReplaced, content) => rescue(directory, lost, isReplaced, Date.now(), content),
     sync,

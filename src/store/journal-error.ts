@@ -9,6 +9,7 @@ const codes: Readonly<Record<JournalError['code'] | BookError['code'], StoreErro
   journal_damaged: 'store_corrupt',
   journal_foreign: 'store_foreign',
   journal_newer: 'store_newer',
+  journal_unsafe: 'store_unsafe',
   journal_full: 'store_full',
   journal_removed: 'store_removed',
   journal_replaced: 'store_removed',

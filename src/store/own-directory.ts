@@ -1,6 +1,7 @@
 /** The private directories of a store, and what may stand in for them: nothing. */
 import { lstatSync, mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { bookIn } from './layout.ts';
 import { syncDirectory } from './new-directory.ts';
 import { StoreError } from './port.ts';
 
@@ -32,6 +33,11 @@ function syncName(directory: string, sync: (path: string) => void): void {
     if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
     // Only its owner can sync one that we may not read; it is not made by us then.
   }
+}
+
+/** What stands in for the book, or for a file that SQLite has beside it. */
+export function refuseStrangeBook(directory: string): void {
+  for (const suffix of ['', '-wal', '-shm']) refuseLink(bookIn(directory) + suffix, 'file');
 }
 
 export function refuseLink(path: string, kind: 'file' | 'directory'): void {
