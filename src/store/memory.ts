@@ -21,7 +21,7 @@ import {
 type Row = StoredTask & { readonly attempts: readonly AttemptRecord[]; readonly result: Uint8Array | undefined };
 
 const noPayload = new Uint8Array(0);
-const unbounded: Room = { bytes: Number.POSITIVE_INFINITY, full: false };
+const unbounded: Room = { bytes: Number.POSITIVE_INFINITY, most: Number.POSITIVE_INFINITY, full: false };
 
 export class MemoryStore implements Store {
   readonly #rows = new Map<number, Row>();
