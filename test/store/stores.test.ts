@@ -21,6 +21,18 @@ storeConformance('journal', () => {
   return { store: journalStoreIn(directory), reopen: async () => journalStoreIn(directory) };
 });
 
+test('in memory a commit takes time in proportion to its records, and an id that it has twice is refused', async () => {
+  const many = Array.from({ length: 40_000 }, (_, at) => submitted(at, `task-of-a-large-commit-${at}`));
+  const store = new MemoryStore();
+  await store.load(loadAt(1));
+  const before = performance.now();
+  await store.commit(many);
+  expect(performance.now() - before).toBeLessThan(4000); // looking through all for each takes several times that
+  const twice = [submitted(50_000, 'new'), submitted(50_001, 'other'), submitted(50_002, 'new')];
+  await expect(store.commit(twice)).rejects.toThrow('task new is stored already');
+  expect(await store.states(['new', 'other'])).toEqual(new Map());
+});
+
 test('all of it is for its owner only, whatever the umask', async () => {
   const before = process.umask(0);
   const directory = newDirectory();
