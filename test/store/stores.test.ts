@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { journalStoreIn } from '../../src/store/journal-directory.ts';
+import { journalIn } from '../../src/store/layout.ts';
 import { MemoryStore } from '../../src/store/memory.ts';
 import { loadAt, submitted } from '../conformance/records.ts';
 import { storeConformance } from '../conformance/store.ts';
+import { filesOf, releasedInPart } from './fixture.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'deye-store-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -45,6 +47,33 @@ test('all of it is for its owner only, whatever the umask', async () => {
     expect([name, stat.mode & 0o777]).toEqual([name, stat.isDirectory() ? 0o700 : 0o600]);
   }
   await store.close();
+});
+
+test('a start that is refused for want of its book leaves none behind', async () => {
+  const directory = newDirectory();
+  await releasedInPart(directory);
+  const before = filesOf(directory);
+  for (const _ of [1, 2]) {
+    const store = journalStoreIn(directory);
+    await expect(store.load(loadAt(1))).rejects.toMatchObject({ code: 'store_corrupt' });
+    await store.close();
+    expect(filesOf(directory)).toEqual(before);
+  }
+});
+
+test('a book that was there stays, also when the journal is refused', async () => {
+  const directory = newDirectory();
+  const made = journalStoreIn(directory);
+  await made.load(loadAt(1));
+  await made.commit([submitted(1, 'a')]);
+  await made.close();
+  rmSync(journalIn(directory), { recursive: true });
+  const before = filesOf(directory);
+  const store = journalStoreIn(directory);
+  await expect(store.load(loadAt(1))).rejects.toMatchObject({ code: 'store_corrupt' });
+  await store.close();
+  expect(filesOf(directory)).toEqual(before);
+  expect([...before.keys()]).toContain('book.db');
 });
 
 describe('a link is refused, and what it leads to is left alone', () => {
