@@ -44,8 +44,9 @@ export function refuseLink(path: string, kind: 'file' | 'directory'): void {
   const stat = lstatSync(path, { throwIfNoEntry: false });
   if (stat === undefined || (kind === 'file' ? stat.isFile() : stat.isDirectory())) return;
   const what = stat.isSymbolicLink() ? 'a symbolic link' : `no ${kind}`;
-  throw new StoreError(
-    'store_unsafe',
-    `${path} is ${what}; the store lies in its own private directory. Put the ${kind} itself there, or move it away to start with an empty store.`,
-  );
+  const todo =
+    kind === 'file'
+      ? 'Move it away, and put the file itself there if it is elsewhere.'
+      : 'Put the directory itself there, or move it away to start with an empty store.';
+  throw new StoreError('store_unsafe', `${path} is ${what}; the store lies in its own private directory. ${todo}`);
 }

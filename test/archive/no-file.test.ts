@@ -50,7 +50,7 @@ describe.each(['book.db', 'journal/000000000002.journal', 'journal/journal.json'
       );
       expect(refusal).toMatchObject({ name: 'StoreError', code: 'store_unsafe' });
       expect(refusal.message).toContain(path);
-      expect(refusal.message).toMatch(/move it away/i);
+      expect(refusal.message).toMatch(/Move it away, and put the file itself there if it is elsewhere\.$/);
     });
   });
 });
