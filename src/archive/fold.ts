@@ -1,6 +1,7 @@
 /**
  * The journal folded without a broker: what lives at its end, and what ended on the way. A record that is not whole is
- * told and left out, so that one of them hides no other.
+ * told and left out, so that one of them hides no other. One of a newer deye may change what all others mean: it ends the
+ * fold, with the StoreError that a start would have.
  */
 import { present } from '../core/body.ts';
 import { Reader } from '../core/bytes.ts';
@@ -8,6 +9,9 @@ import type { JournalRecord, RecordOf, StoredTask } from '../core/record.ts';
 import { readRecord, recordsIn, storeLevel, UnknownRecordError } from '../core/record-bytes.ts';
 import { newDurable, replay } from '../core/replay.ts';
 import { isEnded } from '../protocol/state.ts';
+import { explainPart } from '../store/journal-error.ts';
+import { tooNew } from '../store/live-state.ts';
+import { StoreError } from '../store/port.ts';
 
 interface FoldEvents {
   /** `byte`: of the body, where the record begins. */
@@ -42,19 +46,20 @@ export class Fold {
         try {
           this.#record(owned(readRecord(new Reader(bytes))), sequence);
         } catch (error) {
+          if (isNewer(error)) throw explainPart(error);
           this.#events.damaged(sequence, at, error as Error);
         }
         byte += bytes.length;
       }
     } catch (error) {
+      if (error instanceof StoreError) throw error;
       this.#events.damaged(sequence, byte, error as Error);
     }
     return count;
   }
 
   #record(record: JournalRecord, sequence: number): void {
-    if (record.kind === 'level' && record.level > storeLevel)
-      throw new UnknownRecordError(`level ${record.level} is of a newer deye; this one knows up to ${storeLevel}`);
+    if (record.kind === 'level' && record.level > storeLevel) throw tooNew(record.level);
     const before = 'seq' in record ? this.durable.tasks.get(record.seq) : undefined;
     replay(this.durable, record);
     switch (record.kind) {
@@ -93,6 +98,8 @@ export class Fold {
     if (!this.#ended.has(moved.seq)) this.orphans.set(moved.seq, moved);
   }
 }
+
+const isNewer = (error: unknown): error is Error => error instanceof UnknownRecordError || error instanceof StoreError;
 
 /** A payload that is kept must not keep the bytes it was read from: they are those of a whole segment. */
 const owned = (record: JournalRecord): JournalRecord =>

@@ -7,7 +7,6 @@ import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { BookReader } from '../book/book-reader.ts';
 import type { StoredTask } from '../core/record.ts';
-import { UnknownRecordError } from '../core/record-bytes.ts';
 import { fullRecord } from '../core/replay.ts';
 import type { PlacedBatch } from '../journal/survey.ts';
 import { type Gap, wholeBatches } from '../journal/whole-batches.ts';
@@ -15,8 +14,8 @@ import { copyFile } from '../store/copy-file.ts';
 import { bookIn } from '../store/layout.ts';
 import { buildDirectory } from '../store/new-directory.ts';
 import { NewStore, resultRecord } from '../store/new-store.ts';
+import { refuseStrangeBook } from '../store/own-directory.ts';
 import { openParts, type Parts } from '../store/parts.ts';
-import { StoreError } from '../store/port.ts';
 import type { Progress } from '../store/progress.ts';
 import { Fold } from './fold.ts';
 import { Losses, type Lost } from './losses.ts';
@@ -65,6 +64,7 @@ export async function salvageStore(
 
 /** SQLite makes files beside one that it reads. A write-ahead file that is refused is left out: the main file has rows, too. */
 async function copyBook(directory: string, draft: string, losses: Losses): Promise<string> {
+  refuseStrangeBook(directory);
   const scratch = join(draft, 'scratch');
   mkdirSync(scratch);
   const [book, log] = [bookIn(scratch), `${bookIn(scratch)}-wal`];
@@ -199,14 +199,7 @@ async function foldInto(
   let unseenFrom: number | undefined;
   const purged: number[] = [];
   const fold = new Fold({
-    damaged: (sequence, byte, why) => {
-      if (why instanceof UnknownRecordError)
-        throw new StoreError(
-          'store_newer',
-          `Batch ${sequence} holds what only a newer deye knows: ${why.message}. Use that one.`,
-        );
-      losses.record(sequence, byte, why.message);
-    },
+    damaged: (sequence, byte, why) => losses.record(sequence, byte, why.message),
     submitted: (seq) => {
       if (unseenFrom !== undefined) losses.unseen(unseenFrom, seq - 1);
       unseenFrom = undefined;

@@ -4,9 +4,10 @@
  * what was prepared for it lasts; then nothing is written at all until there is room again.
  */
 import { type Input, type Output, type ReplyTo, reply } from '../core/input.ts';
-import { fixedBytes, specBytes } from '../core/record-size.ts';
+import { exactly, fixedBytes, type Measure, specBytes } from '../core/record-size.ts';
 import { stepBytes } from '../core/state.ts';
-import { fault, isFault } from '../protocol/fault.ts';
+import { type Fault, fault, isFault } from '../protocol/fault.ts';
+import type { Room } from '../store/port.ts';
 
 /** What a step may write beside what its input brings: it hands out and looks at what is due, twice at most. */
 const ownBytes = 3 * stepBytes;
@@ -50,13 +51,19 @@ const effects: { readonly [K in Input['kind']]: Effect } = {
   unread: 'shows',
 };
 
-/** Bytes of records that a step of the input may write. */
-export const needOf = (input: Input): number => ownBytes + broughtBytes(input);
+/** Bytes of records that a step of the input may write: at most, and counted exactly only where so many are not left. */
+export function needOf(input: Input, left = Number.POSITIVE_INFINITY): number {
+  const most = ownBytes + broughtBytes(input);
+  return most <= left || input.kind !== 'submit' ? most : ownBytes + broughtBytes(input, exactly);
+}
 
-function broughtBytes(input: Input): number {
+function broughtBytes(input: Input, measure?: Measure): number {
   switch (input.kind) {
     case 'submit':
-      return input.specs.reduce((sum, spec) => sum + (isFault(spec) ? 0 : fixedBytes + specBytes(spec)), requestBytes);
+      return input.specs.reduce(
+        (sum, spec) => sum + (isFault(spec) ? 0 : fixedBytes + specBytes(spec, measure)),
+        requestBytes,
+      );
     case 'complete':
       return requestBytes + (input.result?.length ?? 0);
     case 'expire':
@@ -70,19 +77,27 @@ function broughtBytes(input: Input): number {
 type Admission = 'step' | 'keep' | Output;
 
 /** @param left bytes of room that nothing else has been promised. */
-export function admit(input: Input, isFull: boolean, left: number): Admission {
+export function admit(input: Input, { full, most }: Omit<Room, 'bytes'>, left: number): Admission {
   const effect = effects[input.kind];
   if (effect === 'shows') return 'step';
-  const isRefused = effect === 'adds' && isFull;
-  if (!isRefused && left >= needOf(input)) return 'step';
+  const isRefused = effect === 'adds' && full;
+  const need = needOf(input, left);
+  if (!isRefused && left >= need) return 'step';
   if (effect === 'happened') return 'keep';
   if (input.kind === 'expire') return { kind: 'settled', run: input.skipped };
+  const { to } = input as Extract<Input, { to: ReplyTo }>;
+  if (need > most) return reply(to, tooLarge(need, most));
   const message = isRefused
     ? 'The disk under the store is full: nothing new is accepted, and what runs may end.'
     : 'The disk under the store is full: there is no room for this.';
-  const { to } = input as Extract<Input, { to: ReplyTo }>;
   return reply(to, fault('store_full', message, { retry_after_ms: retryAfterMs }));
 }
+
+const tooLarge = (need: number, most: number): Fault =>
+  fault(
+    'invalid_params',
+    `This would take ${need} bytes in one commit of the store, and one has ${most} at most, however empty the disk is. Send fewer tasks at once, or less in each.`,
+  );
 
 /** Whether there is room for a step at all: it hands out, and looks at what is due. */
 export const canStep = (left: number): boolean => left >= ownBytes;

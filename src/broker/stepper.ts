@@ -82,8 +82,8 @@ export class Stepper {
     this.#isHeldUp = false;
     for (; at < all.length; at++) {
       const ready = all[at]!;
-      if (this.#mustWait(needOf(ready.input), left(), isCommitting)) break;
-      const admission = admit(ready.input, room.full, left());
+      if (this.#mustWait(needOf(ready.input, left()), left(), isCommitting)) break;
+      const admission = admit(ready.input, room, left());
       core.state.frozen = !canStep(left());
       if (admission === 'step') this.#step(ready, moment, out);
       else if (admission === 'keep') this.#kept.push(ready);
@@ -120,8 +120,9 @@ export class Stepper {
 
   async #makeRoom(need: number): Promise<void> {
     this.#isMakingRoom = true;
+    const { store } = this.#options;
     try {
-      await this.#options.store.makeRoom(need);
+      await store.makeRoom(Math.min(need, store.room.most));
     } catch (error) {
       this.#options.failed(error as Error);
     }

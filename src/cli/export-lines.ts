@@ -23,14 +23,17 @@ const bodySchema = z.union([z.strictObject({ json: z.unknown() }), z.strictObjec
 const { operation, requires, labels, collector_type, metadata, correlation } = taskSubmitSchema.shape;
 const errorSchema = z.strictObject({ code: z.string(), message: z.string() });
 
+/** What a store can still count on from: a little of what an epoch, a `seq` and the time of a UUIDv7 can say. */
+const [epochMax, nextSeqMax, expiredBeforeMsMax] = [2 ** 31, 2 ** 52, 2 ** 47];
+
 export const headerSchema = z.looseObject({
   deye_export: z.number().int().min(1),
   version: z.string(),
   store_id: z.string(),
-  epoch: countSchema,
+  epoch: countSchema.max(epochMax),
   made_at_ms: atMsSchema,
-  next_seq: countSchema.min(1),
-  expired_before_ms: atMsSchema,
+  next_seq: countSchema.min(1).max(nextSeqMax),
+  expired_before_ms: atMsSchema.max(expiredBeforeMsMax),
 });
 const specSchema = z.strictObject({
   namespace: z.string(),
@@ -71,6 +74,18 @@ export const lineSchema = z.union([
   z.strictObject({ task: taskSchema }),
   z.strictObject({ end: endSchema }),
 ]);
+
+/** What is wrong with a line, and where: of a line that says which kind it is, with the field of that kind. */
+export function wrongIn({ issues: [issue] }: z.ZodError): string {
+  if (issue === undefined || issue.code !== 'invalid_union' || issue.path.length > 0) return located(issue);
+  const isMeant = (issues: readonly z.core.$ZodIssue[]): boolean =>
+    !issues.some(({ code, path }) => code === 'unrecognized_keys' && path.length === 0);
+  const meant = issue.errors.find(isMeant);
+  return meant === undefined ? 'it must have one of: setting, task, end' : located(meant[0]);
+}
+
+const located = (issue: z.core.$ZodIssue | undefined): string =>
+  [issue?.path.join('.'), issue?.message].filter((part) => part !== undefined && part !== '').join(': ');
 
 type ExportedTask = z.output<typeof taskSchema>;
 type Body = z.output<typeof bodySchema>;

@@ -17,6 +17,7 @@ import {
   importedTask,
   lineSchema,
   parseLine,
+  wrongIn,
 } from './export-lines.ts';
 
 const lineBytesMax = limitTable.exportLineBytesMax.value;
@@ -129,11 +130,7 @@ class ImportLines {
   #checked<T>(schema: z.ZodType<T>, value: unknown): T {
     const { success, data, error } = schema.safeParse(value);
     if (success) return data;
-    const [issue] = error.issues;
-    throw this.#refusal(
-      `line ${this.#line} is no line of an export (${[...(issue?.path ?? [])].join('.')}: ${issue?.message})`,
-      error,
-    );
+    throw this.#refusal(`line ${this.#line} is no line of an export (${wrongIn(error)})`, error);
   }
 
   #twice(id: string): StoreError {

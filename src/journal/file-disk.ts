@@ -3,6 +3,7 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Disk, type DiskFile, DiskFullError } from './disk.ts';
+import { JournalError } from './port.ts';
 
 const [open, close, read, writev, fstat, fsync, fdatasync] = [
   promisify(fs.open),
@@ -34,6 +35,7 @@ export function fileDisk(directory: string, { readOnly = false } = {}): Disk {
     async open(name, { create, synced }) {
       const flags =
         (readOnly ? O_RDONLY : O_RDWR) | O_NOFOLLOW | (create ? O_CREAT | O_EXCL : 0) | (synced ? O_DSYNC : 0);
+      if (!create) await refuseNoFile(path(name));
       const fd = await orFull(open(path(name), flags, 0o600));
       return fileOf(fd, synced && O_DSYNC === 0, path);
     },
@@ -41,6 +43,17 @@ export function fileDisk(directory: string, { readOnly = false } = {}): Disk {
     remove: (name) => promisify(fs.unlink)(path(name)),
     sync: () => syncDirectory(directory),
   };
+}
+
+/** Looked at before it is opened: that would wait for whoever writes to a FIFO. Rejects as `open` when nothing is there. */
+async function refuseNoFile(path: string): Promise<void> {
+  const stat = await promisify(fs.lstat)(path);
+  if (stat.isFile()) return;
+  const what = stat.isSymbolicLink() ? 'a symbolic link' : stat.isDirectory() ? 'a directory' : 'no regular file';
+  throw new JournalError(
+    'journal_unsafe',
+    `${path} is ${what}, where a file of the journal should be. Move it away, and put the file itself there if it is elsewhere.`,
+  );
 }
 
 /** @param syncAfter whether every write is followed by a sync, where the system has no O_DSYNC. */

@@ -150,10 +150,12 @@ export class FileJournal implements Journal {
   async close(): Promise<void> {
     await this.#exclusively(async () => {
       if (this.#closed) return;
-      if (this.#failure === undefined) await this.#seal();
-      this.#closed = true;
-      await this.#files.close();
-      for (const { file } of this.#used) await file.close();
+      try {
+        if (this.#failure === undefined) await this.#seal();
+      } finally {
+        this.#closed = true;
+        await Promise.all([this.#files.close(), ...this.#used.map(({ file }) => file.close())]);
+      }
     }, true);
   }
 

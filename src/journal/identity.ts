@@ -33,9 +33,12 @@ export async function writeIdentity(disk: Disk, { storeId, firstSalt }: Identity
   const draft = `${identityName}.new`;
   if ((await disk.names()).includes(draft)) await disk.remove(draft);
   const file = await disk.open(draft, { create: true, synced: true });
-  await file.write([Buffer.from(`${text}\n`)], 0);
-  await file.sync();
-  await file.close();
+  try {
+    await file.write([Buffer.from(`${text}\n`)], 0);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
   await disk.rename(draft, identityName);
   await disk.sync();
 }
@@ -44,9 +47,8 @@ export async function writeIdentity(disk: Disk, { storeId, firstSalt }: Identity
 export async function readIdentity(disk: Disk): Promise<Identity | undefined> {
   if (!(await disk.names()).includes(identityName)) return undefined;
   const file = await disk.open(identityName, { create: false, synced: false });
-  const text = Buffer.from(await readAll(file, textBytesMax)).toString('utf8');
-  await file.close();
-  const parsed = parse(text);
+  const bytes = await readAll(file, textBytesMax).finally(() => file.close());
+  const parsed = parse(Buffer.from(bytes).toString('utf8'));
   if (parsed === undefined || parsed.crc !== crcOf(parsed)) return undefined;
   if (parsed.format !== formatVersion)
     throw new JournalError(

@@ -74,10 +74,15 @@ async function openWith(options: OpenJournalOptions, handles: Map<number, DiskFi
   const written = await readIdentity(disk);
   if (written === undefined) await removeUnborn(disk, handles);
   const identity = written ?? (await identityOfSegments(handles));
-  const opened = identity === undefined ? await create(options) : await recover(options, identity, handles);
+  const opened = identity === undefined ? await create(options, handles) : await recover(options, identity, handles);
   if (written === undefined && identity !== undefined) await writeIdentity(disk, identity);
   const journal = new FileJournal(opened, options);
-  await journal.begin();
+  try {
+    await journal.begin();
+  } catch (error) {
+    await journal.close().catch(() => {}); // also what it has begun to prepare; the first error is the one to tell
+    throw error;
+  }
   return journal;
 }
 
@@ -88,7 +93,7 @@ const filesOf = (
   newSalt: (segment: number) => Uint8Array = () => randomBytes(saltBytes),
 ) => new SegmentFiles({ disk, storeId, synced: sync === 'batch', newSalt }, top);
 
-async function create(options: OpenJournalOptions): Promise<Opened> {
+async function create(options: OpenJournalOptions, handles: Map<number, DiskFile>): Promise<Opened> {
   const { disk, segmentBytes, randomBytes, witnesses } = options;
   const { book, epoch = 0, sequence = 0 } = await witnesses(undefined);
   if (book !== undefined)
@@ -104,6 +109,7 @@ async function create(options: OpenJournalOptions): Promise<Opened> {
       'journal_full',
       'There is no space for a new journal. Make room, or choose another directory.',
     );
+  handles.set(first.number, first.file);
   await writeIdentity(disk, { storeId, firstSalt });
   const used = [startOf(first, 1, sequence + 1, 0)];
   return { storeId, segmentBytes, files, used, epoch: epoch + 1, ordinal: 0, sequence, crc: 0, recordsCrc: 0 };

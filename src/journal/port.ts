@@ -97,6 +97,7 @@ export class JournalError extends Error {
     | 'journal_damaged'
     | 'journal_foreign'
     | 'journal_newer'
+    | 'journal_unsafe'
     | 'journal_full'
     | 'journal_removed'
     | 'journal_replaced'

@@ -41,8 +41,8 @@ export function wholeBatches(segments: readonly FoundSegment[], book: Position |
       gaps.push({ after: records?.sequence, last: batch.sequence - countOf(batch), before: batch.ordinal });
     batches.push(placed);
     ({ ordinal, crc } = batch);
-    if (batch.kind === 'records') records = { sequence: batch.sequence, crc };
-    else records ??= { sequence: batch.sequence, crc: batch.recordsChain };
+    // What the journal writes for itself knows the batch of records before it, also one that is missing and told.
+    records = { sequence: batch.sequence, crc: batch.kind === 'records' ? crc : batch.recordsChain };
   }
   const last = records?.sequence;
   if (synced > ordinal)

@@ -51,8 +51,9 @@ export class Batches {
 
   get room(): Room {
     const { feed, journal } = this.#parts;
-    if (feed.blocked) return { bytes: 0, full: true };
-    return { bytes: this.#bodyRoom - ownBytes, full: journal.space.full || feed.full };
+    const most = journal.bodyBytesMax - ownBytes;
+    if (feed.blocked) return { bytes: 0, most, full: true };
+    return { bytes: this.#bodyRoom - ownBytes, most, full: journal.space.full || feed.full };
   }
 
   makeRoom(bytes: number): Promise<void> {

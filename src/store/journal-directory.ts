@@ -1,10 +1,10 @@
 /** The journal and the book in one directory, the store's own. */
-import { ThreadedBook } from '../book/threaded-book.ts';
 import type { Sync } from '../protocol/schema.ts';
+import { DirectoryBook } from './directory-book.ts';
 import { openJournalIn } from './journal-files.ts';
 import { JournalStore } from './journal-store.ts';
 import { bookIn, journalIn } from './layout.ts';
-import { prepareDirectory, refuseLink } from './own-directory.ts';
+import { prepareDirectory, refuseStrangeBook } from './own-directory.ts';
 import { rescue } from './rescue.ts';
 import { witnessesOf } from './witnesses.ts';
 
@@ -27,13 +27,14 @@ export function journalStoreIn(
   { epoch = 0, segmentBytes, sync = 'batch' }: DirectoryOptions = {},
 ): JournalStore {
   const [journalDirectory, bookFile] = [journalIn(directory), bookIn(directory)];
+  const book = new DirectoryBook(bookFile);
   const store = new JournalStore({
-    book: new ThreadedBook(bookFile),
+    book,
     directory,
     prepare: () => {
       prepareDirectory(directory);
       prepareDirectory(journalDirectory);
-      for (const file of [bookFile, `${bookFile}-wal`, `${bookFile}-shm`]) refuseLink(file, 'file');
+      refuseStrangeBook(directory);
     },
     rescue: (lost, isReplaced, content) => rescue(directory, lost, isReplaced, Date.now(), content),
     sync,
@@ -45,6 +46,9 @@ export function journalStoreIn(
         failed: (error) => store.fail(error),
         synced: () => store.synced(),
         witnesses: witnessesOf(journalDirectory, position, epoch),
+      }).catch((error) => {
+        book.refused();
+        throw error;
       }),
   });
   return store;

@@ -1,5 +1,6 @@
 /** What goes wrong with the journal or the book, as an error of the store. */
 import { BookError } from '../book/error.ts';
+import { UnknownRecordError } from '../core/record-bytes.ts';
 import { isFullDisk } from '../journal/file-disk.ts';
 import { JournalError } from '../journal/port.ts';
 import { shellQuoted } from '../text/shell.ts';
@@ -10,6 +11,7 @@ const codes: Readonly<Record<JournalError['code'] | BookError['code'], StoreErro
   journal_damaged: 'store_corrupt',
   journal_foreign: 'store_foreign',
   journal_newer: 'store_newer',
+  journal_unsafe: 'store_unsafe',
   journal_full: 'store_full',
   journal_removed: 'store_removed',
   journal_replaced: 'store_removed',
@@ -43,6 +45,12 @@ export function explainPart(cause: Error, directory?: string): StoreError {
     const advice = damaged.includes(cause.code) ? adviseDamaged(directory) : '';
     return new StoreError(codes[cause.code], `${cause.message}${advice}`, { cause });
   }
+  if (cause instanceof UnknownRecordError)
+    return new StoreError(
+      'store_newer',
+      `The journal holds what only a newer deye knows: ${cause.message}. Start the newer deye that wrote it.`,
+      { cause },
+    );
   const { code = '' } = cause as NodeJS.ErrnoException;
   if (isFullDisk(cause))
     return new StoreError('store_full', `The disk under the store is full (${cause.message}). Free some space.`, {

@@ -214,7 +214,7 @@ function pooled(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(buffer, byteOffset, length);
 }
 
-const tooNew = (level: number): StoreError =>
+export const tooNew = (level: number): StoreError =>
   new StoreError(
     'store_newer',
     `The journal has level ${level}; this deye knows up to ${storeLevel}. Start the newer deye that wrote it.`,

@@ -21,7 +21,7 @@ import {
 type Row = StoredTask & { readonly attempts: readonly AttemptRecord[]; readonly result: Uint8Array | undefined };
 
 const noPayload = new Uint8Array(0);
-const unbounded: Room = { bytes: Number.POSITIVE_INFINITY, full: false };
+const unbounded: Room = { bytes: Number.POSITIVE_INFINITY, most: Number.POSITIVE_INFINITY, full: false };
 
 export class MemoryStore implements Store {
   readonly #rows = new Map<number, Row>();
@@ -52,9 +52,13 @@ export class MemoryStore implements Store {
 
   async commit(records: readonly StoreRecord[]): Promise<void> {
     // Whole or not at all: what could be refused is looked at before anything is applied.
-    const ids = records.flatMap((record) => (record.kind === 'submitted' ? [record.spec.id] : []));
-    const double = ids.find((id, at) => this.#seqOf.has(id) || ids.indexOf(id) !== at);
-    if (double !== undefined) throw new Error(`task ${double} is stored already`);
+    const ids = new Set<string>();
+    for (const record of records) {
+      if (record.kind !== 'submitted') continue;
+      const { id } = record.spec;
+      if (this.#seqOf.has(id) || ids.has(id)) throw new Error(`task ${id} is stored already`);
+      ids.add(id);
+    }
     for (const record of records) this.#apply(record);
   }
 

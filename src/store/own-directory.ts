@@ -1,6 +1,7 @@
 /** The private directories of a store, and what may stand in for them: nothing. */
 import { lstatSync, mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { bookIn } from './layout.ts';
 import { syncDirectory } from './new-directory.ts';
 import { StoreError } from './port.ts';
 
@@ -34,12 +35,18 @@ function syncName(directory: string, sync: (path: string) => void): void {
   }
 }
 
+/** What stands in for the book, or for a file that SQLite has beside it. */
+export function refuseStrangeBook(directory: string): void {
+  for (const suffix of ['', '-wal', '-shm']) refuseLink(bookIn(directory) + suffix, 'file');
+}
+
 export function refuseLink(path: string, kind: 'file' | 'directory'): void {
   const stat = lstatSync(path, { throwIfNoEntry: false });
   if (stat === undefined || (kind === 'file' ? stat.isFile() : stat.isDirectory())) return;
   const what = stat.isSymbolicLink() ? 'a symbolic link' : `no ${kind}`;
-  throw new StoreError(
-    'store_unsafe',
-    `${path} is ${what}; the store lies in its own private directory. Put the ${kind} itself there, or move it away to start with an empty store.`,
-  );
+  const todo =
+    kind === 'file'
+      ? 'Move it away, and put the file itself there if it is elsewhere.'
+      : 'Put the directory itself there, or move it away to start with an empty store.';
+  throw new StoreError('store_unsafe', `${path} is ${what}; the store lies in its own private directory. ${todo}`);
 }

@@ -5,7 +5,9 @@ import type { BookPosition } from '../book/port.ts';
 import { fileDisk } from '../journal/file-disk.ts';
 import { JournalError } from '../journal/port.ts';
 import { type Survey, surveyJournal } from '../journal/survey.ts';
+import { explainPart } from './journal-error.ts';
 import { bookIn, journalIn } from './layout.ts';
+import { refuseStrangeBook } from './own-directory.ts';
 import { StoreError } from './port.ts';
 import type { Progress } from './progress.ts';
 
@@ -47,12 +49,17 @@ export async function openParts(
     };
   } catch (error) {
     book?.[Symbol.dispose]();
-    throw error;
+    throw isAnswer(error) ? explainPart(error) : error;
   }
 }
 
+/** It says all there is to say of the store, whoever looks at it. */
+const isAnswer = (error: unknown): error is JournalError =>
+  error instanceof JournalError && ['journal_newer', 'journal_unsafe'].includes(error.code);
+
 function openBookIn(directory: string, isMoving: boolean): Pick<Parts, 'book' | 'bookError' | 'position'> {
   const nothing = { book: undefined, bookError: undefined, position: undefined };
+  refuseStrangeBook(directory);
   if (!existsSync(bookIn(directory))) return nothing;
   let book: BookReader | undefined;
   try {

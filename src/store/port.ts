@@ -51,6 +51,8 @@ export interface TaskFilter {
 export interface Room {
   /** Bytes of records that are taken for sure, however full the disk is. */
   readonly bytes: number;
+  /** As many at most, however empty the disk is. */
+  readonly most: number;
   /** The disk is full: what is left is for ending what was accepted. */
   readonly full: boolean;
 }

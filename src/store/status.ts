@@ -7,6 +7,7 @@ import type { Journal } from '../journal/port.ts';
 import type { Sync } from '../protocol/schema.ts';
 import type { StoreStatus } from '../protocol/store-methods.ts';
 import type { BookFeed } from './book-feed.ts';
+import { explainPart } from './journal-error.ts';
 import { bookIn } from './layout.ts';
 import { LiveState } from './live-state.ts';
 import { openParts } from './parts.ts';
@@ -66,11 +67,7 @@ export async function statusAtRest(directory: string, progress?: Progress): Prom
   const payloads = new Payloads(0);
   const live = new LiveState(payloads);
   for await (const { batch, body } of survey.bodies(run.batches))
-    if (batch.kind === 'records')
-      for (const reader = new Reader(body); !reader.done; ) {
-        const record = readRecord(reader);
-        live.foldRead(record, { batch: batch.sequence, end: reader.at }, undefined);
-      }
+    if (batch.kind === 'records') foldBody(live, batch.sequence, body);
   const used = new Set([run.segment, ...run.batches.map(({ segment }) => segment)]);
   const segments = survey.segments.filter(({ number }) => used.has(number));
   const bytesUsed = bytesOf(segments);
@@ -104,3 +101,14 @@ export async function statusAtRest(directory: string, progress?: Progress): Prom
 
 const bytesOf = (segments: readonly { readonly bytes: number }[]): number =>
   segments.reduce((sum, { bytes }) => sum + bytes, 0);
+
+function foldBody(live: LiveState, batch: number, body: Uint8Array): void {
+  try {
+    for (const reader = new Reader(body); !reader.done; ) {
+      const record = readRecord(reader);
+      live.foldRead(record, { batch, end: reader.at }, undefined);
+    }
+  } catch (error) {
+    throw explainPart(error as Error);
+  }
+}

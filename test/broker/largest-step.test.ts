@@ -11,6 +11,8 @@ import { BookTwin } from '../twins/book.ts';
 import { DiskTwin } from '../twins/disk.ts';
 
 const mebibyte = 1024 * 1024;
+/** As large as a task's metadata may be. */
+const largeMap = Object.fromEntries(Array.from({ length: 64 }, (_, at) => [`k${at}`, 'x'.repeat(1024)]));
 const idOf = (at: number): string => `01a31800-0000-7000-8000-${String(at).padStart(12, '0')}`;
 
 test('a batch of a full frame behind as much as may gather, while the journal is written again', {
@@ -42,10 +44,12 @@ test('a batch of a full frame behind as much as may gather, while the journal is
     },
   });
   let tasks = 0;
-  const submitOf = (count: number, bytes: number): Input => ({
+  const submitOf = (count: number, bytes: number, metadata: Readonly<Record<string, string>> = {}): Input => ({
     kind: 'submit',
     to: { session: 1, id: 1 },
-    specs: Array.from({ length: count }, () => specOf(idOf(++tasks), { payload: new Uint8Array(bytes).fill(1) })),
+    specs: Array.from({ length: count }, () =>
+      specOf(idOf(++tasks), { payload: new Uint8Array(bytes).fill(1), metadata }),
+    ),
     batch: count > 1,
   });
   const settle = async (): Promise<void> => {
@@ -72,4 +76,10 @@ test('a batch of a full frame behind as much as may gather, while the journal is
   expect(most.bytes).toBeGreaterThan(frameBytesMax);
   expect(most.bytes).toBeLessThanOrEqual(journal().bodyBytesMax);
   expect(most.records).toBeGreaterThan(batchMax + 3);
+
+  const before = tasks;
+  for (const input of [submitOf(1, 3 * mebibyte), submitOf(170, 0, largeMap), submitOf(2, 0)]) turn.enqueue(input);
+  await settle();
+  const all = Array.from({ length: tasks - before }, (_, at) => idOf(before + 1 + at));
+  expect([...(await store.states(all)).keys()]).toEqual(all);
 });

@@ -15,7 +15,7 @@ test('room is made again each time there is too little, not only once', async ()
   const wakes: (() => void)[] = [];
   const stepper = new Stepper({
     core: { state: newState() },
-    store: { room: { bytes: 0, full: true }, makeRoom: async () => void asked++ },
+    store: { room: { bytes: 0, most: 32 * 1024 * 1024, full: true }, makeRoom: async () => void asked++ },
     now: () => ({ monotonicMs: 0, wallMs: 0 }),
     wake: () => wakes.shift()?.(),
     failed: (error) => expect.unreachable(error.message),

@@ -91,6 +91,6 @@ export const moved = (
 /** Of a store that is never full, and never asked for a payload. */
 export const endlessRoom = {
   payload: async () => undefined,
-  room: { bytes: Number.POSITIVE_INFINITY, full: false },
+  room: { bytes: Number.POSITIVE_INFINITY, most: Number.POSITIVE_INFINITY, full: false },
   makeRoom: async (): Promise<void> => {},
 };

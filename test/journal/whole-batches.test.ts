@@ -88,3 +88,25 @@ test('of a batch that was written twice the later epoch counts', () => {
   const found = wholeBatches([one, { number: 2, batches: [old] }], undefined);
   expect([ordinals(found), found.gaps]).toEqual([[1, 2, 3, 4, 5, 6], []]);
 });
+
+test('whatever is missing, no batch is told twice, and none that is there', () => {
+  const kinds = ['records', 'seal', 'records', 'seal', 'seal', 'records', 'records', 'seal'] as const;
+  const all = segment(kinds, (ordinal) => ordinal);
+  for (let some = 0; some < 2 ** kinds.length; some++) {
+    const missing = all.batches.filter((_, at) => (some >> at) & 1);
+    const there = new Set(all.batches.filter((batch) => !missing.includes(batch)));
+    for (const book of [undefined, { sequence: 4, crc: 7 }]) {
+      const { gaps } = wholeBatches(without(all, ...missing.map(({ ordinal }) => ordinal)), book);
+      const told = gaps.flatMap(({ after = 0, last }) =>
+        Array.from({ length: last - after }, (_, at) => after + 1 + at),
+      );
+      const kept = [...there].flatMap(({ kind, sequence }) => (kind === 'records' ? [sequence] : []));
+      expect(told, `${some}`).toEqual([...new Set(told)]);
+      expect(
+        told.filter((sequence) => kept.includes(sequence)),
+        `${some}`,
+      ).toEqual([]);
+      if (book !== undefined) expect([...told, ...kept].sort(), `${some}`).toEqual([1, 2, 3, 4]);
+    }
+  }
+});

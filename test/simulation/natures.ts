@@ -23,7 +23,7 @@ export function streamNature({ dice, timeline, fail }: LifeWorld): StreamNature 
  */
 export type DiskState = 'sound' | 'short' | 'full' | 'removed';
 
-const endless: Room = { bytes: Number.POSITIVE_INFINITY, full: false };
+const endless: Room = { bytes: Number.POSITIVE_INFINITY, most: Number.POSITIVE_INFINITY, full: false };
 
 /** A payload that cannot be read back once cannot be read ever again. */
 function damagedIn({ dice, damaged, isCalm }: LifeWorld, id: string): boolean {
@@ -39,7 +39,7 @@ function roomOf(world: LifeWorld, state: () => DiskState): () => Room {
     if (world.isCalm || state() !== 'short') return endless;
     if (timeline.nowMs < untilMs) return room;
     untilMs = timeline.nowMs + dice.spanMs(4000);
-    room = { bytes: dice.oneOf([0, 1_000_000, 1_700_000, 20_000_000]), full: dice.chance(0.7) };
+    room = { ...endless, bytes: dice.oneOf([0, 1_000_000, 1_700_000, 20_000_000]), full: dice.chance(0.7) };
     return room;
   };
 }

@@ -143,7 +143,7 @@ export const plants: Readonly<Record<string, Plant>> = {
   'the room of the store is asked for and ignored': {
     store: (store) =>
       Object.defineProperty(over(store, {}), 'room', {
-        get: () => ({ bytes: Number.POSITIVE_INFINITY, full: store.room.full }),
+        get: () => ({ ...store.room, bytes: Number.POSITIVE_INFINITY }),
       }),
   },
 

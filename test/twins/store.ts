@@ -7,7 +7,7 @@ import type { Expiry } from '../../src/book/port.ts';
 import { absentBody, present } from '../../src/core/body.ts';
 import type { Expired } from '../../src/core/expire.ts';
 import type { StoreRecord } from '../../src/core/record.ts';
-import { bytesOf } from '../../src/core/record-size.ts';
+import { bytesOf, exactly } from '../../src/core/record-size.ts';
 import type { TaskSpec } from '../../src/core/task.ts';
 import type { MemoryStore } from '../../src/store/memory.ts';
 import {
@@ -47,7 +47,7 @@ export const kindNature: DiskNature = {
   after: (_work, run) => queueMicrotask(run),
   leavesMemory: () => false,
   damages: () => false,
-  room: () => ({ bytes: Number.POSITIVE_INFINITY, full: false }),
+  room: () => ({ bytes: Number.POSITIVE_INFINITY, most: Number.POSITIVE_INFINITY, full: false }),
   fate: () => 'done',
   die: () => {},
   applied: () => {},
@@ -93,7 +93,7 @@ export class StoreTwin implements Store {
   }
 
   commit(records: readonly StoreRecord[]): Promise<void> {
-    const bytes = records.reduce((sum, record) => sum + bytesOf(record), 0);
+    const bytes = records.reduce((sum, record) => sum + bytesOf(record, exactly), 0);
     const promised = this.#promised ?? bytes; // who never asked was promised everything
     assert(bytes <= promised, `a commit has ${bytes} bytes, and there was room for ${promised}`);
     if (this.#promised !== undefined) this.#promised = 0;
