@@ -50,7 +50,7 @@ export class FileJournal implements Journal {
   #syncedOrdinal: number;
   #synced: Position;
   /** Stated in a batch, obeyed when that is synced. */
-  #floor: { readonly pointer: SegmentPointer; readonly statedBy: number } | undefined;
+  #floor: SegmentPointer | undefined;
   #busy: Promise<unknown> = Promise.resolve();
   #timer = false;
   #sealed = false;
@@ -66,8 +66,7 @@ export class FileJournal implements Journal {
     this.epoch = opened.epoch;
     this.#ahead = new Ahead(this.#files, this.#used, opened.segmentBytes);
     this.bodyBytesMax = Math.min(bodyBytesMax, bodyRoom(opened.segmentBytes, 1));
-    ({ ordinal: this.#ordinal, sequence: this.#sequence, crc: this.#crc } = opened);
-    this.#recordsCrc = opened.recordsCrc;
+    ({ ordinal: this.#ordinal, sequence: this.#sequence, crc: this.#crc, recordsCrc: this.#recordsCrc } = opened);
     this.#syncedOrdinal = this.#ordinal;
     this.#synced = { sequence: this.#sequence, crc: this.#recordsCrc };
   }
@@ -243,7 +242,7 @@ export class FileJournal implements Journal {
     head.lastSequence = sequence;
     head.dirty = this.#options.sync !== 'batch';
     this.#sealed = kind === 'seal';
-    if (pointer !== undefined && kind !== 'close') this.#floor = { pointer, statedBy: ordinal };
+    if (kind !== 'close') this.#floor = pointer ?? this.#floor;
     if (!head.dirty) await this.#settled(ordinal, { sequence, crc: this.#recordsCrc });
   }
 
@@ -253,9 +252,8 @@ export class FileJournal implements Journal {
     this.#synced = synced;
     this.#options.synced?.();
     const floor = this.#floor;
-    if (floor === undefined || floor.statedBy > ordinal) return;
     this.#floor = undefined;
-    while (this.#used[0]!.number < floor.pointer.segment) await this.#files.release(this.#used.shift()!);
+    while (floor !== undefined && this.#used[0]!.number < floor.segment) await this.#files.release(this.#used.shift()!);
   }
 
   /** The floor that the next batch states, when a segment can be released and no other floor is on its way. */
