@@ -22,7 +22,7 @@ test('a task whose bodies were deleted is asked for once, and says so', async ()
   );
   expect(asked).toEqual([['task.show', { id: task.id }]]);
   const text = taskText(shown, { full: true } as Parameters<typeof taskText>[1]);
-  expect(text).toMatch(/payload +deleted, as a result would be: .*book_bytes_max/);
+  expect(text).toMatch(/payload +gone: deleted, .*book_bytes_max, or damaged on the disk/);
   expect(text).not.toContain('--full');
 });
 

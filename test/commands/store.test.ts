@@ -212,7 +212,8 @@ describe('beside a broker that runs', () => {
       await client.submit({ operation: 'later', payload: new Uint8Array(1_000_000) });
     const copies = () => readdirSync(scratch.root).filter((name) => name.startsWith('.export-'));
     const child = world.spawn('store', 'export', '--state-dir', directory);
-    await until(() => copies().length > 0, 'it began');
+    const isLocked = (name: string) => existsSync(join(scratch.root, name, 'maker.lock'));
+    await until(() => copies().some(isLocked), 'it began');
     child.kill('SIGKILL');
     await ended(child);
     expect(copies()).toHaveLength(1);

@@ -168,7 +168,6 @@ export const storePlants: Readonly<Record<string, StorePlant>> = {
   'a floor is obeyed before it is synced': {
     by: 'journal with late syncs',
     edits: [
-      [journal, 'if (floor === undefined || floor.statedBy > ordinal) return;', 'if (floor === undefined) return;'],
       [
         journal,
         'if (!head.dirty) await this.#settled(ordinal',
