@@ -3,7 +3,7 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { identify, lookFor } from '../supervisor/identity.ts';
 import { lockFile } from '../transport/file-lock.ts';
-import { type BrokerInfo, identityOf, infoFile, readBrokerInfo } from './broker-info.ts';
+import { type BrokerInfo, directoryIdentity, identityOf, infoFile, readBrokerInfo } from './broker-info.ts';
 
 export class AlreadyRunningError extends Error {
   override readonly name = 'AlreadyRunningError';
@@ -21,7 +21,7 @@ export class AlreadyRunningError extends Error {
 }
 
 interface Lock extends Disposable {
-  announce(info: Omit<BrokerInfo, 'pid' | 'process_started'>): void;
+  announce(info: Omit<BrokerInfo, 'pid' | 'process_started' | 'directory'>): void;
 }
 
 /** Takes the lock or throws AlreadyRunningError. */
@@ -39,7 +39,8 @@ export function lockStateDirectory(stateDir: string): Lock {
   const { pid, started } = identify(process.pid);
   return {
     announce(info) {
-      const all: BrokerInfo = { pid, process_started: started, ...info };
+      const directory = directoryIdentity(stateDir);
+      const all: BrokerInfo = { pid, process_started: started, directory, ...info };
       writeFileSync(`${file}.new`, `${JSON.stringify(all)}\n`, { mode: 0o600 });
       renameSync(`${file}.new`, file);
     },

@@ -12,10 +12,12 @@ import { backupAtRest } from '../store/backup.ts';
 import { makeDraft } from '../store/draft.ts';
 import { journalStoreIn } from '../store/journal-directory.ts';
 import { journalIn, stateDirectoryOf, storeAt, storeIn } from '../store/layout.ts';
-import { summaryOf } from '../store/manifest.ts';
+import { isBackup, summaryOf } from '../store/manifest.ts';
 import { statusAtRest } from '../store/status.ts';
+import { shellQuoted } from '../text/shell.ts';
 import { checkPrivateDirectory } from '../transport/private-directory.ts';
 import { refuseWithin } from './backup-place.ts';
+import { UsageError } from './error.ts';
 import { elapsedLine, progressBar } from './progress.ts';
 import { lookAt, lookAtRest, stateDirectoryAt } from './state-directory.ts';
 import { type Connect, findStateDirectory, findStore, type StoreFlags } from './store-broker.ts';
@@ -67,6 +69,10 @@ export async function compact(flags: StoreFlags, connect: Connect): Promise<Comp
     return await found.broker.request('store.compact', {}, unhurried);
   }
   const directory = found.stateDirectory;
+  if (isBackup(directory))
+    throw new UsageError(
+      `${directory} is a backup: compacted it would not be as its manifest says, and could not be restored. Restore it first with: deye store restore ${shellQuoted(directory)} --state-dir NEW_DIR`,
+    );
   if (!existsSync(journalIn(storeAt(directory)))) await statusAtRest(storeAt(directory)); // it says what is there instead
   using _lock = lockStateDirectory(directory);
   using _line = elapsedLine('compacting the store');

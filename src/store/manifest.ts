@@ -7,6 +7,8 @@ import type { BackedUp } from '../protocol/store-methods.ts';
 import { StoreError } from './port.ts';
 
 const name = 'manifest.json';
+
+export const isBackup = (directory: string): boolean => existsSync(join(directory, name));
 const formatVersion = 1;
 
 export interface Manifest {

@@ -53,6 +53,28 @@ test('a store that is named itself is that of the broker that runs on its state 
   expect([code, stderr]).toEqual([75, expect.stringContaining('[store_in_use]')]);
 });
 
+test('a copy of a state directory is not that of the broker that runs on the other', async () => {
+  await using world = new World();
+  await world.broker();
+  const copy = scratch.copy(world.state);
+  chmodSync(copy, 0o700);
+  const own = await storeOf(world, ['store', 'status']);
+  const { code, stdout } = await world.run(['store', 'status', '--json', '--state-dir', copy]);
+  expect([code, JSON.parse(stdout)]).toMatchObject([0, { store_id: own, directory: join(copy, 'store') }]);
+  expect((await world.run(['store', 'compact', '--state-dir', copy])).code).toBe(0);
+  expect((await world.run(['broker', 'stop', '--state-dir', copy])).code).toBe(69);
+  expect((await world.run(['broker', 'status'])).code).toBe(0);
+});
+
+test('a backup is not compacted: it could not be restored any more', async () => {
+  await using world = new World();
+  const [backup, to] = [scratch.path(), scratch.path()];
+  expect((await world.run(['store', 'backup', backup, '--state-dir', sound])).code).toBe(0);
+  const { code, stderr } = await world.run(['store', 'compact', '--state-dir', backup]);
+  expect([code, stderr]).toEqual([2, expect.stringMatching(/is a backup.*deye store restore/)]);
+  expect((await world.run(['store', 'restore', backup, '--state-dir', to])).code).toBe(0);
+});
+
 describe('a socket and a state directory', () => {
   test('given together, of two brokers: none of the commands does anything', async () => {
     await using world = new World();
