@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { type Logger, pino } from 'pino';
 import { migrateOldStore } from '../migration/migrate.ts';
+import { refuseStore } from '../store/layout.ts';
 import { openStore } from '../store/open.ts';
 import type { Declared } from '../supervisor/child.ts';
 import { type StartFailure, Supervisor } from '../supervisor/supervisor.ts';
@@ -105,6 +106,7 @@ async function start(options: StartOptions, undo: UndoList): Promise<RunningBrok
   if (withSocket) await refuseTaken(address);
 
   if (state && options.store === undefined) {
+    refuseStore(stateDir);
     const migrated = await migrateOldStore(stateDir, progress);
     if (migrated !== undefined)
       log.info(

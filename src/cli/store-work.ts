@@ -11,7 +11,7 @@ import type { BackedUp, Compacted, StoreStatus } from '../protocol/store-methods
 import { backupAtRest } from '../store/backup.ts';
 import { makeDraft } from '../store/draft.ts';
 import { journalStoreIn } from '../store/journal-directory.ts';
-import { journalIn, stateDirectoryOf, storeAt, storeIn } from '../store/layout.ts';
+import { journalIn, refuseStore, stateDirectoryOf, storeAt, storeIn } from '../store/layout.ts';
 import { isBackup, summaryOf } from '../store/manifest.ts';
 import { statusAtRest } from '../store/status.ts';
 import { shellQuoted } from '../text/shell.ts';
@@ -91,6 +91,7 @@ async function stateDirectory<T>(to: string, make: (store: string) => Promise<T>
   const directory = resolve(to);
   const isNew = !existsSync(directory);
   if (!isNew) checkPrivateDirectory(directory);
+  refuseStore(directory);
   using _look = lookAtRest(directory);
   let isKept = false;
   const remove = (): void => {

@@ -66,6 +66,23 @@ test('a copy of a state directory is not that of the broker that runs on the oth
   expect((await world.run(['broker', 'status'])).code).toBe(0);
 });
 
+test('nothing is made inside a store that is named in the place of its state directory', async () => {
+  await using world = new World();
+  const [state, backup] = [scratch.path(), scratch.path()];
+  expect((await world.run(['store', 'backup', backup, '--state-dir', sound])).code).toBe(0);
+  expect((await world.run(['store', 'restore', backup, '--state-dir', state])).code).toBe(0);
+  const store = join(state, 'store');
+  for (const args of [
+    ['broker', 'start', '--foreground', '--no-collectors'],
+    ['store', 'restore', backup],
+  ]) {
+    const { code, stderr } = await world.run([...args, '--state-dir', store]);
+    expect([args, code, stderr]).toEqual([args, 4, expect.stringMatching(/is a store itself.*\[store_unsafe\]/)]);
+  }
+  expect(existsSync(join(store, 'store'))).toBe(false);
+  expect((await world.run(['store', 'verify', state])).code).toBe(0);
+});
+
 test('a backup is not compacted: it could not be restored any more', async () => {
   await using world = new World();
   const [backup, to] = [scratch.path(), scratch.path()];
