@@ -2,6 +2,7 @@ import { DeyeCommand } from '../../src/cli/command.ts';
 import { namedIn } from '../../src/cli/place.ts';
 import { pairs } from '../../src/cli/table.ts';
 import { findSocket } from '../../src/configuration/place.ts';
+import { directoryOf } from '../../src/protocol/store-address.ts';
 import { bytes, duration } from '../../src/text/quantity.ts';
 
 export default class BrokerStatus extends DeyeCommand {
@@ -21,7 +22,7 @@ export default class BrokerStatus extends DeyeCommand {
         ['version', broker.version],
         ['up', duration(broker.uptime_ms)],
         ['socket', `${broker.socket}${namedIn(place)}`],
-        ['store', broker.store.replace(/^journal:/, '')], // where its files are
+        ['store', directoryOf(broker.store) ?? broker.store],
         ['sync', `${broker.sync}${broker.is_store_full ? ', and the disk is full: nothing new is accepted' : ''}`],
         ['log', broker.log],
         ['memory', bytes(broker.rss_bytes)],

@@ -3,7 +3,7 @@
  * value knows where it came from. A file is parsed once and refused as a whole when a key is unknown or a value wrong.
  * A relative path in a file is taken from the directory of that file, so that it means the same from everywhere.
  */
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { z } from 'zod';
 import { ConfigurationError } from '../configuration/error.ts';
 import { type Environment, readFiles } from '../configuration/file.ts';
@@ -17,6 +17,8 @@ import {
   present,
 } from '../configuration/place.ts';
 import type { Limits } from '../protocol/limits.ts';
+import { addressOf } from '../protocol/store-address.ts';
+import { storeIn } from '../store/layout.ts';
 import { type CollectorDeclaration, declarationSchema } from './collector-declaration.ts';
 import { type CheckedFile, checkFile, diskSyncs, logLevels } from './configuration-schema.ts';
 import { limitCandidates, resolveLimits } from './limit-settings.ts';
@@ -70,7 +72,7 @@ export async function loadConfiguration(flags: Overrides, env: Environment = pro
     socket: socket.value,
     stateDir: stateDir.value,
     namedBy,
-    store: `journal:${join(stateDir.value, 'store')}`,
+    store: addressOf(storeIn(stateDir.value)),
     logLevel: logLevel(
       pick<string>(
         'log_level',

@@ -47,8 +47,8 @@ export class StoreUpkeep {
     const made = this.#cancellable(to, (signal) => store.backup(directory, { version, wallMs, signal }));
     const failed = (error: Error): Fault => {
       const cause = error instanceof StoreError ? error.code : 'store_failed';
-      const todo = cause === 'store_failed' ? ' Try again; if it stays so, see: deye broker logs' : '';
-      return fault('backup_failed', `No backup was made. ${error.message}${todo}`, { cause });
+      const advice = cause === 'store_failed' ? ' Try again; if it stays so, see: deye broker logs' : '';
+      return fault('backup_failed', `No backup was made. ${error.message}${advice}`, { cause });
     };
     this.#answer(to, this.#logged('a backup', made), failed);
   }

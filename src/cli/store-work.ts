@@ -11,8 +11,9 @@ import type { BackedUp, Compacted, StoreStatus } from '../protocol/store-methods
 import { backupAtRest } from '../store/backup.ts';
 import { makeDraft } from '../store/draft.ts';
 import { journalStoreIn } from '../store/journal-directory.ts';
-import { journalIn, refuseStore, stateDirectoryOf, storeAt, storeIn } from '../store/layout.ts';
+import { journalIn, stateDirectoryOf, storeAt, storeIn } from '../store/layout.ts';
 import { isBackup, summaryOf } from '../store/manifest.ts';
+import { refuseStore } from '../store/own-directory.ts';
 import { statusAtRest } from '../store/status.ts';
 import { shellQuoted } from '../text/shell.ts';
 import { checkPrivateDirectory } from '../transport/private-directory.ts';

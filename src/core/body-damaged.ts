@@ -1,6 +1,7 @@
 /** A task whose payload the store cannot give any more. */
 import type { Now } from '../time/now.ts';
 import { cancelAttempt, deadLetter, endAttempt } from './attempt.ts';
+import { bodyDamagedError } from './body.ts';
 import type { Input, Output } from './input.ts';
 import { isInProgress } from './lease.ts';
 import { countTask } from './operation.ts';
@@ -19,7 +20,7 @@ export function bodyDamaged(
 ): void {
   const task = state.tasks.get(input.id);
   if (task === undefined || (isInProgress(task) && !input.isUndelivered)) return;
-  const error = { code: 'body_damaged', message: 'The payload was damaged on the disk and is lost.' };
+  const error = bodyDamagedError;
   if (isInProgress(task)) {
     if (task.life.collector !== undefined) cancelAttempt(task.life.collector, task, error.message, out);
     endAttempt(state, task, 'gave_up', error, now, out);

@@ -20,3 +20,9 @@ export function present(body: Body): Uint8Array {
   assert(!isAbsent(body), 'a payload is not in memory');
   return body;
 }
+
+/** Why a task whose payload the disk has lost is a dead letter. */
+export const bodyDamagedError = {
+  code: 'body_damaged',
+  message: 'The payload was damaged on the disk and is lost.',
+};

@@ -5,8 +5,8 @@
 import { absentBody, present } from '../core/body.ts';
 import type { JournalRecord, RecordOf } from '../core/record.ts';
 import { storeLevel } from '../core/record-bytes.ts';
+import { specBytes } from '../core/record-size.ts';
 import { type Durable, type DurableTask, fullRecord, newDurable, replay } from '../core/replay.ts';
-import type { TaskSpec } from '../core/task.ts';
 import { isEnded } from '../protocol/state.ts';
 import { Living, type LivingKey } from './living.ts';
 import { type Payloads, type Place, placeOf } from './payloads.ts';
@@ -17,8 +17,8 @@ const counterKey = 'counter';
 const levelKey = 'level';
 const expiredKey = 'expired';
 const settingKey = (key: string): string => `setting ${key}`;
-/** Bytes of a full record beside its payload and what was named freely, about. */
-const fullBytes = 300;
+/** About as many bytes as a text has, and quickly. */
+const lengthOf = (text: string): number => text.length;
 
 /** Gets what is not in the book yet, in order. */
 interface Ends {
@@ -43,7 +43,6 @@ export class LiveState {
   readonly #order = new SeqOrder();
   readonly #living = new Living();
   readonly #payloads: Payloads;
-  /** Of payloads, and of what was named freely. */
   #specBytes = 0;
   /** Tasks of the batch that is being made whose payloads may leave memory when it is safe. */
   #unsettled: { readonly task: DurableTask; readonly place: Place }[] = [];
@@ -73,7 +72,7 @@ export class LiveState {
 
   /** What its full records take, about. */
   get bytes(): number {
-    return this.#specBytes + this.#living.size * fullBytes;
+    return this.#specBytes;
   }
 
   /** What has the oldest full record, and the batch that holds it. */
@@ -155,7 +154,7 @@ export class LiveState {
       case 'submitted':
       case 'task':
         if (before !== undefined) this.#drop(before);
-        this.#specBytes += specBytes(record.spec);
+        this.#specBytes += specBytes(record.spec, lengthOf);
         this.#payloads.add(record.seq, record.spec, place);
         this.#seqOf.set(record.spec.id, record.seq);
         if (before === undefined) this.#order.add(record.seq);
@@ -191,21 +190,12 @@ export class LiveState {
   }
 
   #drop({ seq, spec }: DurableTask): Place | undefined {
-    this.#specBytes -= specBytes(spec);
+    this.#specBytes -= specBytes(spec, lengthOf);
     const place = this.#payloads.remove(seq, spec);
     const moved = this.#moves.get(seq);
     this.#moves.delete(seq);
     return moved ?? place;
   }
-}
-
-/** Of the payload, and of the texts of which there may be many, about. */
-function specBytes({ payload, labels, metadata, correlation, requires }: TaskSpec): number {
-  let bytes = payload.length;
-  for (const texts of [labels, metadata, correlation.tags])
-    for (const key in texts) bytes += key.length + texts[key]!.length;
-  for (const name of requires) bytes += name.length;
-  return bytes;
 }
 
 /** A copy; small ones lie together in the pool of buffers. Not a Buffer, whose `slice` would not copy. */

@@ -32,10 +32,10 @@ export async function buildDirectory<T>(path: string, build: (draft: string) => 
 export function refused(error: NodeJS.ErrnoException, target: string, what: 'made' | 'written'): Error {
   if (error.syscall === undefined) return error;
   const isFull = isFullDisk(error);
-  const todo = isFull ? 'Make room, or name another place.' : 'Name another place.';
+  const advice = isFull ? 'Make room, or name another place.' : 'Name another place.';
   return new StoreError(
     isFull ? 'store_full' : 'store_unavailable',
-    `${target} cannot be ${what}: ${error.message}. ${todo} Nothing is left of the try.`,
+    `${target} cannot be ${what}: ${error.message}. ${advice} Nothing is left of the try.`,
     { cause: error },
   );
 }

@@ -32,6 +32,9 @@ async function bookBeside(directory: string, journal: Journal): Promise<SqliteBo
   }
 }
 
+/** What the book is made of. */
+export type BookRecord = RecordOf<'task' | 'moved' | 'attempt' | 'purged' | 'trimmed'>;
+
 export interface WholeTask {
   readonly task: StoredTask;
   readonly result: Uint8Array | undefined;
@@ -78,7 +81,7 @@ export class NewStore implements AsyncDisposable {
   }
 
   /** What the book takes; the order is that of the journal it comes from. */
-  enter(record: JournalRecord): void {
+  enter(record: BookRecord): void {
     writeRecord(this.#rows, record);
     if (this.#rows.length >= applyBytes) this.#apply(0, 0);
   }

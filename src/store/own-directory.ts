@@ -1,7 +1,7 @@
 /** The private directories of a store, and what may stand in for them: nothing. */
-import { lstatSync, mkdirSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { bookIn } from './layout.ts';
+import { bookIn, journalIn, stateDirectoryOf } from './layout.ts';
 import { syncDirectory } from './new-directory.ts';
 import { StoreError } from './port.ts';
 
@@ -44,9 +44,18 @@ export function refuseLink(path: string, kind: 'file' | 'directory'): void {
   const stat = lstatSync(path, { throwIfNoEntry: false });
   if (stat === undefined || (kind === 'file' ? stat.isFile() : stat.isDirectory())) return;
   const what = stat.isSymbolicLink() ? 'a symbolic link' : `no ${kind}`;
-  const todo =
+  const advice =
     kind === 'file'
       ? 'Move it away, and put the file itself there if it is elsewhere.'
       : 'Put the directory itself there, or move it away to start with an empty store.';
-  throw new StoreError('store_unsafe', `${path} is ${what}; the store lies in its own private directory. ${todo}`);
+  throw new StoreError('store_unsafe', `${path} is ${what}; the store lies in its own private directory. ${advice}`);
+}
+
+/** Throws a StoreError where a store is named in the place of its state directory: another would be made inside it. */
+export function refuseStore(stateDirectory: string): void {
+  if (existsSync(journalIn(stateDirectory)) && existsSync(bookIn(stateDirectory)))
+    throw new StoreError(
+      'store_unsafe',
+      `${stateDirectory} is a store itself. Name its state directory: ${stateDirectoryOf(stateDirectory)}`,
+    );
 }

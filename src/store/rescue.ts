@@ -3,21 +3,23 @@
  * files that have lost their names, so a new store is made of that: in its place, or beside what was put there.
  */
 import { existsSync, renameSync } from 'node:fs';
-import { present } from '../core/body.ts';
-import type { JournalRecord, StoredTask } from '../core/record.ts';
+import { bodyDamagedError, present } from '../core/body.ts';
+import type { JournalRecord, RecordOf, StoredTask } from '../core/record.ts';
 import { fullRecord } from '../core/replay.ts';
 import type { BookFeed } from './book-feed.ts';
 import { bookIn } from './layout.ts';
 import type { LiveState } from './live-state.ts';
 import { buildDirectory } from './new-directory.ts';
-import { NewStore, resultRecord } from './new-store.ts';
+import { type BookRecord, NewStore, resultRecord } from './new-store.ts';
 import { lostPayload, type ReadBody } from './payloads.ts';
 import { StoreError } from './port.ts';
 
 /** Everything that was acknowledged. What was not may be in it, too: nobody was told that it is not. */
 export interface Content {
   /** What lives, the settings and the marks, and for the book what it does not have. */
-  readonly records: AsyncIterable<{ readonly of: 'journal' | 'book'; readonly record: JournalRecord }>;
+  readonly records: AsyncIterable<
+    { readonly of: 'journal'; readonly record: JournalRecord } | { readonly of: 'book'; readonly record: BookRecord }
+  >;
   /** Larger than every `seq` that was ever used. */
   readonly nextSeq: number;
   /** Of the latest start. */
@@ -34,11 +36,9 @@ interface ContentParts extends Pick<Content, 'epoch' | 'copyBook'> {
   readonly read: ReadBody;
 }
 
-const bodyDamaged = { code: 'body_damaged', message: 'The payload was damaged on the disk and is lost.' };
-
 export function contentOf({ live, feed, payload, read, epoch, copyBook }: ContentParts): Content {
   const { tasks, attempts } = feed.left; // before the book is copied: what is entered twice is there once
-  const whole = (task: StoredTask, bytes: Uint8Array = lostPayload): JournalRecord =>
+  const whole = (task: StoredTask, bytes: Uint8Array = lostPayload): RecordOf<'task'> =>
     fullRecord({ ...task, spec: { ...task.spec, payload: bytes } });
   async function* records(): Content['records'] {
     for (const record of attempts) yield { of: 'book', record };
@@ -53,7 +53,7 @@ export function contentOf({ live, feed, payload, read, epoch, copyBook }: Conten
       const bytes = record.kind === 'task' ? await payload(record.spec.id) : undefined;
       if (record.kind !== 'task') yield { of: 'journal', record };
       else if (bytes !== undefined) yield { of: 'journal', record: whole(record, bytes) };
-      else yield { of: 'book', record: whole({ ...record, state: 'dead_letter', error: bodyDamaged }) };
+      else yield { of: 'book', record: whole({ ...record, state: 'dead_letter', error: bodyDamagedError }) };
     }
   }
   return { epoch, records: records(), nextSeq: live.durable.nextSeq, copyBook };
@@ -76,9 +76,9 @@ export async function rescue(
     await buildDirectory(saved, async (draft) => {
       await content.copyBook(bookIn(draft));
       await using store = await NewStore.create(draft, content.epoch);
-      for await (const { of, record } of content.records)
-        if (of === 'book') store.enter(record);
-        else await store.add(record);
+      for await (const one of content.records)
+        if (one.of === 'book') store.enter(one.record);
+        else await store.add(one.record);
       await store.finish(content.nextSeq);
     });
   } catch (cause) {

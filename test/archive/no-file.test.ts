@@ -8,14 +8,12 @@ import { salvageStore } from '../../src/archive/salvage.ts';
 import { verifyStore } from '../../src/archive/verify.ts';
 import { journalStoreIn } from '../../src/store/journal-directory.ts';
 import { loadAt } from '../conformance/records.ts';
-import { filled, Scratch, segmentBytes } from '../store/fixture.ts';
+import { Scratch, segmentBytes } from '../store/fixture.ts';
 
 const scratch = new Scratch();
 let sound: string;
 beforeAll(async () => {
-  sound = scratch.path('sound');
-  mkdirSync(sound);
-  await (await filled(sound)).close();
+  sound = await scratch.sound();
 });
 afterAll(() => scratch[Symbol.dispose]());
 

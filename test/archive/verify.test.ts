@@ -29,9 +29,7 @@ import {
 const scratch = new Scratch();
 let sound: string;
 beforeAll(async () => {
-  sound = scratch.path('sound');
-  mkdirSync(sound);
-  await (await filled(sound)).close();
+  sound = await scratch.sound();
 });
 afterAll(() => scratch[Symbol.dispose]());
 

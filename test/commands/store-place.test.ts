@@ -5,14 +5,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../../src/index.ts';
 import { World } from '../process/daemon.ts';
 import { brokerOn } from '../store/broker.ts';
-import { damage, filled, Scratch } from '../store/fixture.ts';
+import { damage, Scratch } from '../store/fixture.ts';
 
 const scratch = new Scratch();
 let sound: string;
 beforeAll(async () => {
-  sound = scratch.path('sound');
-  mkdirSync(sound, { mode: 0o700 });
-  await (await filled(sound)).close();
+  sound = await scratch.sound();
 });
 afterAll(() => scratch[Symbol.dispose]());
 

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Client } from '../../src/index.ts';
+import { missing } from '../interop/missing.ts';
 import { until } from '../until.ts';
 import { ended, World } from './daemon.ts';
 
@@ -70,7 +71,7 @@ test('kill -9 in the middle of a compact', async () => {
 
 // A small file system of its own, which only some systems let anybody have.
 const canMount = spawnSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt']).status === 0;
-test.skipIf(!canMount)(
+test.skipIf(missing(!canMount, 'leave to mount in a namespace of its own'))(
   'a target that is full: the backup says so, leaves nothing, and the broker goes on',
   async () => {
     await using world = new World();

@@ -7,7 +7,7 @@ import { journalStoreIn } from '../../src/store/journal-directory.ts';
 import { loadAt } from '../conformance/records.ts';
 import { until } from '../until.ts';
 import { ended, World } from './daemon.ts';
-import { canMount, SmallDisk } from './small-disk.ts';
+import { cannotMount, SmallDisk } from './small-disk.ts';
 
 const payload = { text: 'x'.repeat(20_000) };
 
@@ -46,7 +46,7 @@ async function pendingIn(world: World): Promise<string[]> {
   return ids;
 }
 
-describe.skipIf(!canMount)('a disk that is full', () => {
+describe.skipIf(cannotMount)('a disk that is full', () => {
   test('refuses what is new, ends what runs, shows all; goes on by itself when there is space; a restart has everything', async () => {
     using disk = new SmallDisk(64);
     await using world = new World(join(disk.directory, 'state'));

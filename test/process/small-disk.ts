@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { missing } from '../interop/missing.ts';
 
 const run = (command: string, ...args: string[]): boolean => spawnSync(command, args).status === 0;
 
@@ -51,12 +52,14 @@ function written(fd: number, bytes: Buffer): number {
   }
 }
 
-export const canMount: boolean = (() => {
+function canMount(): boolean {
   try {
     new SmallDisk(1)[Symbol.dispose]();
     return true;
   } catch {
-    console.warn('nothing can be mounted here: what needs a disk of its own is skipped');
     return false;
   }
-})();
+}
+
+/** For `skipIf`. */
+export const cannotMount: boolean = missing(!canMount(), 'leave to mount a disk');

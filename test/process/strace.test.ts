@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { uuidv7 } from '../../src/protocol/uuid.ts';
 import { earlyAnswers, isSegment, type Seen, seenOf } from './barrier.ts';
 import { ended, World } from './daemon.ts';
-import { canTrace, systemCalls, traced } from './system-calls.ts';
+import { cannotTrace, systemCalls, traced } from './system-calls.ts';
 
 const id = '0197a8e2-5c1e-7d43-9b1f-000000000001';
 const hex = (text: string): string => Buffer.from(text).toString('hex').replaceAll(/../g, '\\x$&');
@@ -113,7 +113,7 @@ async function tracedBroker(world: World): Promise<(ids: readonly string[]) => P
 const unanswered = (seen: ReadonlyMap<string, Seen>): string[] =>
   [...seen].flatMap(([one, { answered }]) => (answered === undefined ? [one] : []));
 
-describe.skipIf(!canTrace)('a broker under strace', () => {
+describe.skipIf(cannotTrace)('a broker under strace', () => {
   test.each([
     [1, 300, 0, 1],
     [16, 1000, 6000, 2],

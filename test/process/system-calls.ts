@@ -1,9 +1,10 @@
 /** What a process asked of the system, in the order in which it happened, as `strace` writes it down. */
 import { spawnSync } from 'node:child_process';
+import { missing } from '../interop/missing.ts';
 
-/** Whether a process may be traced here. */
-export const canTrace: boolean = spawnSync('strace', ['-o', '/dev/null', 'true']).status === 0;
-if (!canTrace) console.warn('strace is missing or ptrace is not allowed here: what needs it is skipped');
+const canTrace = spawnSync('strace', ['-o', '/dev/null', 'true']).status === 0;
+/** For `skipIf`. */
+export const cannotTrace: boolean = missing(!canTrace, 'strace, and leave to use ptrace');
 
 const calls = 'write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,fsync,fdatasync,openat';
 /** Larger than a batch of the submits that a test has in flight. */

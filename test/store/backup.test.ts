@@ -27,7 +27,7 @@ import { buildDirectory } from '../../src/store/new-directory.ts';
 import { backupRunning } from '../../src/store/running-backup.ts';
 import { until } from '../until.ts';
 import { brokerOn } from './broker.ts';
-import { contentOf, damage, filesOf, filled, Scratch, writing, written } from './fixture.ts';
+import { contentOf, damage, filesOf, Scratch, writing, written } from './fixture.ts';
 
 const scratch = new Scratch();
 const options = { version: '1.2.3', wallMs: 5000 };
@@ -35,9 +35,7 @@ const still = { hold: (): void => {}, sync: async (): Promise<void> => {} };
 let sound: string;
 let backup: string;
 beforeAll(async () => {
-  sound = scratch.path('sound');
-  mkdirSync(sound);
-  await (await filled(sound)).close();
+  sound = await scratch.sound();
   backup = scratch.path('backup');
   await backupAtRest(sound, backup, options);
 });

@@ -38,6 +38,14 @@ export class Scratch implements Disposable {
     return to;
   }
 
+  /** A store that is filled and closed. */
+  async sound(): Promise<string> {
+    const directory = this.path('sound');
+    mkdirSync(directory, { mode: 0o700 });
+    await (await filled(directory)).close();
+    return directory;
+  }
+
   [Symbol.dispose](): void {
     rmSync(this.root, { recursive: true, force: true });
   }
