@@ -182,7 +182,7 @@ const recovery = [
     'a book that is ahead, went another way, or ends before the journal begins',
     'Refused: one of them is of another copy of the store.',
   ),
-  term('a write-ahead file of SQLite that is damaged or gone', 'It costs a longer replay, and no task.'),
+  term('a write-ahead file of SQLite that is damaged or gone', 'It costs a longer replay, and no task. Under a running broker a cut of it ends the broker before anything more is written.'),
 ];
 
 const backups = [

@@ -14,6 +14,7 @@ export class BookError extends Error {
     | 'book_newer'
     | 'book_removed'
     | 'book_replaced'
+    | 'book_cut'
     | 'book_full'
     | 'book_failed';
 

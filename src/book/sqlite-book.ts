@@ -1,6 +1,6 @@
 /** The book on SQLite, synchronous; a thread of its own runs it, so that nothing here holds up the loop. */
 import { statSync } from 'node:fs';
-import type { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync } from 'node:sqlite';
 import { present } from '../core/body.ts';
 import { Reader, Writer } from '../core/bytes.ts';
 import type { Expired } from '../core/expire.ts';
@@ -23,6 +23,8 @@ export class SqliteBook {
   readonly #path: string;
   readonly #db: DatabaseSync;
   readonly #files: OpenFiles;
+  /** The last connection that is closed saves what the write-ahead file has; one that can only read does not. */
+  readonly #keeper: DatabaseSync;
   readonly #writer = new Writer();
   readonly #insert: ReturnType<typeof statements>;
   readonly #retention: BookRetention;
@@ -46,6 +48,8 @@ export class SqliteBook {
       this.#retention = new BookRetention(this.#db);
       this.#totals = standingIn(this.#db, path)?.totals ?? this.#totals;
       this.#files = new OpenFiles([path, `${path}-wal`]);
+      this.#keeper = new DatabaseSync(path, { readOnly: true });
+      positionIn(this.#keeper, path); // it takes its lock at the first read
     } catch (error) {
       db?.close();
       throw explainBook(path, error);
@@ -59,6 +63,7 @@ export class SqliteBook {
   apply(records: Uint8Array, position: BookPosition): number {
     const startedMs = performance.now();
     const before = { ...this.#totals };
+    this.#files.checkLength();
     this.#deleted = { tasks: 0, bytes: 0 };
     this.#db.exec('BEGIN IMMEDIATE');
     try {
@@ -70,13 +75,16 @@ export class SqliteBook {
       this.#totals = before;
       throw error;
     }
+    this.#files.written();
     const { tasks, bytes } = this.#deleted;
     if (tasks > 0) this.#retention.took(tasks, bytes, performance.now() - startedMs);
     return this.#unsavedBytes;
   }
 
   checkpoint(): BookPosition | undefined {
+    this.#files.checkLength();
     const { busy } = this.#db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()!;
+    this.#files.written();
     if (busy !== 0) return undefined; // another program reads the book
     const position = this.open();
     this.#saved = position ?? this.#saved;
@@ -135,7 +143,10 @@ export class SqliteBook {
   }
 
   shrink(isAll: boolean): Shrunk {
-    return { isMore: this.#retention.shrink(isAll), unsavedBytes: this.#unsavedBytes };
+    this.#files.checkLength();
+    const isMore = this.#retention.shrink(isAll);
+    this.#files.written();
+    return { isMore, unsavedBytes: this.#unsavedBytes };
   }
 
   newest(wallMs: number, idsAheadMax: number): Newest {
@@ -168,8 +179,17 @@ export class SqliteBook {
     this.#db.prepare('VACUUM INTO ?').run(path);
   }
 
+  /** Saves nothing when a file is not what it was: pages of two times would be mixed. */
   close(): void {
+    let isSound = true;
+    try {
+      this.#files.check();
+    } catch {
+      isSound = false;
+    }
+    if (isSound) this.#keeper.close();
     this.#db.close();
+    if (!isSound) this.#keeper.close();
   }
 
   explain(error: unknown): BookError {

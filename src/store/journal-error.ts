@@ -22,6 +22,7 @@ const codes: Readonly<Record<JournalError['code'] | BookError['code'], StoreErro
   book_newer: 'store_newer',
   book_removed: 'store_removed',
   book_replaced: 'store_removed',
+  book_cut: 'store_failed',
   book_full: 'store_full',
   book_failed: 'store_failed',
 };
@@ -73,8 +74,8 @@ export function explainPart(cause: Error, directory?: string): StoreError {
   return new StoreError('store_failed', `The store failed: ${cause.message}`, { cause });
 }
 
-/** How files of the store were lost while it was open, when that is what went wrong. */
+/** How files of the store were lost while it was open, when that is what went wrong. What a cut book held the journal has. */
 export function lossOf(error: Error): string | undefined {
   const code = 'code' in error ? String(error.code) : '';
-  return /_(removed|replaced|cut)$/.exec(code)?.[1];
+  return code === 'book_cut' ? undefined : /_(removed|replaced|cut)$/.exec(code)?.[1];
 }

@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -58,6 +67,46 @@ test('nothing more is safe while another program reads the book, and it goes on'
   expect(book.checkpoint()).toBeUndefined();
   other.close();
   expect(book.checkpoint()).toEqual(positionAt(2));
+});
+
+describe('the write-ahead file is cut while the book is open', () => {
+  test.each([
+    ['all of it', 0],
+    ['but for its head', 32],
+    ['in a frame', 5000],
+    ['by a byte', -1],
+  ])('%s: nothing more is written, and the main file stays as it was saved', (_, at) => {
+    const { book, path } = opened();
+    const entered = (seq: number) =>
+      bytesOf(...Array.from({ length: 200 }, (_, one) => endedTask(seq * 1000 + one, `t${seq}-${one}`)));
+    book.apply(entered(1), positionAt(1));
+    book.checkpoint();
+    const saved = readFileSync(path);
+    for (const sequence of [2, 3, 4]) book.apply(entered(sequence), positionAt(sequence));
+    truncateSync(`${path}-wal`, at < 0 ? statSync(`${path}-wal`).size + at : at);
+    const cut = expect.objectContaining({ code: 'book_cut' });
+    expect(() => book.apply(entered(5), positionAt(5))).toThrow(cut);
+    expect(() => book.checkpoint()).toThrow(cut);
+    expect(() => book.shrink(true)).toThrow(cut);
+    expect(() => book.check()).toThrow(cut);
+    open.pop()!.close();
+    expect(readFileSync(path).equals(saved)).toBe(true);
+    const { book: again } = opened(path);
+    const from = again.open()!.sequence;
+    for (let sequence = from + 1; sequence <= 5; sequence++) again.apply(entered(sequence), positionAt(sequence));
+    expect(again.size().tasks).toBe(1000);
+    again.checkpoint();
+    using db = new DatabaseSync(path, { readOnly: true });
+    expect(db.prepare('PRAGMA integrity_check').get()).toEqual({ integrity_check: 'ok' });
+  });
+
+  test('one that was sound is saved when the book is closed', () => {
+    const { book, path } = opened();
+    book.apply(bytesOf(endedTask(1, 'a')), positionAt(1));
+    open.pop()!.close();
+    expect(existsSync(`${path}-wal`)).toBe(false);
+    expect(opened(path).book.open()).toEqual(positionAt(1));
+  });
 });
 
 describe('the book on SQLite', () => {

@@ -110,6 +110,30 @@ test.each([removals[0]!, removals[3]!, removals[6]!])(
   },
 );
 
+test.each([
+  ['under cancels', true],
+  ['at a stop', false],
+])("the book's write-ahead log is cut %s: the broker ends, and the next one has every end", async (_, isBusy) => {
+  await using world = new World();
+  const broker = await world.broker();
+  const end = watch(broker);
+  const client = await world.client({ reconnect: false });
+  const [first, rest] = [await submit(client, 500), await submit(client, 3000)];
+  const log = join(storeOf(world), 'book.db-wal');
+  const early = await cancelOn(client, first);
+  await until(() => statSync(log).size > 100_000, 'the book has some');
+  truncateSync(log, 40_000);
+  const late = isBusy ? await cancelOn(client, rest) : [];
+  if (!isBusy) broker.kill('SIGTERM');
+  expect(await end()).toMatch(/book\.db-wal was cut from \d+ to 40000 bytes while it was open/);
+  await world.broker();
+  const again = await world.client({ reconnect: false });
+  for (const id of [...early, ...late])
+    expect(await again.request('task.show', { id })).toMatchObject({ state: 'cancelled' });
+  expect((await world.run(['store', 'status', '--json'])).code).toBe(0);
+  await again.close();
+});
+
 test('at a stop that comes before it was noticed: still nothing is lost, and the stop says it', async () => {
   await using world = new World();
   const broker = await world.broker();
