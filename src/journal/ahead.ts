@@ -63,10 +63,10 @@ export class Ahead {
     return this.#keeping ?? Promise.resolve();
   }
 
-  /** What is kept ready is made as small as it would be made now. The smaller ones are ready before the others go. */
-  async trim(): Promise<void> {
+  /** What is kept ready is made no larger than that, or than it would be made now. The smaller ones are ready before the others go. */
+  async trim(segmentBytes = this.#nextBytes): Promise<void> {
     await this.#files.drop(() => false); // else the first ones would be made of what was released
-    const bytes = this.#nextBytes;
+    const bytes = this.#bounded(segmentBytes);
     const isTooLarge = (spare: Segment): boolean => spare.bytes > bytes;
     const lacks = (): boolean => this.#files.spares.filter((spare) => !isTooLarge(spare)).length < this.#sparesWanted;
     if (!this.#files.spares.some(isTooLarge)) return;
@@ -100,6 +100,12 @@ export class Ahead {
 
   get #nextBytes(): number {
     const inUse = this.#used.reduce((sum, { bytes }) => sum + bytes, 0);
-    return Math.min(this.#segmentBytes, Math.max(smallestSegment(this.#segmentBytes), inUse));
+    return this.#bounded(inUse);
+  }
+
+  /** In whole blocks. */
+  #bounded(bytes: number): number {
+    const whole = Math.ceil(bytes / blockBytes) * blockBytes;
+    return Math.min(this.#segmentBytes, Math.max(smallestSegment(this.#segmentBytes), whole));
   }
 }

@@ -112,7 +112,9 @@ export class FileJournal implements Journal {
     await this.#orFail(this.#ahead.makeRoom(bodyBytes));
   }
 
-  readonly trim: Journal['trim'] = () => this.#orFail(this.#ahead.trim());
+  readonly turn: Journal['turn'] = () => this.#exclusively(async () => !this.#closed && (await this.#next(1)));
+
+  readonly trim: Journal['trim'] = (segmentBytes) => this.#orFail(this.#ahead.trim(segmentBytes));
 
   async check(): Promise<void> {
     if (this.#closed) return;
@@ -185,14 +187,19 @@ export class FileJournal implements Journal {
 
   /** Makes room for so many blocks at the head, in the next segment if need be. False on a full disk. */
   async #room(blocks: number): Promise<boolean> {
-    for (let head = this.#head; (head.block + blocks + 1) * blockBytes > head.bytes; head = this.#head) {
-      const next = await this.#ahead.next(blocks);
-      if (next === undefined) return false;
-      const { number: segment, salt } = next;
-      await this.#put('close', [], 0, { segment, salt, ordinal: this.#ordinal + 2, chain: 0 });
-      this.#used.push(startOf(next, this.#ordinal + 1, this.#sequence + 1, this.#crc));
-    }
+    for (let head = this.#head; (head.block + blocks + 1) * blockBytes > head.bytes; head = this.#head)
+      if (!(await this.#next(blocks))) return false;
     this.#orFail(this.#ahead.keep()).catch(this.#options.failed);
+    return true;
+  }
+
+  /** Closes the head; the next one has room for so many blocks. False on a full disk. */
+  async #next(blocks: number): Promise<boolean> {
+    const next = await this.#ahead.next(blocks);
+    if (next === undefined) return false;
+    const { number: segment, salt } = next;
+    await this.#put('close', [], 0, { segment, salt, ordinal: this.#ordinal + 2, chain: 0 });
+    this.#used.push(startOf(next, this.#ordinal + 1, this.#sequence + 1, this.#crc));
     return true;
   }
 

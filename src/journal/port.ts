@@ -55,8 +55,13 @@ export interface Journal {
   roomAfter(ahead: number): number;
   /** Tries to make room for such a body, and for what should be kept ahead. Resolves when it was tried. */
   makeRoom(bodyBytes: number): Promise<void>;
-  /** Gives back what is kept ready beyond what would be made ready now. Enough is ready all the time. */
-  trim(): Promise<void>;
+  /** Begins the next segment, so that everything before may be released. False on a full disk. */
+  turn(): Promise<boolean>;
+  /**
+   * Gives back what is kept ready in segments beyond so many bytes; by default, of what would be made ready now. Enough is
+   * ready all the time.
+   */
+  trim(segmentBytes?: number): Promise<void>;
   /** Rejects when the files are no longer those that the next start will find. */
   check(): Promise<void>;
   /**

@@ -1,7 +1,7 @@
 /**
- * Makes the files of a store small: what lives in the older segments of the journal is written again in batches of their
- * own, between the commits, and the segments are released and removed; then the book's free pages are given back. It may end after any
- * batch, since each is whole.
+ * Makes the files of a store small: what lives is written again in new segments of the journal, in batches of their own
+ * between the commits, and all older segments are released and removed, with whatever damage they had; then the book's free
+ * pages are given back. It may end after any batch, since each is whole.
  */
 import type { Book } from '../book/port.ts';
 import { bytesOf } from '../core/record-size.ts';
@@ -31,11 +31,14 @@ export interface CompactParts {
 
 /** Rejects with the reason of the signal when that is aborted. */
 export async function compact(parts: CompactParts, signal: AbortSignal): Promise<Compacted> {
-  const { journal, book, feed } = parts;
+  const { journal, live, book, feed } = parts;
   const before = journal.space;
   const bookBefore = (await book.size()).bytes;
-  await rewrite(parts, before.olderLast, signal);
+  await journal.trim(2 * live.bytes); // what lives goes to small segments
+  await turn(parts);
+  await rewrite(parts, journal.space.olderLast, signal);
   await feed.flush(); // what has ended holds its segment until the book is safe
+  await turn(parts); // the segment before the newest is always kept: now that has nothing old
   await release(parts, signal);
   await journal.trim();
   await shrinkBook(parts, signal);
@@ -72,12 +75,19 @@ async function release(parts: CompactParts, signal: AbortSignal): Promise<void> 
   }
 }
 
+async function turn({ journal }: CompactParts): Promise<void> {
+  if (!(await journal.turn())) throw noRoom();
+}
+
 async function append({ room, append: write }: CompactParts, what: Rewrite, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
   // What is left on a full disk is for ending what was accepted.
-  if (room().full) throw new StoreError('store_full', 'There is no room to write what lives again: the disk is full.');
+  if (room().full) throw noRoom();
   await write(what);
 }
+
+const noRoom = (): StoreError =>
+  new StoreError('store_full', 'There is no room to write what lives again: the disk is full.');
 
 /** Ends when the book gets no smaller: rows that are deleted meanwhile may free as much as is given back. */
 async function shrinkBook({ book }: CompactParts, signal: AbortSignal): Promise<void> {

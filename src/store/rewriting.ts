@@ -6,7 +6,7 @@ import { isAbsent } from '../core/body.ts';
 import type { Writer } from '../core/bytes.ts';
 import type { JournalRecord } from '../core/record.ts';
 import { writeRecord } from '../core/record-bytes.ts';
-import { bytesOf } from '../core/record-size.ts';
+import { bytesOf, exactly } from '../core/record-size.ts';
 import type { LiveState } from './live-state.ts';
 import type { LivingKey } from './living.ts';
 import type { Payloads, Place, ReadBody } from './payloads.ts';
@@ -54,7 +54,7 @@ export class Rewriting {
         this.#reading ??= this.#readAhead(upTo)
           .catch(this.#failed)
           .finally(() => (this.#reading = undefined));
-      if (record === undefined || writer.length + bytesOf(record) > room) return count;
+      if (record === undefined || !fits(record, room - writer.length)) return count;
       writeRecord(writer, record);
       const payload = record.kind === 'task' && !isAbsent(record.spec.payload) ? record.spec.payload : undefined;
       this.#live.rewritten(oldest.key, { batch, end: writer.length }, payload);
@@ -91,3 +91,7 @@ export class Rewriting {
     this.#ahead = ahead;
   }
 }
+
+/** Texts are looked at only when it matters. */
+const fits = (record: JournalRecord, bytes: number): boolean =>
+  bytesOf(record) <= bytes || bytesOf(record, exactly) <= bytes;

@@ -223,9 +223,10 @@ export class History {
     const dice = this.#chance();
     if (dice < 0.6) await this.#append(journal);
     else if (this.#options.trims && dice < 0.65) {
-      this.#say('trim');
+      const isTurn = this.#chance() < 0.3;
+      this.#say(isTurn ? 'turn' : 'trim');
       const beside = this.#chance() < 0.5 ? [this.#append(journal)] : [];
-      const done = await Promise.allSettled([journal.trim(), ...beside]);
+      const done = await Promise.allSettled([isTurn ? journal.turn() : journal.trim(), ...beside]);
       for (const one of done) if (one.status === 'rejected') throw one.reason;
     } else if (dice < 0.75) {
       const timers = this.#timers;
