@@ -1,15 +1,17 @@
 /** A state directory as commands meet it that work on its files: whose it is now. */
-import { existsSync, realpathSync } from 'node:fs';
+import { existsSync, lstatSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { readBrokerInfo } from '../broker/broker-info.ts';
-import { journalIn, stateDirectoryOf } from '../store/layout.ts';
+import { journalIn, stateDirectoryOf, storeIn } from '../store/layout.ts';
 import { shellQuoted } from '../text/shell.ts';
 import { lockFile } from '../transport/file-lock.ts';
 
-/** The state directory of a store that is named itself: there it is locked, and there its broker is found. */
+/** The state directory of a store that is named itself, or by a link: there it is locked, and there its broker is found. */
 export function stateDirectoryAt(named: string): string {
-  if (!existsSync(journalIn(named))) return named;
-  return stateDirectoryOf(realpathSync(named));
+  if (existsSync(journalIn(named))) return stateDirectoryOf(realpathSync(named));
+  const store = storeIn(named);
+  const isLink = lstatSync(store, { throwIfNoEntry: false })?.isSymbolicLink() === true && existsSync(store);
+  return isLink ? stateDirectoryOf(realpathSync(store)) : named;
 }
 
 interface Look extends Disposable {

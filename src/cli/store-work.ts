@@ -139,11 +139,13 @@ export async function exportTo(
   const to = file === undefined ? undefined : resolve(file);
   const found = await findStore(flags, connect);
   if (found.broker === undefined) {
+    if (to !== undefined) refuseWithin(found.stateDirectory, to);
     using _look = lookAtRest(found.stateDirectory);
     return await exportFrom(storeAt(found.stateDirectory), to, version);
   }
   const { broker } = found;
   const { directory: store = join(tmpdir(), 'store') } = await broker.request('store.status', {});
+  if (to !== undefined) refuseWithin(stateDirectoryOf(store), to);
   await using place = makeDraft(dirname(store), '.export-'); // interrupted, the broker ends its part by itself
   const copy = join(place.path, 'store');
   {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { Ahead, bodyRoom } from './ahead.ts';
 import { type BatchKind, blockBytes, blocksOf, headerBytes, type SegmentPointer, writeHeader } from './header.ts';
-import type { Opened } from './open.ts';
+import type { FileJournalOptions, Opened } from './open.ts';
 import {
   type Appended,
   type Journal,
@@ -16,20 +16,6 @@ import { floorAt, removal, type Segment, type SegmentFiles, startOf, type UsedSe
 
 const bodyBytesMax = 32 * 1024 * 1024;
 const padding = new Uint8Array(blockBytes);
-
-export interface FileJournalOptions {
-  /** `batch` syncs before an append is done; with a number it is done at once, and synced that many ms later. */
-  readonly sync: 'batch' | number;
-  /** Of an idle journal: the last batch is sealed after this many ms. */
-  readonly sealMs: number;
-  /** Runs `run` once after `ms`. */
-  readonly later: (ms: number, run: () => void) => void;
-  readonly wallMs: () => number;
-  /** The disk failed outside an append; nothing can be appended any more. */
-  readonly failed: (error: JournalError) => void;
-  /** More is synced. */
-  readonly synced?: () => void;
-}
 
 export class FileJournal implements Journal {
   readonly storeId: string;

@@ -4,7 +4,7 @@
  * sealing batch, before the journal is handed out.
  */
 import type { Disk, DiskFile } from './disk.ts';
-import { FileJournal, type FileJournalOptions } from './file-journal.ts';
+import { FileJournal } from './file-journal.ts';
 import { saltBytes, segmentHead } from './header.ts';
 import { type Identity, identityOfSegments, readIdentity, writeIdentity } from './identity.ts';
 import { JournalError } from './port.ts';
@@ -27,6 +27,20 @@ export interface RecoveryWatch {
   readonly cut?: (sequence: number, bytes: number, copy: string | undefined) => void;
   /** So many segments lie before the first that is needed, and were not looked at. */
   readonly ignored?: (segments: number) => void;
+}
+
+export interface FileJournalOptions {
+  /** `batch` syncs before an append is done; with a number it is done at once, and synced that many ms later. */
+  readonly sync: 'batch' | number;
+  /** Of an idle journal: the last batch is sealed after this many ms. */
+  readonly sealMs: number;
+  /** Runs `run` once after `ms`. */
+  readonly later: (ms: number, run: () => void) => void;
+  readonly wallMs: () => number;
+  /** The disk failed outside an append; nothing can be appended any more. */
+  readonly failed: (error: JournalError) => void;
+  /** More is synced. */
+  readonly synced?: () => void;
 }
 
 interface OpenJournalOptions extends FileJournalOptions, RecoveryWatch {

@@ -2,6 +2,7 @@
 import type { BackedUp, Compacted, StoreStatus } from '../protocol/store-methods.ts';
 import { type CompactParts, compact } from './compact.ts';
 import { explainPart } from './journal-error.ts';
+import { liesIn } from './lies-in.ts';
 import { summaryOf } from './manifest.ts';
 import { type BackupOptions, StoreError, type UpkeepOptions } from './port.ts';
 import { backupRunning } from './running-backup.ts';
@@ -38,6 +39,11 @@ export class Upkeep {
   async backup(to: string, options: BackupOptions): Promise<BackedUp> {
     const { directory, journal } = this.#parts;
     if (directory === undefined) throw new StoreError('store_in_memory', 'The store has no files to be copied.');
+    if (liesIn(directory, to))
+      throw new StoreError(
+        'store_unsafe',
+        `${to} lies in the store that is to be copied, which nothing else may write to. Name another place.`,
+      );
     const manifest = await this.#alone('A backup', options, journal.space.usedBytes, (signal) =>
       backupRunning(directory, journal, to, { ...options, signal }),
     );

@@ -40,15 +40,19 @@ test('a store that is named itself is that of the broker that runs on its state 
   await using world = new World();
   await world.broker();
   const own = await storeOf(world, ['store', 'status']);
-  const [store, link] = [join(world.state, 'store'), scratch.path()];
+  const [store, link, other] = [join(world.state, 'store'), scratch.path(), scratch.path()];
   symlinkSync(store, link);
-  for (const named of [store, link])
+  mkdirSync(other, { mode: 0o700 });
+  symlinkSync(store, join(other, 'store'));
+  for (const named of [store, link, other])
     for (const args of [['status'], ['backup', scratch.path()]])
       expect(await storeOf(world, ['store', ...args, '--state-dir', named])).toBe(own);
   expect((await world.run(['store', 'compact', '--state-dir', store])).code).toBe(0);
   expect((await world.run(['broker', 'status'])).code).toBe(0);
-  const { code, stderr } = await world.run(['store', 'salvage', store, scratch.path()]);
-  expect([code, stderr]).toEqual([75, expect.stringContaining('[store_in_use]')]);
+  for (const named of [store, other]) {
+    const { code, stderr } = await world.run(['store', 'salvage', named, scratch.path()]);
+    expect([code, stderr]).toEqual([75, expect.stringContaining('[store_in_use]')]);
+  }
 });
 
 test('a copy of a state directory is not that of the broker that runs on the other', async () => {

@@ -122,7 +122,7 @@ describe('beside a broker that runs', () => {
     expect([again.code, again.stderr]).toEqual([2, expect.stringMatching(/is not empty.* \[target_exists\]/)]);
   });
 
-  test('backup: not into the store, nor beside it in its state directory, also by way of a link', async () => {
+  test('backup, export: not into the store, nor beside it in its state directory, also by way of a link', async () => {
     await using world = new World();
     const [directory, link] = [scratch.path(), scratch.path()];
     await using broker = await brokerOn(directory);
@@ -132,12 +132,25 @@ describe('beside a broker that runs', () => {
       ['--socket', broker.socket!],
     ];
     for (const to of [directory, join(directory, 'b'), join(directory, 'store', 'b'), join(link, 'a', 'b')])
-      for (const way of ways) {
-        const { code, stderr } = await world.run(['store', 'backup', to, ...way]);
-        expect([to, code, stderr]).toEqual([to, 2, expect.stringMatching(/lies in .*another place.* \[usage\]/)]);
+      for (const command of [...ways.map((way) => ['backup', to, ...way]), ['export', to, '--state-dir', directory]]) {
+        const { code, stderr } = await world.run(['store', ...command]);
+        expect([command, code, stderr]).toEqual([
+          command,
+          2,
+          expect.stringMatching(/lies in .*another place.* \[usage\]/),
+        ]);
       }
-    const rest = await world.run(['store', 'backup', join(sound, 'b'), '--state-dir', sound]);
-    expect([rest.code, existsSync(join(sound, 'b'))]).toEqual([2, false]);
+    for (const command of ['backup', 'export']) {
+      const rest = await world.run(['store', command, join(sound, 'b'), '--state-dir', sound]);
+      expect([rest.code, existsSync(join(sound, 'b'))]).toEqual([2, false]);
+    }
+    await using client = await connect({ socket: broker.socket!, name: 'test' });
+    for (const to of [directory, join(directory, 'journal', 'b'), join(link, 'b')])
+      await expect(client.request('store.backup', { directory: to })).rejects.toMatchObject({
+        code: 'backup_failed',
+        message: expect.stringMatching(/lies in the store that is to be copied.*another place/),
+      });
+    expect(readdirSync(join(directory, 'journal')).filter((name) => !name.startsWith('0'))).toEqual(['journal.json']);
   });
 
   test('compact: by the broker, and of the files when it is gone', async () => {
