@@ -17,7 +17,7 @@ export interface Disk {
 export interface DiskFile {
   size(): Promise<number>;
   /** Whether the file is still the one of that name in its directory, and not shorter than it was. */
-  at(name: string): 'there' | 'removed' | 'replaced' | 'cut';
+  at(name: string): 'there' | 'removed' | 'moved' | 'replaced' | 'cut';
   /** Fills `into` from `position` on; answers how many bytes there were. */
   read(into: Uint8Array, position: number): Promise<number>;
   /** All of it, or it rejects; durable afterwards if the file was opened as synced. */

@@ -69,7 +69,7 @@ function fileOf(fd: number, syncAfter: boolean, path: (name: string) => string):
         if (ino !== own.ino || dev !== own.dev) return 'replaced';
         return size < bytes ? 'cut' : 'there';
       } catch {
-        return 'removed'; // or what it lay in
+        return fs.fstatSync(fd).nlink > 0 ? 'moved' : 'removed'; // it, or what it lay in
       }
     },
     async read(into, position) {

@@ -105,6 +105,7 @@ export class JournalError extends Error {
     | 'journal_unsafe'
     | 'journal_full'
     | 'journal_removed'
+    | 'journal_moved'
     | 'journal_replaced'
     | 'journal_cut'
     | 'journal_failed';

@@ -36,7 +36,7 @@ export function journalStoreIn(
       prepareDirectory(journalDirectory);
       refuseStrangeBook(directory);
     },
-    rescue: (lost, isReplaced, content) => rescue(directory, lost, isReplaced, Date.now(), content),
+    rescue: (lost, how, content) => rescue({ directory, lost, how, wallMs: Date.now(), content }),
     sync,
     openJournal: (position, watch) =>
       openJournalIn(journalDirectory, {

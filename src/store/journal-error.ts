@@ -14,6 +14,7 @@ const codes: Readonly<Record<JournalError['code'] | BookError['code'], StoreErro
   journal_unsafe: 'store_unsafe',
   journal_full: 'store_full',
   journal_removed: 'store_removed',
+  journal_moved: 'store_removed',
   journal_replaced: 'store_removed',
   journal_cut: 'store_removed',
   journal_failed: 'store_failed',
@@ -74,8 +75,10 @@ export function explainPart(cause: Error, directory?: string): StoreError {
   return new StoreError('store_failed', `The store failed: ${cause.message}`, { cause });
 }
 
+export type Loss = 'removed' | 'moved' | 'replaced' | 'cut';
+
 /** How files of the store were lost while it was open, when that is what went wrong. What a cut book held the journal has. */
-export function lossOf(error: Error): string | undefined {
+export function lossOf(error: Error): Loss | undefined {
   const code = 'code' in error ? String(error.code) : '';
-  return code === 'book_cut' ? undefined : /_(removed|replaced|cut)$/.exec(code)?.[1];
+  return code === 'book_cut' ? undefined : (/_(removed|moved|replaced|cut)$/.exec(code)?.[1] as Loss | undefined);
 }

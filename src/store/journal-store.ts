@@ -15,7 +15,7 @@ import { isEnded, type TaskState } from '../protocol/state.ts';
 import { Batches, type Rewrite } from './batches.ts';
 import { BookFeed } from './book-feed.ts';
 import { explainedBook } from './explained-book.ts';
-import { explainPart, lossOf } from './journal-error.ts';
+import { explainPart, type Loss, lossOf } from './journal-error.ts';
 import { LiveState } from './live-state.ts';
 import { newestOf } from './newest.ts';
 import { lostPayload, Payloads, type Place, type ReadBody, readBody } from './payloads.ts';
@@ -50,7 +50,7 @@ interface JournalStoreParts {
   /** Default: `batch`. */
   readonly sync?: Sync;
   /** Saves what was acknowledged when the files are gone; answers with what to do. */
-  readonly rescue?: (lost: string, isReplaced: boolean, content: Content) => Promise<StoreError>;
+  readonly rescue?: (lost: string, how: Loss, content: Content) => Promise<StoreError>;
 }
 
 export class JournalStore implements Store {
@@ -272,7 +272,7 @@ export class JournalStore implements Store {
     const loss = lossOf(error);
     const failure = this.fail(error);
     if (loss === undefined || rescue === undefined) return Promise.resolve(failure);
-    this.#rescued ??= this.#feed.flush().then(() => rescue(error.message, loss === 'replaced', this.#content()));
+    this.#rescued ??= this.#feed.flush().then(() => rescue(error.message, loss, this.#content()));
     return this.#rescued.then((saved) => {
       this.#failure = saved;
       return saved;

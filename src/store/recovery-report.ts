@@ -1,9 +1,10 @@
 /** What a start says of its recovery: what it does, to whoever waits for it, and what it found. */
 import type { RecoveryWatch } from '../journal/open.ts';
+import { counted } from '../text/quantity.ts';
 import type { LoadOptions } from './port.ts';
 
-const batches = (count: number): string => (count === 1 ? '1 batch' : `${count} batches`);
-const segments = (count: number): string => (count === 1 ? '1 segment' : `${count} segments`);
+const batches = (count: number): string => counted(count, 'batch', 'batches');
+const segments = (count: number): string => counted(count, 'segment');
 
 export class RecoveryReport implements Required<RecoveryWatch> {
   readonly #progress: (stage: string) => void;
