@@ -32,21 +32,27 @@ export class Losses {
   readonly #orphans: LostTask[] = [];
   readonly #unseen = new Set<number>();
   readonly #book: string[] = [];
+  readonly #told: (text: string) => string;
+
+  /** @param told a text of an error as it is told: with the names of files as they are known. */
+  constructor(told: (text: string) => string) {
+    this.#told = told;
+  }
 
   gap({ after, last }: Gap): void {
     this.#batches.push({ first: after === undefined ? 0 : after + 1, last });
   }
 
   record(sequence: number, byte: number, why: string): void {
-    this.#records.push({ sequence, byte, why });
+    this.#records.push({ sequence, byte, why: this.#told(why) });
   }
 
   book(what: string): void {
-    this.#book.push(what);
+    this.#book.push(this.#told(what));
   }
 
   row(seq: number, id: string | undefined, what: string): void {
-    this.#rows.set(seq, [...(this.#rows.get(seq) ?? []), { seq, id, state: undefined, what }]);
+    this.#rows.set(seq, [...(this.#rows.get(seq) ?? []), { seq, id, state: undefined, what: this.#told(what) }]);
   }
 
   /** The journal still had all of this task. */

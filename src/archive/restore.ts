@@ -48,7 +48,8 @@ async function copyChecked(backup: string, draft: string, { files }: Manifest, p
         progress('copying the backup', done, all);
       },
     }).catch((cause: NodeJS.ErrnoException) => {
-      throw cause.code === 'ENOENT' ? damaged(backup, `${name} is missing`, cause) : cause;
+      if (cause.code === 'ENOENT') throw damaged(backup, `${name} is missing`, cause);
+      throw cause.code === 'store_unsafe' ? damaged(backup, `${name} is no regular file`, cause) : cause;
     });
     if (copied.bytes !== bytes || copied.crc !== crc)
       throw damaged(

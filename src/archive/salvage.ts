@@ -6,6 +6,8 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { BookReader } from '../book/book-reader.ts';
+import type { BookError } from '../book/error.ts';
+import { renewFirstPage } from '../book/first-page.ts';
 import type { StoredTask } from '../core/record.ts';
 import { fullRecord } from '../core/replay.ts';
 import type { PlacedBatch } from '../journal/survey.ts';
@@ -48,8 +50,9 @@ export async function salvageStore(
   let refused: Salvaged | undefined;
   try {
     return await buildDirectory(to, async (draft) => {
-      const losses = new Losses();
-      const scratch = await copyBook(directory, draft, losses);
+      const scratch = join(draft, 'scratch');
+      const losses = new Losses((text) => text.replaceAll(scratch, directory));
+      await copyBook(directory, scratch, losses);
       const salvaged = await salvage(directory, scratch, to, draft, { losses, progress });
       rmSync(scratch, { recursive: true });
       if (salvaged.lost.is_nothing || acceptGap) return salvaged;
@@ -62,30 +65,47 @@ export async function salvageStore(
   }
 }
 
-/** SQLite makes files beside one that it reads. A write-ahead file that is refused is left out: the main file has rows, too. */
-async function copyBook(directory: string, draft: string, losses: Losses): Promise<string> {
+/**
+ * SQLite makes files beside one that it reads. A write-ahead file that is refused is left out: the main file has rows, too.
+ * A main file that is no book, as far as its first page says, gets another one.
+ */
+async function copyBook(directory: string, scratch: string, losses: Losses): Promise<void> {
   refuseStrangeBook(directory);
-  const scratch = join(draft, 'scratch');
   mkdirSync(scratch);
   const [book, log] = [bookIn(scratch), `${bookIn(scratch)}-wal`];
   for (const suffix of ['', '-wal'])
     if (existsSync(bookIn(directory) + suffix)) await copyFile(bookIn(directory) + suffix, book + suffix);
-  if (!existsSync(log) || canBeRead(book)) return scratch;
-  rmSync(log);
-  if (canBeRead(book))
-    losses.book(
-      'Its write-ahead file is damaged, or of another time, and is left out; rows that were being saved to the main file may be missing.',
-    );
-  return scratch;
+  if (!existsSync(book) || damageOf(book) === undefined) return;
+  const hasLog = existsSync(log);
+  rmSync(log, { force: true });
+  const leftOut = (): void => {
+    if (hasLog)
+      losses.book(
+        'Its write-ahead file is damaged, or of another time, and is left out; rows that were being saved to the main file may be missing.',
+      );
+  };
+  const code = damageOf(book);
+  if (code === undefined) return leftOut();
+  if (code !== 'book_damaged') return;
+  renewFirstPage(book);
+  if (damageOf(book) !== undefined) return;
+  losses.book('Its first page is damaged. It was read with that of a new book; rows may be missing.');
+  leftOut();
 }
 
-function canBeRead(path: string): boolean {
+/** Why it cannot be read, as the code of an error. What has the tables of a book is one, whatever else it says that it is. */
+function damageOf(path: string): string | undefined {
   try {
     using book = new BookReader(path, false);
-    void book.position;
-    return true;
-  } catch {
-    return false; // why is told when it is opened
+    const isOwn = book.hasOwnTables;
+    try {
+      void book.position;
+    } catch (error) {
+      return isOwn ? 'book_damaged' : (error as BookError).code;
+    }
+    return isOwn === book.isEmpty ? 'book_damaged' : undefined;
+  } catch (error) {
+    return (error as BookError).code;
   }
 }
 
@@ -133,7 +153,7 @@ async function salvage(
 
 /** Whether the book belongs to this journal; what it lacks is told. */
 function isOfThis(
-  { bookError, position }: Parts,
+  { book, bookError, position }: Parts,
   storeId: string,
   batches: readonly PlacedBatch[],
   losses: Losses,
@@ -141,9 +161,10 @@ function isOfThis(
   const [first] = batches;
   const begins = first === undefined ? 1 : first.batch.sequence + (first.batch.kind === 'records' ? 0 : 1);
   if (bookError !== undefined) {
-    if (begins > 1)
-      losses.book(`It cannot be read: ${bookError.message} Tasks that ended before batch ${begins} are missing.`);
-    return false;
+    if (begins === 1) return false; // the journal has all of it
+    const what = book === undefined ? `Tasks that ended before batch ${begins} are` : 'Its rows are read; some may be';
+    losses.book(`It cannot be read: ${bookError.message} ${what} missing.`);
+    return book !== undefined;
   }
   if (position !== undefined && position.storeId !== storeId) {
     losses.book(`It is of another store (${position.storeId}), and is left out.`);

@@ -8,7 +8,7 @@ import type { RecordOf } from '../core/record.ts';
 import { BookError, damagedBook, explainBook } from './error.ts';
 import type { BookPosition } from './port.ts';
 import { attemptOf, bodyOf, type Row, taskOf } from './row.ts';
-import { positionIn, versionOf } from './schema.ts';
+import { hasOwnTables, positionIn, versionOf } from './schema.ts';
 import { hasWriteAhead, mainFileOf, refuseStrange, savedIn } from './write-ahead.ts';
 
 /** What belongs to one `seq`: the row of the task when it has ended, its bodies and its attempts. */
@@ -59,7 +59,7 @@ export class BookReader implements Disposable {
       const location = isMoving || hasLog ? path : mainFileOf(path);
       this.#db = new DatabaseSync(location, { readOnly: true });
       this.#db.exec('PRAGMA busy_timeout = 2000');
-      if (versionOf(this.#db, path) > 0 && saved !== undefined) refuseStrange(this.#db, path, saved);
+      if (saved !== undefined && versionOf(this.#db, path) > 0) refuseStrange(this.#db, path, saved);
     } catch (error) {
       throw explainBook(path, error);
     }
@@ -72,6 +72,15 @@ export class BookReader implements Disposable {
   /** It was made, and nothing was written to it yet. */
   get isEmpty(): boolean {
     return this.#orExplained(() => versionOf(this.#db, this.#path) === 0);
+  }
+
+  /** Whether they are those of a book, whatever the file says that it is. */
+  get hasOwnTables(): boolean {
+    try {
+      return hasOwnTables(this.#db);
+    } catch {
+      return false;
+    }
   }
 
   /** How many tasks have a row. */

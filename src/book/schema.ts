@@ -127,8 +127,11 @@ function prepareBook(path: string, db: DatabaseSync): void {
     db.exec(
       `BEGIN IMMEDIATE; ${migrations[from]} PRAGMA user_version = ${from + 1}; PRAGMA application_id = ${applicationId}; COMMIT`,
     );
-  if (tablesOf(db) !== ownTables()) throw damagedBook(path, 'its tables are not those of a book');
+  if (!hasOwnTables(db)) throw damagedBook(path, 'its tables are not those of a book');
 }
+
+/** Whether its tables and indexes are, to the letter, those that this deye makes. */
+export const hasOwnTables = (db: DatabaseSync): boolean => tablesOf(db) === ownTables();
 
 /** The text of every table and index. */
 const tablesOf = (db: DatabaseSync): string =>

@@ -13,7 +13,7 @@ export class AlreadyRunningError extends Error {
   constructor(stateDir: string, info: BrokerInfo | undefined) {
     super(
       info === undefined
-        ? `A broker already holds ${stateDir}.`
+        ? `A broker, or a command that works on its store, holds ${stateDir}.`
         : `A broker is already ${info.state}: pid ${info.pid}, socket ${info.socket}.`,
     );
     this.info = info;

@@ -2,6 +2,7 @@
 import { existsSync, lstatSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { readBrokerInfo } from '../broker/broker-info.ts';
+import { AlreadyRunningError, lockStateDirectory } from '../broker/lock.ts';
 import { journalIn, stateDirectoryOf, storeIn } from '../store/layout.ts';
 import { shellQuoted } from '../text/shell.ts';
 import { lockFile } from '../transport/file-lock.ts';
@@ -40,6 +41,16 @@ function lockOrNothing(path: string): Disposable | undefined {
 class StoreInUseError extends Error {
   override readonly name = 'StoreInUseError';
   readonly code = 'store_in_use';
+}
+
+/** To write to it: no broker may start meanwhile. Throws a StoreInUseError when one runs, or another command works on it. */
+export function lockAtRest(stateDir: string): Disposable {
+  try {
+    return lockStateDirectory(stateDir);
+  } catch (error) {
+    if (error instanceof AlreadyRunningError) throw new StoreInUseError(`${error.message} Try again when it is done.`);
+    throw error;
+  }
 }
 
 /** As `lookAt`; throws a StoreInUseError when a broker runs on it. */

@@ -5,7 +5,6 @@ import { dirname, join, resolve } from 'node:path';
 import { type Restored, restoreBackup } from '../archive/restore.ts';
 import { type Salvaged, salvageStore } from '../archive/salvage.ts';
 import { type Verified, verifyStore } from '../archive/verify.ts';
-import { lockStateDirectory } from '../broker/lock.ts';
 import { defaultLimits } from '../protocol/limits.ts';
 import type { BackedUp, Compacted, StoreStatus } from '../protocol/store-methods.ts';
 import { backupAtRest } from '../store/backup.ts';
@@ -20,7 +19,7 @@ import { checkPrivateDirectory } from '../transport/private-directory.ts';
 import { refuseWithin } from './backup-place.ts';
 import { UsageError } from './error.ts';
 import { elapsedLine, progressBar } from './progress.ts';
-import { lookAt, lookAtRest, stateDirectoryAt } from './state-directory.ts';
+import { lockAtRest, lookAt, lookAtRest, stateDirectoryAt } from './state-directory.ts';
 import { type Connect, findStateDirectory, findStore, type StoreFlags } from './store-broker.ts';
 import { type Exported, exportStore } from './store-export.ts';
 import { type Imported, importStore } from './store-import.ts';
@@ -75,7 +74,7 @@ export async function compact(flags: StoreFlags, connect: Connect): Promise<Comp
       `${directory} is a backup: compacted it would not be as its manifest says, and could not be restored. Restore it first with: deye store restore ${shellQuoted(directory)} --state-dir NEW_DIR`,
     );
   if (!existsSync(journalIn(storeAt(directory)))) await statusAtRest(storeAt(directory)); // it says what is there instead
-  using _lock = lockStateDirectory(directory);
+  using _lock = lockAtRest(directory);
   using _line = elapsedLine('compacting the store');
   const store = journalStoreIn(storeAt(directory));
   try {

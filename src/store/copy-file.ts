@@ -1,6 +1,7 @@
 /** Copies of files, synced, with the CRC-32 of what was read. */
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
+import { StoreError } from './port.ts';
 
 const chunkBytes = 1024 * 1024;
 
@@ -20,6 +21,7 @@ interface CopyOptions {
 /** `to` must not be there. The CRC-32 is that of the whole copy. */
 export async function copyFile(from: string, to: string, options: CopyOptions = {}): Promise<CopiedFile> {
   const { zeros = 0, each = () => {} } = options;
+  if (!(await stat(from)).isFile()) throw new StoreError('store_unsafe', `${from} is no regular file.`); // a FIFO would wait
   await using source = await open(from, 'r');
   await using target = await open(to, 'wx', 0o600);
   const { bytes: wanted = (await source.stat()).size } = options;

@@ -2,7 +2,7 @@
  * A hidden directory in which something is made. Its maker locks a file in it, and the kernel takes the lock away however
  * the maker ends: what a kill left is removed by the next one that makes something at the same place.
  */
-import { existsSync, mkdtempSync, readdirSync, rmSync, unlinkSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmdirSync, rmSync, unlinkSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lockFile } from '../transport/file-lock.ts';
@@ -53,10 +53,17 @@ function lockIn(path: string): Disposable | undefined {
 function removeLeft(parent: string, prefix: string): void {
   for (const entry of readdirSync(parent, { withFileTypes: true })) {
     const path = join(parent, entry.name);
-    // Without a lock it is being made at this moment, or by a maker that could not lock.
-    if (!entry.isDirectory() || !entry.name.startsWith(prefix) || !existsSync(join(path, lockName))) continue;
-    removeUnlocked(path);
+    if (!entry.isDirectory() || !entry.name.startsWith(prefix)) continue;
+    if (existsSync(join(path, lockName))) removeUnlocked(path);
+    else removeEmpty(path);
   }
+}
+
+/** Its maker was killed before it locked it, or is about to, and then makes another. What is in one without a lock stays. */
+function removeEmpty(path: string): void {
+  try {
+    rmdirSync(path);
+  } catch {}
 }
 
 /** The lock is held until the directory is gone, so that its maker, if it only begins, sees that. */

@@ -1,5 +1,5 @@
 /** What a backup says of itself, written last: what it is of, up to where, and every file in it. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -45,6 +45,8 @@ export function readManifest(directory: string): Manifest {
   const refuse = (what: string, cause?: unknown): never => {
     throw new StoreError('backup_damaged', `${directory} is no whole backup: ${what}. Take another one.`, { cause });
   };
+  const kind = statSync(path, { throwIfNoEntry: false });
+  if (kind !== undefined && !kind.isFile()) return refuse(`${name} is no regular file`);
   let parsed: Manifest & { readonly manifest_crc: number };
   try {
     parsed = JSON.parse(readFileSync(path, 'utf8')) as typeof parsed;

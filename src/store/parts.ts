@@ -13,7 +13,7 @@ import type { Progress } from './progress.ts';
 
 export interface Parts extends AsyncDisposable {
   readonly book: BookReader | undefined;
-  /** Why there is none, when it is there and cannot be read. */
+  /** Why there is none, or no position, when it is there. */
   readonly bookError: Error | undefined;
   readonly position: BookPosition | undefined;
   readonly survey: Survey;
@@ -66,8 +66,18 @@ function openBookIn(directory: string, isMoving: boolean): Pick<Parts, 'book' | 
     book = new BookReader(bookIn(directory), isMoving);
     return { book, bookError: undefined, position: book.position };
   } catch (error) {
+    if (book !== undefined && hasRows(book)) return { ...nothing, book, bookError: error as Error };
     book?.[Symbol.dispose]();
     return { ...nothing, bookError: error as Error };
+  }
+}
+
+/** Only where it stands is damaged. */
+function hasRows(book: BookReader): boolean {
+  try {
+    return book.count >= 0;
+  } catch {
+    return false;
   }
 }
 

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Salvaged, salvageStore } from '../../src/archive/salvage.ts';
 import { verifyStore } from '../../src/archive/verify.ts';
 import { fileDisk } from '../../src/journal/file-disk.ts';
@@ -223,6 +223,54 @@ test('a book that is no book costs nothing as long as the journal has all', asyn
   const result = await salvaged(directory);
   expect((await contentOf(result.to))[0]).toEqual(content);
   expect(result.lost.is_nothing).toBe(true);
+});
+
+describe('a book whose journal is released', () => {
+  let released: string;
+  let all: StoredDetail[];
+  beforeAll(async () => {
+    released = scratch.copy(sound);
+    const store = journalStoreIn(released, { segmentBytes });
+    await store.load(loadAt(1));
+    await store.compact();
+    await store.close();
+    [all] = await contentOf(scratch.copy(released));
+    expect(all.filter(({ state }) => isEnded(state)).length).toBeGreaterThan(10);
+  });
+
+  // The text and the page size in SQLite's header, its counts, its versions, the tables, where they begin.
+  test.each([3, 16, 18, 24, 28, 31, 44, 52, 60, 63, 64, 68, 100, 103, 108, 1000, 2000, 3000, 4000])(
+    'byte %i of its first page is damaged: every row is had back',
+    async (byte) => {
+      const directory = scratch.copy(released);
+      const path = join(directory, 'book.db');
+      damage(path, byte, new Uint8Array([readFileSync(path)[byte]! ^ 0x5a]));
+      const { lost, to } = await salvaged(directory, true);
+      expect((await contentOf(to))[0]).toEqual(all);
+      expect([lost.tasks, lost.batches, lost.records]).toEqual([[], [], []]);
+      expect(lost.book.filter((text) => !/^Its first page is damaged/.test(text))).toEqual([]);
+    },
+  );
+
+  test('all of its first page is zeros: the same, and that is told', async () => {
+    const directory = scratch.copy(released);
+    damage(join(directory, 'book.db'), 0, new Uint8Array(4096));
+    expect(await salvaged(directory)).toMatchObject({
+      is_written: false,
+      lost: { book: [expect.stringMatching(/^Its first page is damaged\. .* rows may be missing/)] },
+    });
+    expect((await contentOf((await salvaged(directory, true)).to))[0]).toEqual(all);
+  });
+
+  test('where it stands is damaged: every row is had back, and that is told by the name of the book', async () => {
+    const directory = scratch.copy(released);
+    const db = new DatabaseSync(join(directory, 'book.db'));
+    db.exec('UPDATE position SET epoch = 99');
+    db.close();
+    const { lost, to } = await salvaged(directory, true);
+    expect(lost.book).toEqual([expect.stringContaining(`The book ${join(directory, 'book.db')} is damaged`)]);
+    expect((await contentOf(to))[0]).toEqual(all);
+  });
 });
 
 test('a book of another store is left out, and that is told', async () => {

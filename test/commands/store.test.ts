@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../../src/index.ts';
+import { lockFile } from '../../src/transport/file-lock.ts';
 import { ended, World } from '../process/daemon.ts';
 import { brokerOn } from '../store/broker.ts';
 import { damage, Scratch } from '../store/fixture.ts';
@@ -171,6 +172,14 @@ describe('beside a broker that runs', () => {
     expect([code, JSON.parse(stdout)]).toEqual([0, expect.objectContaining({ journal: expect.anything() })]);
     const found = JSON.parse((await world.run(['store', 'verify', directory, '--json'])).stdout) as object;
     expect(found).toMatchObject({ is_whole: true, live_tasks: 8, epoch: 2 });
+    {
+      using _lock = lockFile(join(directory, 'broker.lock'));
+      const beside = await world.run(['store', 'compact', '--state-dir', directory]);
+      expect([beside.code, beside.stderr]).toEqual([
+        75,
+        expect.stringMatching(/works on its store.* \[store_in_use\]/),
+      ]);
+    }
     const none = await world.run(['store', 'compact', '--state-dir', scratch.root]);
     expect([none.code, none.stderr]).toEqual([1, expect.stringMatching(/no store in .* \[store_unavailable\]/)]);
   });
@@ -277,6 +286,7 @@ describe('a restore that is cut short', () => {
     await using world = new World();
     const { backup, to } = await begun(world, 'SIGKILL');
     expect(readdirSync(to)).toEqual([expect.stringMatching(/^\.store\.unfinished-/)]);
+    mkdirSync(join(to, '.store.unfinished-AAAAAA')); // as of one that was killed a moment earlier
     expect((await world.run(['store', 'restore', backup, '--state-dir', to])).code).toBe(0);
     expect(readdirSync(to)).toEqual(['store']);
     expect(readdirSync(join(to, 'store')).sort()).not.toContain('maker.lock');

@@ -1,4 +1,5 @@
 /** A backup holds all that was acknowledged when it ended, restores to a store that a broker runs on, and is refused when it is not whole. */
+import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
   existsSync,
@@ -239,6 +240,20 @@ describe('what is no whole backup is refused, and nothing is left of the try', (
       message: expect.stringContaining('book.db'),
     });
   });
+
+  test.each(['book.db', 'journal/000000000002.journal', 'manifest.json'])(
+    '%s is no file',
+    { timeout: 10_000 },
+    async (name) => {
+      await refused(
+        (from) => {
+          rmSync(join(from, name));
+          execFileSync('mkfifo', [join(from, name)]);
+        },
+        { code, message: expect.stringContaining(`${name} is no regular file`) },
+      );
+    },
+  );
 
   test('a journal that ends before its manifest, or is of another store', async () => {
     /** A manifest that agrees with itself and the files. */
