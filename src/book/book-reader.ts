@@ -9,7 +9,7 @@ import { BookError, damagedBook, explainBook } from './error.ts';
 import type { BookPosition } from './port.ts';
 import { attemptOf, bodyOf, type Row, taskOf } from './row.ts';
 import { hasOwnTables, positionIn, versionOf } from './schema.ts';
-import { hasWriteAhead, mainFileOf, refuseStrange, savedIn } from './write-ahead.ts';
+import { hasWriteAhead, mainFileOf, refuseEmptied, refuseStrange, savedIn } from './write-ahead.ts';
 
 /** What belongs to one `seq`: the row of the task when it has ended, its bodies and its attempts. */
 interface BookEntry {
@@ -52,6 +52,7 @@ export class BookReader implements Disposable {
   /** @param isMoving whether a broker writes the book. Throws a BookError. */
   constructor(path: string, isMoving: boolean) {
     this.#path = path;
+    refuseEmptied(path);
     const hasLog = hasWriteAhead(path);
     const saved = hasLog && !isMoving ? savedIn(path) : undefined;
     try {

@@ -4,6 +4,7 @@
  */
 import { lstatSync } from 'node:fs';
 import { BookError } from './error.ts';
+import { LogTail } from './log-tail.ts';
 
 interface Seen {
   readonly identity: string;
@@ -12,10 +13,18 @@ interface Seen {
 
 export class OpenFiles {
   readonly #opened: Map<string, Seen | undefined>;
+  readonly #log: string;
+  readonly #tail: LogTail;
 
-  /** Call when SQLite has opened them; it makes no others of them while it is open. */
-  constructor(files: readonly string[]) {
-    this.#opened = new Map(files.map((file) => [file, seen(file)]));
+  /**
+   * Call when SQLite has opened them; it makes no others of them while it is open.
+   *
+   * @param main the main file
+   */
+  constructor(main: string) {
+    this.#log = `${main}-wal`;
+    this.#opened = new Map([main, this.#log].map((file) => [file, seen(file)]));
+    this.#tail = new LogTail(main);
   }
 
   /** Throws a BookError when they are not those that were opened, or shorter than `written` found them. */
@@ -34,20 +43,29 @@ export class OpenFiles {
     for (const [file, before] of this.#opened) {
       const now = seen(file);
       if (now === undefined || now.identity !== before?.identity || now.bytes >= before.bytes) continue;
-      const advice = file.endsWith('-wal') ? ' The journal has what it held: start the broker again.' : '';
-      throw new BookError(
-        'book_cut',
-        `${file} was cut from ${before.bytes} to ${now.bytes} bytes while it was open.${advice}`,
-      );
+      throw this.#cut(file, `from ${before.bytes} to ${now.bytes} bytes `);
     }
+    if (this.#hasLog && !this.#tail.isWhole()) throw this.#cut(this.#log, '');
   }
 
-  /** Call when SQLite has written to them. */
+  /** Call when SQLite has written to them. Throws a BookError when what it wrote is not there any more. */
   written(): void {
+    if (this.#hasLog && !this.#tail.written()) throw this.#cut(this.#log, '');
     for (const [file, before] of this.#opened) {
       const now = seen(file);
       if (now?.identity === before?.identity) this.#opened.set(file, now);
     }
+  }
+
+  /** It is the one that was opened. */
+  get #hasLog(): boolean {
+    const now = seen(this.#log);
+    return now !== undefined && now.identity === this.#opened.get(this.#log)?.identity;
+  }
+
+  #cut(file: string, lengths: string): BookError {
+    const advice = file === this.#log ? ' The journal has what it held: start the broker again.' : '';
+    return new BookError('book_cut', `${file} was cut ${lengths}while it was open.${advice}`);
   }
 }
 

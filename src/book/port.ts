@@ -62,6 +62,14 @@ export interface BookSize {
   readonly tasks: number;
 }
 
+/** What the next checkpoint has to do. */
+export interface Unsaved {
+  /** The batch up to which all is safe from a crash; 0 when nothing is. */
+  readonly savedUpTo: number;
+  /** How much the main file grows then. */
+  readonly growthBytes: number;
+}
+
 export interface Shrunk {
   readonly isMore: boolean;
   /** How many bytes wait for the next checkpoint, about. */
@@ -107,6 +115,7 @@ export interface Book {
   shrink(isAll: boolean): Promise<Shrunk>;
   newest(wallMs: number, idsAheadMax: number): Promise<Newest>;
   size(): Promise<BookSize>;
+  unsaved(): Promise<Unsaved>;
   /** Rejects with `book_removed` or `book_replaced` when its files are not those that it opened. */
   check(): Promise<void>;
   /** Writes all that is in it into a new file; it need not be where it was opened any more. */

@@ -1,6 +1,6 @@
 /** The book on SQLite, synchronous; a thread of its own runs it, so that nothing here holds up the loop. */
-import { statSync } from 'node:fs';
-import { DatabaseSync } from 'node:sqlite';
+import { closeSync, openSync, statSync } from 'node:fs';
+import { backup, DatabaseSync } from 'node:sqlite';
 import { present } from '../core/body.ts';
 import { Reader, Writer } from '../core/bytes.ts';
 import type { Expired } from '../core/expire.ts';
@@ -11,13 +11,15 @@ import { endedStates, isEnded, type TaskState } from '../protocol/state.ts';
 import { uuidFirst } from '../protocol/uuid-time.ts';
 import { type BookError, explainBook } from './error.ts';
 import { OpenFiles } from './open-files.ts';
-import type { BookPosition, BookSize, EndedFilter, EndedTask, Expiry, Newest, Shrunk } from './port.ts';
+import type { BookPosition, BookSize, EndedFilter, EndedTask, Expiry, Newest, Shrunk, Unsaved } from './port.ts';
 import { BookRetention } from './retention.ts';
 import { attemptOf, bodyOf, type Row, taskOf } from './row.ts';
 import { type BookTotals, checksum, openBook, type Point, positionIn, standingIn, standingRow } from './schema.ts';
-import { hasWriteAhead, refuseStrange, savedIn } from './write-ahead.ts';
+import { hasWriteAhead, refuseEmptied, refuseStrange, savedIn } from './write-ahead.ts';
 
 const noBytes = new Uint8Array(0);
+/** Of a copy, in one step. */
+const allPages = 2 ** 31 - 1;
 
 export class SqliteBook {
   readonly #path: string;
@@ -31,27 +33,37 @@ export class SqliteBook {
   /** How many tasks there are, and when the latest of them ended; and what a transaction deletes. */
   #totals: BookTotals = { tasks: 0, endedMs: -1 };
   #deleted = { tasks: 0, bytes: 0 };
-  /** Where the main file stands. */
+  /** Where the main file stands; and the batch up to which it is known to have all. */
   #saved: Point = { sequence: 0, crc: 0 };
+  #savedUpTo: number;
 
   /** Opens or creates the book at `path`. Throws a BookError. */
   constructor(path: string) {
     this.#path = path;
     let db: DatabaseSync | undefined;
+    let keeper: DatabaseSync | undefined;
     try {
-      const saved = hasWriteAhead(path) ? savedIn(path) : undefined;
+      refuseEmptied(path);
+      const hasLog = hasWriteAhead(path);
+      const saved = hasLog ? savedIn(path) : undefined;
+      if (hasLog) keeper = keeperOf(path);
       db = openBook(path);
       this.#db = db;
       if (saved !== undefined) refuseStrange(this.#db, path, saved);
       this.#saved = saved ?? positionIn(this.#db, path) ?? this.#saved;
       this.#insert = statements(this.#db);
       this.#retention = new BookRetention(this.#db);
-      this.#totals = standingIn(this.#db, path)?.totals ?? this.#totals;
-      this.#files = new OpenFiles([path, `${path}-wal`]);
-      this.#keeper = new DatabaseSync(path, { readOnly: true });
-      positionIn(this.#keeper, path); // it takes its lock at the first read
+      const standing = standingIn(this.#db, path);
+      this.#totals = standing?.totals ?? this.#totals;
+      // A main file that cannot be read by itself was being saved: it has what it had when that began.
+      const sound = hasLog ? (saved ?? standing?.saved) : standing?.position;
+      this.#savedUpTo = sound?.sequence ?? 0;
+      this.#files = new OpenFiles(path);
+      keeper ??= keeperOf(path);
+      this.#keeper = keeper;
     } catch (error) {
       db?.close();
+      keeper?.close(); // last: what is refused is left as it is
       throw explainBook(path, error);
     }
   }
@@ -88,6 +100,7 @@ export class SqliteBook {
     if (busy !== 0) return undefined; // another program reads the book
     const position = this.open();
     this.#saved = position ?? this.#saved;
+    this.#savedUpTo = this.#saved.sequence;
     return position;
   }
 
@@ -171,12 +184,21 @@ export class SqliteBook {
     return { bytes, tasks: this.#totals.tasks };
   }
 
+  unsaved(): Unsaved {
+    const [pages, pageBytes] = ['page_count', 'page_size'].map((name) =>
+      Number(this.#db.prepare(`PRAGMA ${name}`).get()![name]),
+    ) as [number, number];
+    return { savedUpTo: this.#savedUpTo, growthBytes: Math.max(0, pages * pageBytes - statSync(this.#path).size) };
+  }
+
   check(): void {
     this.#files.check();
   }
 
-  copyTo(path: string): void {
-    this.#db.prepare('VACUUM INTO ?').run(path);
+  /** Page by page: tables stay where they are in every book (`first-page.ts`). */
+  async copyTo(path: string): Promise<void> {
+    closeSync(openSync(path, 'wx', 0o600));
+    await backup(this.#db, path, { rate: allPages });
   }
 
   /** Saves nothing when a file is not what it was: pages of two times would be mixed. */
@@ -278,6 +300,15 @@ export class SqliteBook {
     const row = this.#db.prepare('SELECT * FROM body WHERE is_last IN (0, 1) AND seq = ? AND kind = ?').get(seq, kind);
     return row === undefined ? undefined : bodyOf(this.#path, row);
   }
+}
+
+/** A connection that saves nothing, and holds its lock from its first read on. */
+function keeperOf(path: string): DatabaseSync {
+  const keeper = new DatabaseSync(path, { readOnly: true });
+  try {
+    keeper.exec('PRAGMA busy_timeout = 2000; PRAGMA user_version');
+  } catch {} // why is told when the book is opened
+  return keeper;
 }
 
 const statements = (db: DatabaseSync) => ({

@@ -17,15 +17,21 @@ interface BookRequest {
 const port = parentPort!;
 let book: SqliteBook | undefined;
 
-port.on('message', ({ id, method, args }: BookRequest) => {
+/** One after the other, also where one takes its time. */
+let latest: Promise<void> = Promise.resolve();
+port.on('message', (request: BookRequest) => {
+  latest = latest.then(() => answer(request));
+});
+
+async function answer({ id, method, args }: BookRequest): Promise<void> {
   try {
     // One that could not be opened, or was not, needs no closing.
     if (method !== 'close') book ??= new SqliteBook((workerData as { path: string }).path);
-    const result = (book?.[method] as (...args: readonly unknown[]) => unknown)?.call(book, ...args);
+    const result = await (book?.[method] as (...args: readonly unknown[]) => unknown)?.call(book, ...args);
     port.postMessage({ id, result } satisfies BookAnswer);
   } catch (error) {
     const { code, message } = book === undefined ? (error as BookError) : book.explain(error);
     port.postMessage({ id, error: { code, message } } satisfies BookAnswer);
   }
   if (method === 'close') port.close();
-});
+}

@@ -13,6 +13,12 @@ const nowhere: Point = { sequence: 0, crc: 0 };
 
 export const hasWriteAhead = (path: string): boolean => existsSync(`${path}-wal`) && statSync(`${path}-wal`).size > 0;
 
+/** SQLite deletes a write-ahead file beside an empty main file. Throws a BookError. */
+export function refuseEmptied(path: string): void {
+  if (hasWriteAhead(path) && statSync(path, { throwIfNoEntry: false })?.size === 0)
+    throw damagedBook(path, 'it is empty, and there is a write-ahead file of one that was not');
+}
+
 /** The main file by itself: SQLite makes no file beside it, and looks at none. */
 export const mainFileOf = (path: string): string => `${pathToFileURL(path).href}?immutable=1`;
 

@@ -1,5 +1,5 @@
 /** Work on the files of a store, without a broker or beside one: who holds them meanwhile, and the work itself. */
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { type Restored, restoreBackup } from '../archive/restore.ts';
@@ -12,6 +12,7 @@ import { makeDraft } from '../store/draft.ts';
 import { journalStoreIn } from '../store/journal-directory.ts';
 import { journalIn, stateDirectoryOf, storeAt, storeIn } from '../store/layout.ts';
 import { isBackup, summaryOf } from '../store/manifest.ts';
+import { refused } from '../store/new-directory.ts';
 import { refuseStore } from '../store/own-directory.ts';
 import { statusAtRest } from '../store/status.ts';
 import { shellQuoted } from '../text/shell.ts';
@@ -86,13 +87,16 @@ export async function compact(flags: StoreFlags, connect: Connect): Promise<Comp
   }
 }
 
-/** `make` makes a store in the directory; one that was not there is not there afterwards unless it did. */
+/**
+ * `make` makes a store in the directory; one that was not there is not there afterwards unless it did. It is locked from its
+ * beginning to its end, so that nobody else has anything in it.
+ */
 async function stateDirectory<T>(to: string, make: (store: string) => Promise<T>, isMade: (made: T) => boolean) {
   const directory = resolve(to);
-  const isNew = !existsSync(directory);
+  const isNew = isMadeNow(directory);
   if (!isNew) checkPrivateDirectory(directory);
   refuseStore(directory);
-  using _look = lookAtRest(directory);
+  using _lock = lockAtRest(directory);
   let isKept = false;
   const remove = (): void => {
     if (isNew && !isKept) rmSync(directory, { recursive: true, force: true });
@@ -105,6 +109,19 @@ async function stateDirectory<T>(to: string, make: (store: string) => Promise<T>
   } finally {
     process.off('exit', remove);
     remove();
+  }
+}
+
+/** Whether it is we who make it. */
+function isMadeNow(directory: string): boolean {
+  if (existsSync(directory)) return false;
+  try {
+    mkdirSync(dirname(directory), { recursive: true, mode: 0o700 });
+    mkdirSync(directory, { mode: 0o700 });
+    return true;
+  } catch (error) {
+    if (existsSync(directory)) return false; // another was faster
+    throw refused(error as Error, directory, 'made');
   }
 }
 

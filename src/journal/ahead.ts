@@ -18,6 +18,8 @@ export class Ahead {
   readonly #segmentBytes: number;
   #keeping: Promise<void> | undefined;
   #full = false;
+  /** Nothing is kept ready now. */
+  #isLent = false;
 
   /** @param segmentBytes of the largest segment. */
   constructor(files: SegmentFiles, used: readonly UsedSegment[], segmentBytes: number) {
@@ -33,7 +35,7 @@ export class Ahead {
 
   /** As the journal's port says. */
   roomAfter(inFlight: number): number {
-    const { spares } = this.#files;
+    const spares = this.#isLent ? [] : this.#files.spares;
     const head = this.#used.at(-1)!;
     let room = bodyRoom(head.bytes, head.block);
     let at = 0;
@@ -46,7 +48,8 @@ export class Ahead {
 
   /** A segment in which a batch of so many blocks fits; undefined on a full disk. */
   async next(blocks: number) {
-    const segment = await this.#files.next(Math.max(this.#nextBytes, (blocks + 2) * blockBytes));
+    const bytes = Math.max(this.#nextBytes, (blocks + 2) * blockBytes);
+    const segment = this.#isLent ? undefined : await this.#files.next(bytes);
     if (segment === undefined) this.#full = true;
     return segment;
   }
@@ -56,23 +59,43 @@ export class Ahead {
     await this.keep();
   }
 
+  /** As the journal's port says. */
+  async lend(bytes: number, work: () => Promise<void>): Promise<void> {
+    this.#isLent = true;
+    try {
+      const free = await this.#files.free();
+      if (free + this.#files.readyBytes < bytes) return;
+      if (free < bytes) await this.#files.drop(() => true);
+      await work();
+    } finally {
+      this.#isLent = false;
+      await this.keep();
+    }
+  }
+
   /** Makes ready what is to be kept ready, as far as the disk lets it. */
   keep(): Promise<void> {
+    if (this.#isLent) return Promise.resolve();
     if (!this.#lacks) this.#full = false;
     else this.#keeping ??= this.#keep().finally(() => (this.#keeping = undefined));
     return this.#keeping ?? Promise.resolve();
   }
 
-  /** What is kept ready is made no larger than that, or than it would be made now. The smaller ones are ready before the others go. */
-  async trim(segmentBytes = this.#nextBytes): Promise<void> {
+  /** As the journal's port says. The smaller ones are ready before the last of the larger ones goes. */
+  async trim(most = this.#nextBytes): Promise<void> {
     await this.#files.drop(() => false); // else the first ones would be made of what was released
-    const bytes = this.#bounded(segmentBytes);
+    const bytes = this.segmentFor(most);
     const isTooLarge = (spare: Segment): boolean => spare.bytes > bytes;
     const lacks = (): boolean => this.#files.spares.filter((spare) => !isTooLarge(spare)).length < this.#sparesWanted;
     if (!this.#files.spares.some(isTooLarge)) return;
     // What is released meanwhile is large, too.
-    for (let tries = 2 * sparesMin; lacks(); tries--)
-      if (tries === 0 || this.#files.isClosed || !(await this.#files.prepare(bytes))) return;
+    for (let tries = 2 * sparesMin; lacks(); tries--) {
+      if (tries === 0 || this.#files.isClosed) return;
+      if (await this.#files.prepare(bytes)) continue;
+      const [large, ...more] = this.#files.spares.filter(isTooLarge);
+      if (more.length === 0) return;
+      await this.#files.drop((spare) => spare === large);
+    }
     await this.#files.drop(isTooLarge);
     await this.keep();
   }
@@ -83,7 +106,7 @@ export class Ahead {
   }
 
   async #prepare(bytes: number): Promise<boolean> {
-    const isReady = await this.#files.prepare(bytes);
+    const isReady = !this.#isLent && (await this.#files.prepare(bytes));
     if (!isReady) this.#full = true;
     return isReady;
   }
@@ -100,11 +123,11 @@ export class Ahead {
 
   get #nextBytes(): number {
     const inUse = this.#used.reduce((sum, { bytes }) => sum + bytes, 0);
-    return this.#bounded(inUse);
+    return this.segmentFor(inUse);
   }
 
-  /** In whole blocks. */
-  #bounded(bytes: number): number {
+  /** As the journal's port says; in whole blocks. */
+  segmentFor(bytes: number): number {
     const whole = Math.ceil(bytes / blockBytes) * blockBytes;
     return Math.min(this.#segmentBytes, Math.max(smallestSegment(this.#segmentBytes), whole));
   }

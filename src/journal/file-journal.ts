@@ -100,7 +100,11 @@ export class FileJournal implements Journal {
 
   readonly turn: Journal['turn'] = () => this.#exclusively(async () => !this.#closed && (await this.#next(1)));
 
-  readonly trim: Journal['trim'] = (segmentBytes) => this.#orFail(this.#ahead.trim(segmentBytes));
+  readonly segmentFor: Journal['segmentFor'] = (bytes) => this.#ahead.segmentFor(bytes);
+
+  readonly trim: Journal['trim'] = (bytes) => this.#orFail(this.#ahead.trim(bytes));
+
+  readonly lend: Journal['lend'] = (bytes, work) => this.#orFail(this.#ahead.lend(bytes, work));
 
   async check(): Promise<void> {
     if (this.#closed) return;
@@ -167,6 +171,8 @@ export class FileJournal implements Journal {
 
   #fail(error: Error): JournalError {
     if (error instanceof JournalError) return error;
+    // What was done to a file that is gone fails, too: that it is gone says more.
+    this.#failure ??= removal([...this.#used, ...this.#files.spares]);
     this.#failure ??= new JournalError('journal_failed', `The disk failed: ${error.message}`, { cause: error });
     return this.#failure;
   }

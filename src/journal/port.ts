@@ -57,11 +57,18 @@ export interface Journal {
   makeRoom(bodyBytes: number): Promise<void>;
   /** Begins the next segment, so that everything before may be released. False on a full disk. */
   turn(): Promise<boolean>;
+  /** How large a segment is that is made for so many bytes. */
+  segmentFor(bytes: number): number;
   /**
-   * Gives back what is kept ready in segments beyond so many bytes; by default, of what would be made ready now. Enough is
-   * ready all the time.
+   * Gives back what is kept ready in segments that are larger than one for so many bytes; by default, than what would be made
+   * ready now. Something is ready all the time.
    */
-  trim(segmentBytes?: number): Promise<void>;
+  trim(bytes?: number): Promise<void>;
+  /**
+   * Does without what is kept ready while `work` runs, where that gives the disk room for so many bytes; else does nothing.
+   * Call when no append is in flight: meanwhile there is room only where the head has some.
+   */
+  lend(bytes: number, work: () => Promise<void>): Promise<void>;
   /** Rejects when the files are no longer those that the next start will find. */
   check(): Promise<void>;
   /**

@@ -97,6 +97,11 @@ export class SegmentFiles {
     return [...this.spares, ...this.#free].reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
+  /** Bytes that the disk still has. */
+  free(): Promise<number> {
+    return this.#options.disk.free();
+  }
+
   get isClosed(): boolean {
     return this.#closed;
   }

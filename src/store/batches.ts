@@ -56,6 +56,11 @@ export class Batches {
     return { bytes: this.#bodyRoom - ownBytes, most, full: journal.space.full || feed.full };
   }
 
+  /** No commit is under way. */
+  get isIdle(): boolean {
+    return this.#inFlightBytes === 0;
+  }
+
   makeRoom(bytes: number): Promise<void> {
     return this.#parts.journal.makeRoom(bytes + ownBytes);
   }

@@ -17,7 +17,7 @@ import type { StoreSizes } from './sizes.ts';
 interface Feeding {
   readonly book: Book;
   readonly sizes: StoreSizes;
-  /** Where the book stands. */
+  /** Up to where the book is safe. */
   readonly position: number;
   readonly read: ReadBody;
   readonly failed: (error: Error) => void;
@@ -182,8 +182,15 @@ export class BookFeed {
   }
 
   /** Tries again what a full disk did not let in. */
-  retry(): void {
-    if (this.#full) this.#begin();
+  async retry(): Promise<void> {
+    if (!this.#full) return;
+    this.#begin();
+    await this.#running;
+  }
+
+  /** Saves what the book has taken in; on a full disk it may not be able to. */
+  async save(): Promise<void> {
+    if (this.#applied > this.#safe) await this.#checkpoint().catch((error: Error) => this.#stopped(error));
   }
 
   /**
@@ -193,7 +200,7 @@ export class BookFeed {
   async flush(): Promise<void> {
     if (this.#full) this.#begin();
     await (this.#full ? this.#running : this.#enteredUpTo(this.#queue.at(-1)?.order ?? 0));
-    if (this.#applied > this.#safe) await this.#checkpoint().catch((error: Error) => this.#stopped(error));
+    await this.save();
   }
 
   /**

@@ -5,12 +5,13 @@
  */
 import type { Book } from '../book/port.ts';
 import { bytesOf } from '../core/record-size.ts';
-import type { Journal } from '../journal/port.ts';
+import { type Journal, JournalError } from '../journal/port.ts';
 import type { Compacted } from '../protocol/store-methods.ts';
 import type { Rewrite } from './batches.ts';
 import type { BookFeed } from './book-feed.ts';
 import type { LiveState } from './live-state.ts';
 import { type Room, StoreError } from './port.ts';
+import { relieve } from './relieve.ts';
 import type { Rewriting } from './rewriting.ts';
 
 /** Of a batch, so that no commit waits long behind one. */
@@ -25,22 +26,20 @@ export interface CompactParts {
   readonly feed: BookFeed;
   readonly book: Book;
   readonly room: () => Room;
+  /** No commit is under way. */
+  readonly isIdle: () => boolean;
   /** Commits a batch without records but those that are written again. */
   readonly append: (rewrite: Rewrite) => Promise<void>;
 }
 
 /** Rejects with the reason of the signal when that is aborted. */
 export async function compact(parts: CompactParts, signal: AbortSignal): Promise<Compacted> {
-  const { journal, live, book, feed } = parts;
+  const { journal, book, room } = parts;
   const before = journal.space;
   const bookBefore = (await book.size()).bytes;
-  await journal.trim(2 * live.bytes); // what lives goes to small segments
-  await turn(parts);
-  await rewrite(parts, journal.space.olderLast, signal);
-  await feed.flush(); // what has ended holds its segment until the book is safe
-  await turn(parts); // the segment before the newest is always kept: now that has nothing old
-  await release(parts, signal);
-  await journal.trim();
+  if (room().full) await relieve(parts);
+  if (room().full) throw noRoom();
+  if (isTooLarge(parts) || !(await isWhole(journal))) await renew(parts, signal);
   await shrinkBook(parts, signal);
   const after = journal.space;
   return {
@@ -50,6 +49,39 @@ export async function compact(parts: CompactParts, signal: AbortSignal): Promise
     },
     book: { bytes_before: bookBefore, bytes_after: (await book.size()).bytes },
   };
+}
+
+/** How large the segments are to be: one for all that lives, if that is not too much for one. */
+const wantedBytes = ({ journal, live }: CompactParts): number => journal.segmentFor(live.bytes + batchBytes);
+
+/** Whether the journal has more than it would have afterwards: what lives, and the newest segment. */
+function isTooLarge(parts: CompactParts): boolean {
+  const [segment, lives] = [wantedBytes(parts), parts.live.bytes];
+  return parts.journal.space.usedBytes > (lives < segment ? segment : lives + segment) + segment;
+}
+
+/** A batch that has changed on the disk goes with its segment. */
+async function isWhole(journal: Journal): Promise<boolean> {
+  try {
+    for await (const _ of journal.read(journal.first));
+    return true;
+  } catch (error) {
+    if (error instanceof JournalError && error.code === 'journal_damaged') return false;
+    throw error;
+  }
+}
+
+/** All that lives to new segments; the others go. */
+async function renew(parts: CompactParts, signal: AbortSignal): Promise<void> {
+  const { journal, feed } = parts;
+  const segmentBytes = wantedBytes(parts);
+  await journal.trim(segmentBytes);
+  await turn(parts);
+  await rewrite(parts, journal.space.olderLast, signal);
+  await feed.flush(); // what has ended holds its segment until the book is safe
+  await turn(parts); // the segment before the newest is always kept: now that has nothing old
+  await release(parts, signal);
+  await journal.trim(segmentBytes);
 }
 
 async function rewrite(parts: CompactParts, upTo: number, signal: AbortSignal): Promise<void> {

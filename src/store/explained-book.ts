@@ -19,6 +19,7 @@ export function explainedBook(book: Book, directory?: string): Book {
     newest: (wallMs, idsAheadMax) => explained(book.newest(wallMs, idsAheadMax)),
     shrink: (isAll) => explained(book.shrink(isAll)),
     size: () => explained(book.size()),
+    unsaved: () => explained(book.unsaved()),
     check: () => explained(book.check()),
     copyTo: (path) => explained(book.copyTo(path)),
     close: () => explained(book.close()),

@@ -19,20 +19,13 @@ import { explainPart, type Loss, lossOf } from './journal-error.ts';
 import { LiveState } from './live-state.ts';
 import { newestOf } from './newest.ts';
 import { lostPayload, Payloads, type Place, type ReadBody, readBody } from './payloads.ts';
-import {
-  type Loaded,
-  type LoadOptions,
-  type Room,
-  type Store,
-  type StoredDetail,
-  StoreError,
-  type TaskFilter,
-} from './port.ts';
+import type { Loaded, LoadOptions, Room, Store, StoredDetail, StoreError, TaskFilter } from './port.ts';
 import { Reads } from './reads.ts';
 import { RecoveryReport } from './recovery-report.ts';
 import { replayJournal } from './replay-journal.ts';
 import { type Content, contentOf } from './rescue.ts';
 import { Rewriting } from './rewriting.ts';
+import { savedUpTo } from './saved-book.ts';
 import { type StoreSizes, storeSizes } from './sizes.ts';
 import { Upkeep } from './upkeep.ts';
 
@@ -85,9 +78,7 @@ export class JournalStore implements Store {
       const { book, openJournal, prepare } = this.#parts;
       prepare?.();
       const stood = await book.open();
-      const position = await book.checkpoint(); // what was just read may stand in the page cache only
-      if (stood !== undefined && position === undefined)
-        throw new StoreError('store_unavailable', 'Another program reads the book. Close it, and start again.');
+      const saved = await savedUpTo(book, stood);
       const { payloadsBytesMax = Number.POSITIVE_INFINITY, bodyDamaged = () => {} } = options;
       this.#payloads = new Payloads(payloadsBytesMax);
       this.#live = new LiveState(this.#payloads);
@@ -95,18 +86,18 @@ export class JournalStore implements Store {
       this.#rewriting = new Rewriting(this.#live, this.#payloads, read, (error) => this.fail(error));
       this.#bodyDamaged = bodyDamaged;
       const report = new RecoveryReport(options);
-      this.#journal = await openJournal(position, report);
+      this.#journal = await openJournal(stood, report);
       this.#feed = new BookFeed({
         book,
         sizes: this.#sizes,
-        position: position?.sequence ?? 0,
+        position: saved,
         read,
         failed: (error) => this.fail(error),
       });
       this.#reads = new Reads({ book: this.#book, live: this.#live, payloads: this.#payloads, feed: this.#feed, read });
       this.#journal.hold('store', this.#journal.first);
       const [journal, live, feed, rewriting] = [this.#journal, this.#live, this.#feed, this.#rewriting];
-      await replayJournal({ journal, live, feed, report, inBook: position?.sequence ?? 0 });
+      await replayJournal({ journal, live, feed, report, inBook: saved });
       this.#batches = new Batches({ journal, live, feed, rewriting, sizes: this.#sizes });
       this.#upkeep = this.#newUpkeep();
       report.entering();
@@ -114,7 +105,7 @@ export class JournalStore implements Store {
       report.entered(this.#feed.full);
       return await this.#loaded(options);
     } catch (error) {
-      throw this.fail(error as Error);
+      throw this.#refuse(error as Error);
     }
   }
 
@@ -212,11 +203,11 @@ export class JournalStore implements Store {
 
   async check(): Promise<void> {
     if (this.#failure !== undefined) throw await (this.#rescued ?? this.#failure);
-    this.#feed.retry();
     this.#upkeep?.look();
     try {
       await this.#journal.check();
       await this.#parts.book.check();
+      if (this.room.full && this.#batches.isIdle) await this.#upkeep?.relieve();
     } catch (error) {
       throw await this.#lost(error as Error);
     }
@@ -227,9 +218,9 @@ export class JournalStore implements Store {
     this.#closed = true;
     await this.#upkeep?.close();
     try {
-      // Files that were lost without notice are saved, and the loss is reported.
-      if (this.#batches !== undefined && this.#failure === undefined) {
-        await this.#feed.flush();
+      // Files that were lost without notice are saved, and what failed without notice is reported.
+      if (this.#batches !== undefined) {
+        if (this.#failure === undefined) await this.#feed.flush();
         await this.check();
       }
     } finally {
@@ -246,6 +237,7 @@ export class JournalStore implements Store {
       append: (rewrite) => this.#append([], rewrite),
       boundBytes: () => Math.max(this.#sizes.idleBytes, 2 * live.bytes),
       room: () => this.room,
+      isIdle: () => this.#batches.isIdle,
     });
   }
 
@@ -266,11 +258,11 @@ export class JournalStore implements Store {
     };
   }
 
-  /** As `fail`; where the files are gone, what was acknowledged is saved first. */
+  /** As `#refuse`; where the files are gone, what was acknowledged is saved first. */
   #lost(error: Error): Promise<StoreError> {
     const { rescue } = this.#parts;
     const loss = lossOf(error);
-    const failure = this.fail(error);
+    const failure = this.#refuse(error);
     if (loss === undefined || rescue === undefined) return Promise.resolve(failure);
     this.#rescued ??= this.#feed.flush().then(() => rescue(error.message, loss, this.#content()));
     return this.#rescued.then((saved) => {
@@ -291,8 +283,13 @@ export class JournalStore implements Store {
     });
   }
 
-  /** Something failed outside a request: every later one is refused. */
-  fail(error: Error): StoreError {
+  /** Something failed outside a request: every later one is refused. What was acknowledged is saved where files are gone. */
+  fail(error: Error): void {
+    if (this.#upkeep === undefined) this.#refuse(error);
+    else void this.#lost(error);
+  }
+
+  #refuse(error: Error): StoreError {
     this.#failure ??= explainPart(error, this.#parts.directory);
     return this.#failure;
   }

@@ -5,6 +5,7 @@ import { explainPart } from './journal-error.ts';
 import { liesIn } from './lies-in.ts';
 import { summaryOf } from './manifest.ts';
 import { type BackupOptions, StoreError, type UpkeepOptions } from './port.ts';
+import { relieve } from './relieve.ts';
 import { backupRunning } from './running-backup.ts';
 import { type StatusParts, statusOf } from './status.ts';
 
@@ -52,6 +53,11 @@ export class Upkeep {
 
   compact(options: UpkeepOptions): Promise<Compacted> {
     return this.#alone('A compact', options, undefined, (signal) => compact(this.#parts, signal));
+  }
+
+  /** Call while the disk is full, and no commit is under way. */
+  relieve(): Promise<void> {
+    return this.#running === undefined ? relieve(this.#parts) : Promise.resolve();
   }
 
   /** Ends a backup that keeps too much. Call often. */

@@ -4,10 +4,10 @@ import { SqliteBook } from '../../src/book/sqlite-book.ts';
 
 export function inlineBook(path: string): Book {
   let book: SqliteBook | undefined;
-  const run = async <T>(work: (book: SqliteBook) => T): Promise<T> => {
+  const run = async <T>(work: (book: SqliteBook) => T | Promise<T>): Promise<T> => {
     book ??= new SqliteBook(path);
     try {
-      return work(book);
+      return await work(book);
     } catch (error) {
       throw book.explain(error);
     }
@@ -24,6 +24,7 @@ export function inlineBook(path: string): Book {
     shrink: (isAll) => run((one) => one.shrink(isAll)),
     newest: (wallMs, idsAheadMax) => run((one) => one.newest(wallMs, idsAheadMax)),
     size: () => run((one) => one.size()),
+    unsaved: () => run((one) => one.unsaved()),
     check: () => run((one) => one.check()),
     copyTo: (to) => run((one) => one.copyTo(to)),
     close: async () => {

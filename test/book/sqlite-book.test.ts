@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
+import { BookReader } from '../../src/book/book-reader.ts';
 import type { EndedFilter } from '../../src/book/port.ts';
 import { SqliteBook } from '../../src/book/sqlite-book.ts';
 import { ThreadedBook } from '../../src/book/threaded-book.ts';
@@ -100,6 +101,35 @@ describe('the write-ahead file is cut while the book is open', () => {
     expect(db.prepare('PRAGMA integrity_check').get()).toEqual({ integrity_check: 'ok' });
   });
 
+  test('while SQLite writes to it: it is as long as before, with zeros where frames were', () => {
+    const { book, path } = opened();
+    const entered = (seq: number) =>
+      bytesOf(...Array.from({ length: 200 }, (_, one) => endedTask(seq * 1000 + one, `t${seq}-${one}`)));
+    book.checkpoint();
+    for (const sequence of [1, 2, 3]) book.apply(entered(sequence), positionAt(sequence));
+    const { size } = statSync(`${path}-wal`);
+    truncateSync(`${path}-wal`, 5000);
+    truncateSync(`${path}-wal`, size); // as after a frame was written behind its end
+    const cut = expect.objectContaining({ code: 'book_cut' });
+    expect(() => book.apply(entered(4), positionAt(4))).toThrow(cut);
+    expect(() => book.checkpoint()).toThrow(cut);
+    open.pop()!.close();
+    expect(opened(path).book.open()?.sequence ?? 0).toBeLessThan(3);
+  });
+
+  test('one that is begun anew, which another program held up, is no cut one', () => {
+    const { book, path } = opened();
+    for (const sequence of [1, 2, 3]) book.apply(bytesOf(endedTask(sequence, `t${sequence}`)), positionAt(sequence));
+    const other = new DatabaseSync(path);
+    other.exec('BEGIN');
+    other.prepare('SELECT * FROM task').all();
+    expect(book.checkpoint()).toBeUndefined();
+    other.close();
+    for (const sequence of [4, 5, 6]) book.apply(bytesOf(endedTask(sequence, `t${sequence}`)), positionAt(sequence));
+    expect(book.checkpoint()).toEqual(positionAt(6));
+    expect(book.size().tasks).toBe(6);
+  });
+
   test('one that was sound is saved when the book is closed', () => {
     const { book, path } = opened();
     book.apply(bytesOf(endedTask(1, 'a')), positionAt(1));
@@ -107,6 +137,50 @@ describe('the write-ahead file is cut while the book is open', () => {
     expect(existsSync(`${path}-wal`)).toBe(false);
     expect(opened(path).book.open()).toEqual(positionAt(1));
   });
+});
+
+test('a write-ahead file of another time is left as it is by the open that refuses it', () => {
+  const old = opened();
+  old.book.apply(bytesOf(endedTask(1, 'a')), positionAt(1));
+  old.book.checkpoint();
+  const main = readFileSync(old.path);
+  for (const sequence of [2, 3]) {
+    old.book.apply(bytesOf(endedTask(sequence, `t${sequence}`)), positionAt(sequence));
+    old.book.checkpoint();
+  }
+  old.book.apply(bytesOf(endedTask(4, 'd')), positionAt(4));
+  const [path, log] = [newPath(), readFileSync(`${old.path}-wal`)];
+  writeFileSync(path, main);
+  writeFileSync(`${path}-wal`, log);
+  for (let tries = 0; tries < 3; tries++) {
+    expect(() => opened(path)).toThrow(expect.objectContaining({ code: 'book_damaged' }));
+    expect([readFileSync(path).equals(main), readFileSync(`${path}-wal`).equals(log)]).toEqual([true, true]);
+  }
+});
+
+test('a write-ahead file beside an empty main file is left as it is', () => {
+  const { book, path } = opened();
+  book.apply(bytesOf(endedTask(1, 'a')), positionAt(1));
+  const [copy, log] = [newPath(), readFileSync(`${path}-wal`)];
+  writeFileSync(copy, '');
+  writeFileSync(`${copy}-wal`, log);
+  const damaged = expect.objectContaining({ code: 'book_damaged' });
+  expect(() => opened(copy)).toThrow(damaged);
+  expect(() => new BookReader(copy, false)).toThrow(damaged);
+  expect(readFileSync(`${copy}-wal`).equals(log)).toBe(true);
+});
+
+test('a copy has its tables where every book has them', async () => {
+  const { book, path } = opened();
+  book.apply(bytesOf(endedTask(1, 'a')), positionAt(1));
+  const copy = newPath();
+  await book.copyTo(copy);
+  const placesIn = (file: string) => {
+    using db = new DatabaseSync(file, { readOnly: true });
+    return db.prepare('SELECT name, rootpage FROM sqlite_schema ORDER BY name').all();
+  };
+  expect(placesIn(copy)).toEqual(placesIn(path));
+  expect(opened(copy).book.show('a')).toMatchObject({ seq: 1 });
 });
 
 describe('the book on SQLite', () => {

@@ -24,7 +24,6 @@ export interface StorePlant {
 }
 
 const feed = 'src/store/book-feed.ts';
-const store = 'src/store/journal-store.ts';
 const batches = 'src/store/batches.ts';
 const live = 'src/store/live-state.ts';
 const journal = 'src/journal/file-journal.ts';
@@ -97,7 +96,7 @@ export const storePlants: Readonly<Record<string, StorePlant>> = {
   },
   'a start does not save the book': {
     by: 'book that is not saved',
-    edits: [[store, 'const position = await book.checkpoint();', 'const position = stood;']],
+    edits: [['src/store/saved-book.ts', 'const saved = await book.checkpoint();', 'const saved = stood;']],
   },
   'a book that is behind is not caught up': {
     edits: [['src/store/replay-journal.ts', 'const isNew = sequence > inBook;', 'const isNew = false;']],

@@ -106,6 +106,11 @@ export class BookTwin {
         }),
       newest: (wallMs, idsAheadMax) => read('newest', (rows) => newest(rows, wallMs, idsAheadMax)),
       size: () => read('size', ({ tasks }) => ({ bytes: 0, tasks: tasks.size })),
+      unsaved: () =>
+        read('unsaved', () => ({
+          savedUpTo: this.#main.position?.sequence ?? 0,
+          growthBytes: this.#unsavedBytes,
+        })),
       check: async () => {},
       copyTo: async () => expect.unreachable('a twin has no file'),
       close: async () => {},

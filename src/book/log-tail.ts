@@ -1,0 +1,87 @@
+/**
+ * What SQLite has written to the write-ahead file. Its index says how many frames there are; a file that is cut while it is
+ * written to is shorter, or has zeros where some of them were. Offsets as https://sqlite.org/walformat.html gives them.
+ */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { endianness } from 'node:os';
+
+const [headerBytes, frameHeaderBytes, pageBytes] = [32, 24, 4096];
+const frameBytes = frameHeaderBytes + pageBytes;
+/** Of the last frame that is committed, in the index: in the order of bytes of the machine. */
+const lastFrameAt = 16;
+/** In the header of the file, and in that of each frame. */
+const salts = { inHeader: 16, inFrame: 8, bytes: 8 } as const;
+const nothing: Buffer = Buffer.alloc(0);
+
+interface OpenFile {
+  readonly size: number;
+  read(at: number, count: number): Buffer;
+}
+
+export class LogTail {
+  readonly #log: string;
+  readonly #index: string;
+  /** The number of the last frame; 0 for none. */
+  #last = 0;
+  #frame = nothing;
+  #salts = nothing;
+
+  /** @param main the main file of the book, which is open */
+  constructor(main: string) {
+    this.#log = `${main}-wal`;
+    this.#index = `${main}-shm`;
+  }
+
+  /** Call before SQLite writes to it: whether what it wrote before is still there. */
+  isWhole(): boolean {
+    return withFile(this.#log, (log) => this.#hasLast(log)) ?? true;
+  }
+
+  /** Call when SQLite has written to it: whether all of that is there, and what was before. */
+  written(): boolean {
+    const read = (index: OpenFile): Buffer => index.read(lastFrameAt, 4);
+    const bytes = withFile(this.#index, read);
+    if (bytes === undefined) return true;
+    const last = endianness() === 'LE' ? bytes.readUInt32LE() : bytes.readUInt32BE();
+    return withFile(this.#log, (log) => this.#hasAll(log, last)) ?? true;
+  }
+
+  #hasAll(log: OpenFile, last: number): boolean {
+    const own = log.read(salts.inHeader, salts.bytes);
+    const isBegunAnew = !own.equals(this.#salts);
+    let isWhole = last === 0 || (log.size >= endOf(last) && (isBegunAnew || this.#hasLast(log)));
+    for (let frame = isBegunAnew ? 1 : this.#last + 1; isWhole && frame <= last; frame++)
+      isWhole = log.read(endOf(frame - 1) + salts.inFrame, salts.bytes).equals(own);
+    this.#last = last;
+    this.#salts = own;
+    this.#frame = last === 0 ? nothing : log.read(endOf(last - 1), frameBytes);
+    return isWhole;
+  }
+
+  #hasLast(log: OpenFile): boolean {
+    if (this.#last === 0) return true;
+    return log.size >= endOf(this.#last) && log.read(endOf(this.#last - 1), frameBytes).equals(this.#frame);
+  }
+}
+
+const endOf = (frame: number): number => headerBytes + frame * frameBytes;
+
+/** Undefined when there is none: one that is removed does no harm to what SQLite has open. */
+function withFile<T>(path: string, look: (file: OpenFile) => T): T | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch {
+    return undefined;
+  }
+  try {
+    const read = (at: number, count: number): Buffer => {
+      const bytes = Buffer.alloc(count);
+      readSync(fd, bytes, 0, count, at);
+      return bytes;
+    };
+    return look({ size: fstatSync(fd).size, read });
+  } finally {
+    closeSync(fd);
+  }
+}

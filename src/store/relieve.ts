@@ -1,0 +1,52 @@
+/**
+ * What a store does about a full disk by itself, where no commit comes any more to let anything go: the book is saved, with
+ * the room of what the journal keeps ready if need be, and what nobody needs is released.
+ */
+import type { JournalSpace } from '../journal/port.ts';
+import type { CompactParts } from './compact.ts';
+
+/** Beside what the book is to grow by. */
+const marginBytes = 256 * 1024;
+/** Of a batch that writes again what lives. */
+const batchBytes = 1024 * 1024;
+/** A batch without records, and the one behind it. */
+const emptyBytes = 16 * 1024;
+
+/** Call now and then while the disk is full, and no commit is under way. */
+export async function relieve(parts: CompactParts): Promise<void> {
+  const { feed, journal, book, isIdle } = parts;
+  if (feed.full) {
+    const { growthBytes } = await book.unsaved();
+    if (!isIdle()) return;
+    await journal.lend(growthBytes + marginBytes, () => feed.save());
+  }
+  await letGo(parts);
+  if (!feed.full) return;
+  await journal.trim(); // a segment that was released is kept for the journal, else
+  await feed.retry();
+}
+
+/** Releases the oldest segments, one after the other, and what lives in them goes to the newest where that gains something. */
+async function letGo({ journal, live, feed, room, append }: CompactParts): Promise<void> {
+  const end = journal.last.sequence;
+  for (let before = -1; before !== journal.first; ) {
+    before = journal.first;
+    const { oldestLast } = journal.space;
+    const isHeld = [...journal.holds].some(([name, from]) => name !== 'store' && from <= oldestLast);
+    if (oldestLast === 0 || oldestLast > end || isHeld || feed.needed <= oldestLast) return;
+    const lives = live.oldest !== undefined && live.oldest.batch <= oldestLast;
+    if (lives && !isLarge(journal.space, live.bytes)) return;
+    // The first lets go, or writes again what holds the segment; the last states the floor.
+    for (let stuck = 0; stuck < 2 && journal.first === before; stuck++) {
+      const bytes = Math.min(batchBytes, room().bytes / 2);
+      if (bytes < emptyBytes) return;
+      const { oldest } = live;
+      await append({ upTo: oldestLast, most: bytes });
+      if (live.oldest?.key !== oldest?.key) stuck = 0;
+    }
+  }
+}
+
+/** Whether the journal has more than twice what lives, and the few segments that it always has. */
+const isLarge = ({ usedBytes, segments }: JournalSpace, alive: number): boolean =>
+  usedBytes > 2 * alive + (3 * usedBytes) / segments;
