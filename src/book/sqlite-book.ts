@@ -1,20 +1,17 @@
 /** The book on SQLite, synchronous; a thread of its own runs it, so that nothing here holds up the loop. */
 import { closeSync, openSync, statSync } from 'node:fs';
-import { backup, DatabaseSync } from 'node:sqlite';
-import { present } from '../core/body.ts';
-import { Reader, Writer } from '../core/bytes.ts';
+import { backup, DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { Expired } from '../core/expire.ts';
-import type { AttemptRecord, RecordOf, StoredTask } from '../core/record.ts';
-import { readRecord, writeRecord } from '../core/record-bytes.ts';
-import { keptFromMs } from '../core/replay.ts';
-import { endedStates, isEnded, type TaskState } from '../protocol/state.ts';
+import type { AttemptRecord, StoredTask } from '../core/record.ts';
+import { endedStates, type TaskState } from '../protocol/state.ts';
 import { uuidFirst } from '../protocol/uuid-time.ts';
 import { type BookError, explainBook } from './error.ts';
 import { OpenFiles } from './open-files.ts';
 import type { BookPosition, BookSize, EndedFilter, EndedTask, Expiry, Newest, Shrunk, Unsaved } from './port.ts';
 import { BookRetention } from './retention.ts';
 import { attemptOf, bodyOf, type Row, taskOf } from './row.ts';
-import { type BookTotals, checksum, openBook, type Point, positionIn, standingIn, standingRow } from './schema.ts';
+import { RowWriter } from './row-writer.ts';
+import { openBook, type Point, positionIn, standingIn, standingRow } from './schema.ts';
 import { hasWriteAhead, refuseEmptied, refuseStrange, savedIn } from './write-ahead.ts';
 
 const noBytes = new Uint8Array(0);
@@ -27,12 +24,9 @@ export class SqliteBook {
   readonly #files: OpenFiles;
   /** The last connection that is closed saves what the write-ahead file has; one that can only read does not. */
   readonly #keeper: DatabaseSync;
-  readonly #writer = new Writer();
-  readonly #insert: ReturnType<typeof statements>;
+  readonly #rows: RowWriter;
+  readonly #stand: StatementSync;
   readonly #retention: BookRetention;
-  /** How many tasks there are, and when the latest of them ended; and what a transaction deletes. */
-  #totals: BookTotals = { tasks: 0, endedMs: -1 };
-  #deleted = { tasks: 0, bytes: 0 };
   /** Where the main file stands; and the batch up to which it is known to have all. */
   #saved: Point = { sequence: 0, crc: 0 };
   #savedUpTo: number;
@@ -51,10 +45,11 @@ export class SqliteBook {
       this.#db = db;
       if (saved !== undefined) refuseStrange(this.#db, path, saved);
       this.#saved = saved ?? positionIn(this.#db, path) ?? this.#saved;
-      this.#insert = statements(this.#db);
+      this.#rows = new RowWriter(this.#db);
+      this.#stand = this.#db.prepare('INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
       this.#retention = new BookRetention(this.#db);
       const standing = standingIn(this.#db, path);
-      this.#totals = standing?.totals ?? this.#totals;
+      if (standing !== undefined) this.#rows.totals = standing.totals;
       // A main file that cannot be read by itself was being saved: it has what it had when that began.
       const sound = hasLog ? (saved ?? standing?.saved) : standing?.position;
       this.#savedUpTo = sound?.sequence ?? 0;
@@ -74,21 +69,20 @@ export class SqliteBook {
 
   apply(records: Uint8Array, position: BookPosition): number {
     const startedMs = performance.now();
-    const before = { ...this.#totals };
+    const before = { ...this.#rows.totals };
     this.#files.checkLength();
-    this.#deleted = { tasks: 0, bytes: 0 };
     this.#db.exec('BEGIN IMMEDIATE');
     try {
-      for (const reader = new Reader(records); !reader.done; ) this.#enter(readRecord(reader));
-      this.#insert.position.run(...standingRow({ position, totals: this.#totals, saved: this.#saved }));
+      this.#rows.enter(records);
+      this.#stand.run(...standingRow({ position, totals: this.#rows.totals, saved: this.#saved }));
       this.#db.exec('COMMIT');
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
-      this.#totals = before;
+      this.#rows.totals = before;
       throw error;
     }
     this.#files.written();
-    const { tasks, bytes } = this.#deleted;
+    const { tasks, bytes } = this.#rows.deleted;
     if (tasks > 0) this.#retention.took(tasks, bytes, performance.now() - startedMs);
     return this.#unsavedBytes;
   }
@@ -152,7 +146,7 @@ export class SqliteBook {
   }
 
   expired(expiry: Expiry): Expired {
-    return this.#retention.expired(expiry, this.#totals.tasks);
+    return this.#retention.expired(expiry, this.#rows.totals.tasks);
   }
 
   shrink(isAll: boolean): Shrunk {
@@ -168,7 +162,7 @@ export class SqliteBook {
     const idsAhead = this.#db
       .prepare('SELECT id FROM task WHERE id >= ? ORDER BY id DESC LIMIT ?')
       .all(ahead, idsAheadMax);
-    const { endedMs } = this.#totals;
+    const { endedMs } = this.#rows.totals;
     return {
       id: id === null ? undefined : String(id),
       idsAhead: idsAhead.map((row) => String(row.id)),
@@ -181,7 +175,7 @@ export class SqliteBook {
     const bytes = [this.#path, `${this.#path}-wal`]
       .map((file) => statSync(file, { throwIfNoEntry: false })?.size ?? 0)
       .reduce((sum, size) => sum + size, 0);
-    return { bytes, tasks: this.#totals.tasks };
+    return { bytes, tasks: this.#rows.totals.tasks };
   }
 
   unsaved(): Unsaved {
@@ -218,77 +212,9 @@ export class SqliteBook {
     return explainBook(this.#path, error);
   }
 
-  #enter(record: ReturnType<typeof readRecord>): void {
-    switch (record.kind) {
-      case 'task':
-        this.#remove(record.seq);
-        if (isEnded(record.state)) this.#enterTask(record);
-        return;
-      case 'moved':
-        if (record.result !== undefined) this.#enterBody(record, 'result', record.result);
-        return;
-      case 'attempt': {
-        const bytes = this.#bytesOf(record);
-        this.#insert.attempt.run(record.seq, record.attempt, bytes, checksum(bytes));
-        return;
-      }
-      case 'purged':
-        for (const seq of record.seqs) {
-          this.#deleted.bytes += Number(this.#insert.bytesOf.get(seq)!.bytes);
-          this.#remove(seq);
-          this.#insert.removeAttempts.run(seq);
-        }
-        this.#deleted.tasks += record.seqs.length;
-        return;
-      case 'trimmed':
-        for (const seq of record.seqs) {
-          this.#deleted.bytes += Number(this.#insert.bytesOf.get(seq)!.bytes);
-          this.#insert.removeBodies.run(seq);
-        }
-        this.#deleted.tasks += record.seqs.length;
-        return;
-      default:
-        throw new Error(`a ${record.kind} is nothing for the book`);
-    }
-  }
-
-  #enterTask(record: RecordOf<'task'>): void {
-    const { seq, spec, state, atMs, collectorId } = record;
-    const bytes = this.#bytesOf({ ...record, spec: { ...spec, payload: noBytes } });
-    const keys = [
-      seq,
-      spec.namespace,
-      spec.id,
-      spec.operation,
-      collectorId ?? null,
-      state,
-      keptFromMs(record),
-    ] as const;
-    this.#insert.task.run(...keys, bytes, checksum(bytes, keys));
-    this.#enterBody(record, 'payload', present(spec.payload));
-    this.#totals.tasks++;
-    this.#totals.endedMs = Math.max(this.#totals.endedMs, atMs);
-  }
-
-  #enterBody({ seq, state }: RecordOf<'task' | 'moved'>, kind: string, bytes: Uint8Array): void {
-    if (bytes.length > 0) this.#insert.body.run(state === 'dead_letter' ? 1 : 0, seq, kind, bytes, checksum(bytes));
-  }
-
-  /** The attempts of a task that lives again stay: they are its history. */
-  #remove(seq: number): void {
-    this.#totals.tasks -= Number(this.#insert.removeTask.run(seq).changes);
-    this.#insert.removeBodies.run(seq);
-  }
-
   /** Of the write-ahead file. */
   get #unsavedBytes(): number {
     return statSync(`${this.#path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
-  }
-
-  #bytesOf(record: RecordOf<'task'> | RecordOf<'attempt'>): Uint8Array {
-    this.#writer.clear();
-    writeRecord(this.#writer, record);
-    return this.#writer.written;
   }
 
   #task(row: Row): StoredTask {
@@ -310,14 +236,3 @@ function keeperOf(path: string): DatabaseSync {
   } catch {} // why is told when the book is opened
   return keeper;
 }
-
-const statements = (db: DatabaseSync) => ({
-  task: db.prepare('INSERT INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'),
-  body: db.prepare('INSERT OR REPLACE INTO body VALUES (?, ?, ?, ?, ?)'),
-  attempt: db.prepare('INSERT OR REPLACE INTO attempt VALUES (?, ?, ?, ?)'),
-  bytesOf: db.prepare('SELECT coalesce(sum(length(bytes)), 0) AS bytes FROM body WHERE is_last IN (0, 1) AND seq = ?'),
-  removeTask: db.prepare('DELETE FROM task WHERE seq = ?'),
-  removeBodies: db.prepare('DELETE FROM body WHERE is_last IN (0, 1) AND seq = ?'),
-  removeAttempts: db.prepare('DELETE FROM attempt WHERE seq = ?'),
-  position: db.prepare('INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'),
-});
