@@ -5,6 +5,9 @@ const code = { corrupt: 11, full: 13, notADatabase: 26 } as const;
 /** IOERR_WRITE: what a limit on a file's size gives. The journal keeps what was not entered, so it can be tried again. */
 const writeFailed = 778;
 
+/** What the system says then. */
+const fullNames: readonly string[] = ['ENOSPC', 'EDQUOT', 'EFBIG'];
+
 /** An operational error of a book; `code` is stable. */
 export class BookError extends Error {
   override readonly name = 'BookError';
@@ -37,8 +40,8 @@ const fullBook = (path: string, cause: unknown): BookError =>
 /** Any error as a BookError. */
 export function explainBook(path: string, cause: unknown): BookError {
   if (cause instanceof BookError) return cause;
-  const { errcode = 0, message } = cause as { errcode?: number; message: string };
-  if (errcode === writeFailed) return fullBook(path, cause);
+  const { errcode = 0, code: name = '', message } = cause as { errcode?: number; code?: string; message: string };
+  if (errcode === writeFailed || fullNames.includes(name)) return fullBook(path, cause);
   switch (errcode & 0xff) {
     case code.corrupt:
     case code.notADatabase:

@@ -20,7 +20,8 @@ interface OpenFile {
 
 export class LogTail {
   readonly #log: string;
-  readonly #index: string;
+  /** Of the index: open as long as SQLite has it, whose locks on it the system takes away with any descriptor that is closed. */
+  readonly #index: number | undefined;
   /** The number of the last frame; 0 for none. */
   #last = 0;
   #frame = nothing;
@@ -29,7 +30,7 @@ export class LogTail {
   /** @param main the main file of the book, which is open */
   constructor(main: string) {
     this.#log = `${main}-wal`;
-    this.#index = `${main}-shm`;
+    this.#index = openOrNot(`${main}-shm`);
   }
 
   /** Call before SQLite writes to it: whether what it wrote before is still there. */
@@ -39,11 +40,15 @@ export class LogTail {
 
   /** Call when SQLite has written to it: whether all of that is there, and what was before. */
   written(): boolean {
-    const read = (index: OpenFile): Buffer => index.read(lastFrameAt, 4);
-    const bytes = withFile(this.#index, read);
-    if (bytes === undefined) return true;
+    if (this.#index === undefined) return true;
+    const bytes = readFrom(this.#index, lastFrameAt, 4);
     const last = endianness() === 'LE' ? bytes.readUInt32LE() : bytes.readUInt32BE();
     return withFile(this.#log, (log) => this.#hasAll(log, last)) ?? true;
+  }
+
+  /** Call when SQLite has closed the book. */
+  close(): void {
+    if (this.#index !== undefined) closeSync(this.#index);
   }
 
   #hasAll(log: OpenFile, last: number): boolean {
@@ -66,22 +71,27 @@ export class LogTail {
 
 const endOf = (frame: number): number => headerBytes + frame * frameBytes;
 
-/** Undefined when there is none: one that is removed does no harm to what SQLite has open. */
 function withFile<T>(path: string, look: (file: OpenFile) => T): T | undefined {
-  let fd: number;
+  const fd = openOrNot(path);
+  if (fd === undefined) return undefined;
   try {
-    fd = openSync(path, 'r');
-  } catch {
-    return undefined;
-  }
-  try {
-    const read = (at: number, count: number): Buffer => {
-      const bytes = Buffer.alloc(count);
-      readSync(fd, bytes, 0, count, at);
-      return bytes;
-    };
-    return look({ size: fstatSync(fd).size, read });
+    return look({ size: fstatSync(fd).size, read: (at, count) => readFrom(fd, at, count) });
   } finally {
     closeSync(fd);
   }
+}
+
+/** Undefined when there is none: one that is removed does no harm to what SQLite has open. */
+function openOrNot(path: string): number | undefined {
+  try {
+    return openSync(path, 'r');
+  } catch {
+    return undefined;
+  }
+}
+
+function readFrom(fd: number, at: number, count: number): Buffer {
+  const bytes = Buffer.alloc(count);
+  readSync(fd, bytes, 0, count, at);
+  return bytes;
 }

@@ -57,6 +57,11 @@ export class OpenFiles {
     }
   }
 
+  /** Call when SQLite has closed them. */
+  close(): void {
+    this.#tail.close();
+  }
+
   /** It is the one that was opened. */
   get #hasLog(): boolean {
     const now = seen(this.#log);

@@ -62,14 +62,6 @@ export interface BookSize {
   readonly tasks: number;
 }
 
-/** What the next checkpoint has to do. */
-export interface Unsaved {
-  /** The batch up to which all is safe from a crash; 0 when nothing is. */
-  readonly savedUpTo: number;
-  /** How much the main file grows then. */
-  readonly growthBytes: number;
-}
-
 export interface Shrunk {
   readonly isMore: boolean;
   /** How many bytes wait for the next checkpoint, about. */
@@ -93,7 +85,8 @@ export interface Book {
   apply(records: Uint8Array<ArrayBuffer>, position: BookPosition): Promise<number>;
   /**
    * Saves what was applied beyond what a crash can take; answers the position that is safe from now on, or undefined when
-   * nothing more is, because another program reads the book at this moment.
+   * nothing more is, because another program reads the book at this moment. It needs no room on the disk that `apply` and
+   * `shrink` have not taken.
    */
   checkpoint(): Promise<BookPosition | undefined>;
   show(id: string): Promise<EndedTask | undefined>;
@@ -115,7 +108,6 @@ export interface Book {
   shrink(isAll: boolean): Promise<Shrunk>;
   newest(wallMs: number, idsAheadMax: number): Promise<Newest>;
   size(): Promise<BookSize>;
-  unsaved(): Promise<Unsaved>;
   /** Rejects with `book_removed` or `book_replaced` when its files are not those that it opened. */
   check(): Promise<void>;
   /** Writes all that is in it into a new file; it need not be where it was opened any more. */

@@ -6,8 +6,9 @@ import type { AttemptRecord, StoredTask } from '../core/record.ts';
 import { endedStates, type TaskState } from '../protocol/state.ts';
 import { uuidFirst } from '../protocol/uuid-time.ts';
 import { type BookError, explainBook } from './error.ts';
+import { MainFile } from './main-file.ts';
 import { OpenFiles } from './open-files.ts';
-import type { BookPosition, BookSize, EndedFilter, EndedTask, Expiry, Newest, Shrunk, Unsaved } from './port.ts';
+import type { BookPosition, BookSize, EndedFilter, EndedTask, Expiry, Newest, Shrunk } from './port.ts';
 import { BookRetention } from './retention.ts';
 import { attemptOf, bodyOf, type Row, taskOf } from './row.ts';
 import { RowWriter } from './row-writer.ts';
@@ -22,14 +23,14 @@ export class SqliteBook {
   readonly #path: string;
   readonly #db: DatabaseSync;
   readonly #files: OpenFiles;
+  readonly #main: MainFile;
   /** The last connection that is closed saves what the write-ahead file has; one that can only read does not. */
   readonly #keeper: DatabaseSync;
   readonly #rows: RowWriter;
   readonly #stand: StatementSync;
   readonly #retention: BookRetention;
-  /** Where the main file stands; and the batch up to which it is known to have all. */
+  /** Where the main file stands. */
   #saved: Point = { sequence: 0, crc: 0 };
-  #savedUpTo: number;
 
   /** Opens or creates the book at `path`. Throws a BookError. */
   constructor(path: string) {
@@ -50,12 +51,10 @@ export class SqliteBook {
       this.#retention = new BookRetention(this.#db);
       const standing = standingIn(this.#db, path);
       if (standing !== undefined) this.#rows.totals = standing.totals;
-      // A main file that cannot be read by itself was being saved: it has what it had when that began.
-      const sound = hasLog ? (saved ?? standing?.saved) : standing?.position;
-      this.#savedUpTo = sound?.sequence ?? 0;
       this.#files = new OpenFiles(path);
       keeper ??= keeperOf(path);
       this.#keeper = keeper;
+      this.#main = new MainFile(path);
     } catch (error) {
       db?.close();
       keeper?.close(); // last: what is refused is left as it is
@@ -75,6 +74,7 @@ export class SqliteBook {
     try {
       this.#rows.enter(records);
       this.#stand.run(...standingRow({ position, totals: this.#rows.totals, saved: this.#saved }));
+      this.#main.extend(this.#pageBytes);
       this.#db.exec('COMMIT');
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
@@ -94,7 +94,6 @@ export class SqliteBook {
     if (busy !== 0) return undefined; // another program reads the book
     const position = this.open();
     this.#saved = position ?? this.#saved;
-    this.#savedUpTo = this.#saved.sequence;
     return position;
   }
 
@@ -178,13 +177,6 @@ export class SqliteBook {
     return { bytes, tasks: this.#rows.totals.tasks };
   }
 
-  unsaved(): Unsaved {
-    const [pages, pageBytes] = ['page_count', 'page_size'].map((name) =>
-      Number(this.#db.prepare(`PRAGMA ${name}`).get()![name]),
-    ) as [number, number];
-    return { savedUpTo: this.#savedUpTo, growthBytes: Math.max(0, pages * pageBytes - statSync(this.#path).size) };
-  }
-
   check(): void {
     this.#files.check();
   }
@@ -206,10 +198,18 @@ export class SqliteBook {
     if (isSound) this.#keeper.close();
     this.#db.close();
     if (!isSound) this.#keeper.close();
+    this.#main.close();
+    this.#files.close();
   }
 
   explain(error: unknown): BookError {
     return explainBook(this.#path, error);
+  }
+
+  /** Of all pages, as the open transaction leaves them. */
+  get #pageBytes(): number {
+    const [pages, bytes] = [this.#db.prepare('PRAGMA page_count').get()!, this.#db.prepare('PRAGMA page_size').get()!];
+    return Number(pages.page_count) * Number(bytes.page_size);
   }
 
   /** Of the write-ahead file. */

@@ -5,7 +5,7 @@ import type { Expired } from '../core/expire.ts';
 import type { AttemptRecord, StoredTask } from '../core/record.ts';
 import type { TaskState } from '../protocol/state.ts';
 import { BookError } from './error.ts';
-import type { Book, BookPosition, BookSize, EndedFilter, EndedTask, Expiry, Newest, Shrunk, Unsaved } from './port.ts';
+import type { Book, BookPosition, BookSize, EndedFilter, EndedTask, Expiry, Newest, Shrunk } from './port.ts';
 import type { BookAnswer, BookMethod } from './thread.ts';
 
 interface Pending {
@@ -77,10 +77,6 @@ export class ThreadedBook implements Book {
 
   size(): Promise<BookSize> {
     return this.#request('size', []);
-  }
-
-  unsaved(): Promise<Unsaved> {
-    return this.#request('unsaved', []);
   }
 
   check(): Promise<void> {

@@ -144,7 +144,7 @@ export class Broker implements SessionHost, BrokerContext {
       enqueue: (input: Input) => void (this.#ended || this.enqueue(input)),
     };
     this.retention = new Retention({ ...watch, limits, log, newestAtMs: loaded.newestAtMs, now: this.now });
-    startStoreWatch({ ...watch, checked: () => this.#turn.lookForRoom() });
+    startStoreWatch({ ...watch, log, checked: () => this.#turn.lookForRoom() });
     this.#loop.every(statusEveryMs, () => {
       this.#announcements.everySecond();
       this.retention.look();

@@ -1,5 +1,5 @@
 /** One broker per state directory, by a lock of the kernel on a small file; and what its holder announces beside it. */
-import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, ftruncateSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { identify, lookFor } from '../supervisor/identity.ts';
 import { lockFile } from '../transport/file-lock.ts';
@@ -17,6 +17,24 @@ export class AlreadyRunningError extends Error {
         : `A broker is already ${info.state}: pid ${info.pid}, socket ${info.socket}.`,
     );
     this.info = info;
+  }
+}
+
+/** Whole or as it was; on a full disk in the place of what is there, which has room. */
+function write(file: string, text: string): void {
+  try {
+    writeFileSync(`${file}.new`, text, { mode: 0o600 });
+    renameSync(`${file}.new`, file);
+  } catch (error) {
+    rmSync(`${file}.new`, { force: true });
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (!['ENOSPC', 'EDQUOT'].includes(code) || !existsSync(file)) throw error;
+    const fd = openSync(file, 'r+');
+    try {
+      ftruncateSync(fd, writeSync(fd, text, 0));
+    } finally {
+      closeSync(fd);
+    }
   }
 }
 
@@ -41,8 +59,7 @@ export function lockStateDirectory(stateDir: string): Lock {
     announce(info) {
       const directory = directoryIdentity(stateDir);
       const all: BrokerInfo = { pid, process_started: started, directory, ...info };
-      writeFileSync(`${file}.new`, `${JSON.stringify(all)}\n`, { mode: 0o600 });
-      renameSync(`${file}.new`, file);
+      write(file, `${JSON.stringify(all)}\n`);
     },
     [Symbol.dispose]() {
       rmSync(file, { force: true });

@@ -18,8 +18,6 @@ export class Ahead {
   readonly #segmentBytes: number;
   #keeping: Promise<void> | undefined;
   #full = false;
-  /** Nothing is kept ready now. */
-  #isLent = false;
 
   /** @param segmentBytes of the largest segment. */
   constructor(files: SegmentFiles, used: readonly UsedSegment[], segmentBytes: number) {
@@ -35,7 +33,7 @@ export class Ahead {
 
   /** As the journal's port says. */
   roomAfter(inFlight: number): number {
-    const spares = this.#isLent ? [] : this.#files.spares;
+    const { spares } = this.#files;
     const head = this.#used.at(-1)!;
     let room = bodyRoom(head.bytes, head.block);
     let at = 0;
@@ -48,8 +46,7 @@ export class Ahead {
 
   /** A segment in which a batch of so many blocks fits; undefined on a full disk. */
   async next(blocks: number) {
-    const bytes = Math.max(this.#nextBytes, (blocks + 2) * blockBytes);
-    const segment = this.#isLent ? undefined : await this.#files.next(bytes);
+    const segment = await this.#files.next(Math.max(this.#nextBytes, (blocks + 2) * blockBytes));
     if (segment === undefined) this.#full = true;
     return segment;
   }
@@ -59,23 +56,8 @@ export class Ahead {
     await this.keep();
   }
 
-  /** As the journal's port says. */
-  async lend(bytes: number, work: () => Promise<void>): Promise<void> {
-    this.#isLent = true;
-    try {
-      const free = await this.#files.free();
-      if (free + this.#files.readyBytes < bytes) return;
-      if (free < bytes) await this.#files.drop(() => true);
-      await work();
-    } finally {
-      this.#isLent = false;
-      await this.keep();
-    }
-  }
-
   /** Makes ready what is to be kept ready, as far as the disk lets it. */
   keep(): Promise<void> {
-    if (this.#isLent) return Promise.resolve();
     if (!this.#lacks) this.#full = false;
     else this.#keeping ??= this.#keep().finally(() => (this.#keeping = undefined));
     return this.#keeping ?? Promise.resolve();
@@ -87,7 +69,6 @@ export class Ahead {
     const bytes = this.segmentFor(most);
     const isTooLarge = (spare: Segment): boolean => spare.bytes > bytes;
     const lacks = (): boolean => this.#files.spares.filter((spare) => !isTooLarge(spare)).length < this.#sparesWanted;
-    if (!this.#files.spares.some(isTooLarge)) return;
     // What is released meanwhile is large, too.
     for (let tries = 2 * sparesMin; lacks(); tries--) {
       if (tries === 0 || this.#files.isClosed) return;
@@ -106,7 +87,7 @@ export class Ahead {
   }
 
   async #prepare(bytes: number): Promise<boolean> {
-    const isReady = !this.#isLent && (await this.#files.prepare(bytes));
+    const isReady = await this.#files.prepare(bytes);
     if (!isReady) this.#full = true;
     return isReady;
   }

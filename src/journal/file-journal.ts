@@ -104,8 +104,6 @@ export class FileJournal implements Journal {
 
   readonly trim: Journal['trim'] = (bytes) => this.#orFail(this.#ahead.trim(bytes));
 
-  readonly lend: Journal['lend'] = (bytes, work) => this.#orFail(this.#ahead.lend(bytes, work));
-
   async check(): Promise<void> {
     if (this.#closed) return;
     this.#refuseGone([...this.#used, ...this.#files.spares]);

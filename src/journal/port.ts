@@ -64,11 +64,6 @@ export interface Journal {
    * ready now. Something is ready all the time.
    */
   trim(bytes?: number): Promise<void>;
-  /**
-   * Does without what is kept ready while `work` runs, where that gives the disk room for so many bytes; else does nothing.
-   * Call when no append is in flight: meanwhile there is room only where the head has some.
-   */
-  lend(bytes: number, work: () => Promise<void>): Promise<void>;
   /** Rejects when the files are no longer those that the next start will find. */
   check(): Promise<void>;
   /**

@@ -97,11 +97,6 @@ export class SegmentFiles {
     return [...this.spares, ...this.#free].reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  /** Bytes that the disk still has. */
-  free(): Promise<number> {
-    return this.#options.disk.free();
-  }
-
   get isClosed(): boolean {
     return this.#closed;
   }
@@ -119,8 +114,10 @@ export class SegmentFiles {
     const number = this.#top + 1;
     const name = segmentName(number);
     const old = this.#free.shift();
-    // Asked before anything is written, so that a disk that is nearly full is not filled, and emptied, again and again.
-    if (bytes > (old?.bytes ?? 0) && (await disk.free()) < bytes - (old?.bytes ?? 0)) {
+    // Asked before anything is written, so that a disk that is nearly full is not filled, and emptied, again and again. As
+    // much is left to the book: it must have what ended in a segment before that can be released.
+    const more = bytes - (old?.bytes ?? 0);
+    if (more > 0 && (await disk.free()) < more + bytes) {
       if (old !== undefined) this.#free.unshift(old);
       return false;
     }

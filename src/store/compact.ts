@@ -9,6 +9,7 @@ import { type Journal, JournalError } from '../journal/port.ts';
 import type { Compacted } from '../protocol/store-methods.ts';
 import type { Rewrite } from './batches.ts';
 import type { BookFeed } from './book-feed.ts';
+import { isTooLarge, wantedBytes } from './journal-size.ts';
 import type { LiveState } from './live-state.ts';
 import { type Room, StoreError } from './port.ts';
 import { relieve } from './relieve.ts';
@@ -26,8 +27,6 @@ export interface CompactParts {
   readonly feed: BookFeed;
   readonly book: Book;
   readonly room: () => Room;
-  /** No commit is under way. */
-  readonly isIdle: () => boolean;
   /** Commits a batch without records but those that are written again. */
   readonly append: (rewrite: Rewrite) => Promise<void>;
 }
@@ -49,15 +48,6 @@ export async function compact(parts: CompactParts, signal: AbortSignal): Promise
     },
     book: { bytes_before: bookBefore, bytes_after: (await book.size()).bytes },
   };
-}
-
-/** How large the segments are to be: one for all that lives, if that is not too much for one. */
-const wantedBytes = ({ journal, live }: CompactParts): number => journal.segmentFor(live.bytes + batchBytes);
-
-/** Whether the journal has more than it would have afterwards: what lives, and the newest segment. */
-function isTooLarge(parts: CompactParts): boolean {
-  const [segment, lives] = [wantedBytes(parts), parts.live.bytes];
-  return parts.journal.space.usedBytes > (lives < segment ? segment : lives + segment) + segment;
 }
 
 /** A batch that has changed on the disk goes with its segment. */

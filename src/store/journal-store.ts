@@ -14,7 +14,7 @@ import type { Sync } from '../protocol/schema.ts';
 import { isEnded, type TaskState } from '../protocol/state.ts';
 import { Batches, type Rewrite } from './batches.ts';
 import { BookFeed } from './book-feed.ts';
-import { explainedBook } from './explained-book.ts';
+import { explainedBook, openSafe } from './explained-book.ts';
 import { explainPart, type Loss, lossOf } from './journal-error.ts';
 import { LiveState } from './live-state.ts';
 import { newestOf } from './newest.ts';
@@ -25,7 +25,6 @@ import { RecoveryReport } from './recovery-report.ts';
 import { replayJournal } from './replay-journal.ts';
 import { type Content, contentOf } from './rescue.ts';
 import { Rewriting } from './rewriting.ts';
-import { savedUpTo } from './saved-book.ts';
 import { type StoreSizes, storeSizes } from './sizes.ts';
 import { Upkeep } from './upkeep.ts';
 
@@ -77,8 +76,7 @@ export class JournalStore implements Store {
     try {
       const { book, openJournal, prepare } = this.#parts;
       prepare?.();
-      const stood = await book.open();
-      const saved = await savedUpTo(book, stood);
+      const position = await openSafe(book);
       const { payloadsBytesMax = Number.POSITIVE_INFINITY, bodyDamaged = () => {} } = options;
       this.#payloads = new Payloads(payloadsBytesMax);
       this.#live = new LiveState(this.#payloads);
@@ -86,18 +84,18 @@ export class JournalStore implements Store {
       this.#rewriting = new Rewriting(this.#live, this.#payloads, read, (error) => this.fail(error));
       this.#bodyDamaged = bodyDamaged;
       const report = new RecoveryReport(options);
-      this.#journal = await openJournal(stood, report);
+      this.#journal = await openJournal(position, report);
       this.#feed = new BookFeed({
         book,
         sizes: this.#sizes,
-        position: saved,
+        position: position?.sequence ?? 0,
         read,
         failed: (error) => this.fail(error),
       });
       this.#reads = new Reads({ book: this.#book, live: this.#live, payloads: this.#payloads, feed: this.#feed, read });
       this.#journal.hold('store', this.#journal.first);
       const [journal, live, feed, rewriting] = [this.#journal, this.#live, this.#feed, this.#rewriting];
-      await replayJournal({ journal, live, feed, report, inBook: saved });
+      await replayJournal({ journal, live, feed, report, inBook: position?.sequence ?? 0 });
       this.#batches = new Batches({ journal, live, feed, rewriting, sizes: this.#sizes });
       this.#upkeep = this.#newUpkeep();
       report.entering();
@@ -237,7 +235,6 @@ export class JournalStore implements Store {
       append: (rewrite) => this.#append([], rewrite),
       boundBytes: () => Math.max(this.#sizes.idleBytes, 2 * live.bytes),
       room: () => this.room,
-      isIdle: () => this.#batches.isIdle,
     });
   }
 

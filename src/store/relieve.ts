@@ -1,26 +1,25 @@
 /**
- * What a store does about a full disk by itself, where no commit comes any more to let anything go: the book is saved, with
- * the room of what the journal keeps ready if need be, and what nobody needs is released.
+ * What a store does about a full disk by itself, where no commit comes any more to let anything go: the book is saved, which
+ * gives its write-ahead file back, and what nobody needs is released.
  */
 import type { JournalSpace } from '../journal/port.ts';
 import type { CompactParts } from './compact.ts';
+import { isTooLarge, wantedBytes } from './journal-size.ts';
 
-/** Beside what the book is to grow by. */
-const marginBytes = 256 * 1024;
 /** Of a batch that writes again what lives. */
 const batchBytes = 1024 * 1024;
-/** A batch without records, and the one behind it. */
+/** Of a batch without records, and more than that. */
 const emptyBytes = 16 * 1024;
 
 /** Call now and then while the disk is full, and no commit is under way. */
 export async function relieve(parts: CompactParts): Promise<void> {
-  const { feed, journal, book, isIdle } = parts;
-  if (feed.full) {
-    const { growthBytes } = await book.unsaved();
-    if (!isIdle()) return;
-    await journal.lend(growthBytes + marginBytes, () => feed.save());
-  }
+  const { feed, journal } = parts;
+  await feed.save();
   await letGo(parts);
+  if (journal.space.full && feed.needed > journal.space.olderLast && isTooLarge(parts)) {
+    await journal.trim(wantedBytes(parts)); // what is made ready is as large as the journal, else
+    if (await journal.turn()) await letGo(parts);
+  }
   if (!feed.full) return;
   await journal.trim(); // a segment that was released is kept for the journal, else
   await feed.retry();
@@ -38,6 +37,7 @@ async function letGo({ journal, live, feed, room, append }: CompactParts): Promi
     if (lives && !isLarge(journal.space, live.bytes)) return;
     // The first lets go, or writes again what holds the segment; the last states the floor.
     for (let stuck = 0; stuck < 2 && journal.first === before; stuck++) {
+      if (room().bytes < 2 * emptyBytes) await journal.makeRoom(2 * emptyBytes);
       const bytes = Math.min(batchBytes, room().bytes / 2);
       if (bytes < emptyBytes) return;
       const { oldest } = live;
@@ -47,6 +47,6 @@ async function letGo({ journal, live, feed, room, append }: CompactParts): Promi
   }
 }
 
-/** Whether the journal has more than twice what lives, and the few segments that it always has. */
+/** Whether the journal has more than twice what lives, and the two segments that it always has. */
 const isLarge = ({ usedBytes, segments }: JournalSpace, alive: number): boolean =>
-  usedBytes > 2 * alive + (3 * usedBytes) / segments;
+  usedBytes > 2 * alive + (2 * usedBytes) / segments;

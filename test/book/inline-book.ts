@@ -24,7 +24,6 @@ export function inlineBook(path: string): Book {
     shrink: (isAll) => run((one) => one.shrink(isAll)),
     newest: (wallMs, idsAheadMax) => run((one) => one.newest(wallMs, idsAheadMax)),
     size: () => run((one) => one.size()),
-    unsaved: () => run((one) => one.unsaved()),
     check: () => run((one) => one.check()),
     copyTo: (to) => run((one) => one.copyTo(to)),
     close: async () => {

@@ -56,9 +56,11 @@ describe.skipIf(cannotMount)('a disk that is full', () => {
     await world.said(collector, 'ready');
     const client = await world.client();
     const held = await client.submit({ operation: 'hold' });
+    const first = await client.submit({ operation: 'scan', payload });
     disk.fill();
-    const { ids, code } = await submitUntilRefused(client);
-    expect([code, ids.length]).toEqual(['store_full', expect.any(Number)]);
+    const { ids: accepted, code } = await submitUntilRefused(client);
+    const ids = [first.id, ...accepted];
+    expect(code).toBe('store_full');
     expect(await world.run(['task', 'submit', 'scan', '-p', JSON.stringify(payload)])).toMatchObject({
       code: 75,
       stderr: expect.stringMatching(/disk.*full.*\[store_full\]/s),
@@ -84,6 +86,38 @@ describe.skipIf(cannotMount)('a disk that is full', () => {
     collector.kill('SIGKILL');
     expect((await world.run(['broker', 'stop'])).code).toBe(0);
     expect((await pendingIn(world)).sort()).toEqual(ids.sort());
+  });
+
+  test('by what the store itself has: when its tasks have ended it goes on by itself, also after a kill, and says both', async () => {
+    using disk = new SmallDisk(48);
+    await using world = new World(join(disk.directory, 'state'));
+    expect(await world.run(['broker', 'start', '--no-collectors'])).toMatchObject({ code: 0 });
+    const client = await world.client();
+    const { ids, code } = await submitUntilRefused(client);
+    expect([code, ids.length]).toEqual(['store_full', expect.any(Number)]);
+    const { pid } = (await client.request('broker.snapshot', {})).broker;
+    process.kill(pid, 'SIGKILL');
+    await client.close();
+    expect(await world.run(['broker', 'start', '--no-collectors'])).toMatchObject({ code: 0 });
+    const again = await world.client();
+    const isOver = (id: string): Promise<boolean> =>
+      again.request('task.cancel', { id }).then(
+        () => true,
+        ({ code: why }: { code: string }) => why === 'wrong_state', // else there was no room for its end
+      );
+    await until(async () => {
+      let over = 0;
+      for (const id of ids) over += (await isOver(id)) ? 1 : 0;
+      return over === ids.length;
+    }, 'all have ended');
+    const more: string[] = [];
+    await submitsAgain(again, more);
+    for (const id of ids) expect(await again.request('task.show', { id })).toMatchObject({ state: 'cancelled' });
+    const said = /warn .*the disk under the store is full.*info .*the store has room again/s;
+    await until(async () => said.test((await world.run(['broker', 'logs'])).stdout), 'both are in the log');
+    await again.close();
+    expect((await world.run(['broker', 'stop'])).code).toBe(0);
+    expect((await world.run(['store', 'verify', world.state])).code).toBe(0);
   });
 
   test('from the beginning: the start is refused and says why, and works when there is space', async () => {

@@ -117,7 +117,6 @@ function killingBook(book: Book): Book {
     newest: (wallMs, idsAheadMax) => book.newest(wallMs, idsAheadMax),
     shrink: (isAll) => book.shrink(isAll),
     size: () => book.size(),
-    unsaved: () => book.unsaved(),
     check: () => book.check(),
     copyTo: (path) => book.copyTo(path),
     close: () => book.close(),

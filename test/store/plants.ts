@@ -96,7 +96,7 @@ export const storePlants: Readonly<Record<string, StorePlant>> = {
   },
   'a start does not save the book': {
     by: 'book that is not saved',
-    edits: [['src/store/saved-book.ts', 'const saved = await book.checkpoint();', 'const saved = stood;']],
+    edits: [['src/store/explained-book.ts', 'const position = await book.checkpoint();', 'const position = stood;']],
   },
   'a book that is behind is not caught up': {
     edits: [['src/store/replay-journal.ts', 'const isNew = sequence > inBook;', 'const isNew = false;']],

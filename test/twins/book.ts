@@ -83,7 +83,6 @@ export class BookTwin {
         }),
       checkpoint: () =>
         work('checkpoint', () => {
-          refuseFull();
           this.#synced = this.#log.length;
           tick('write-ahead file synced');
           this.#main = this.rows;
@@ -106,11 +105,6 @@ export class BookTwin {
         }),
       newest: (wallMs, idsAheadMax) => read('newest', (rows) => newest(rows, wallMs, idsAheadMax)),
       size: () => read('size', ({ tasks }) => ({ bytes: 0, tasks: tasks.size })),
-      unsaved: () =>
-        read('unsaved', () => ({
-          savedUpTo: this.#main.position?.sequence ?? 0,
-          growthBytes: this.#unsavedBytes,
-        })),
       check: async () => {},
       copyTo: async () => expect.unreachable('a twin has no file'),
       close: async () => {},
