@@ -55,19 +55,19 @@ const files = [
     'In the state directory of a broker. The journal is the truth: what lives is the fold of its records. The book holds what has ended; it follows the journal, and what it has not yet got can be given to it again.',
   ),
   term(
-    'journal/journal.json',
+    'store/journal/journal.json',
     'the id of the store (store_id) and the salt of its first segment (first_salt), as hex digits; crc is the CRC-32 of the text "FORMAT STORE_ID FIRST_SALT". The heads of the segments say the same, and it is made again when it is gone',
   ),
   term(
-    'journal/NNNNNNNNNNNN.journal',
+    'store/journal/NNNNNNNNNNNN.journal',
     'a segment; its number, of twelve digits, counts from 1. Those above the one that is written to are spare: prepared, of up to 64 MiB, so that what was accepted can be ended on a full disk. Up to two below the first that is needed are kept to be used again; deye store compact removes them',
   ),
   term(
-    'journal/journal.torn-N',
+    'store/journal/journal.torn-N',
     'a copy of what a crash left half written. Nothing in it was acknowledged; it may be removed',
   ),
   term(
-    'book.db',
+    'store/book.db',
     'SQLite: a row for each task that ended (task), its payload and result (body), an attempt each (attempt), and the last batch of the journal that is in it (position). Its write-ahead file, book.db-wal, belongs to it while it is there',
   ),
   term(
@@ -182,7 +182,10 @@ const recovery = [
     'a book that is ahead, went another way, or ends before the journal begins',
     'Refused: one of them is of another copy of the store.',
   ),
-  term('a write-ahead file of SQLite that is damaged or gone', 'It costs a longer replay, and no task. Under a running broker a cut of it ends the broker before anything more is written.'),
+  term(
+    'a write-ahead file of SQLite that is damaged or gone',
+    'It costs a longer replay, and no task. Under a running broker a cut of it ends the broker before anything more is written.',
+  ),
 ];
 
 const backups = [
@@ -221,7 +224,7 @@ const exports = [
 
 const byHand = [
   heading('by hand'),
-  paragraph('The head of a segment, and the header of its first batch:'),
+  paragraph('In the directory store of a state directory. The head of a segment, and the header of its first batch:'),
   example(
     `od -A d -t x1z -N 80 journal/000000000001.journal\nod -A d -t x1z -j ${blockBytes} -N ${headerBytes} journal/000000000001.journal`,
   ),

@@ -18,4 +18,7 @@ export interface Finding {
 
 export const adviseSalvage = (store: string): string =>
   `Keep the directory as it is, and write what is whole into another one with: deye store salvage ${storeWord(store)} NEW_DIR. Or restore a backup.`;
+/** A broker that runs has what lives in memory. */
+export const adviseCompact = (store: string): string =>
+  `While the broker runs, what lives is written again, and the damage goes with the rest, by: deye store compact --state-dir ${storeWord(store)}. After it has stopped: deye store salvage ${storeWord(store)} NEW_DIR, or restore a backup.`;
 export const adviseNothing = 'Nothing needs to be done.';

@@ -11,10 +11,12 @@ import { findRun, type Run, recoverRun } from '../journal/recovery.ts';
 import { type ScannedSegment, segmentName } from '../journal/scan.ts';
 import type { PlacedBatch } from '../journal/survey.ts';
 import { journalIn } from '../store/layout.ts';
+import { isBackup } from '../store/manifest.ts';
 import { openParts, type Parts } from '../store/parts.ts';
 import type { Progress } from '../store/progress.ts';
 import { refuseDamaged } from '../store/refuse-damaged.ts';
-import { adviseNothing, adviseSalvage, type Finding } from './finding.ts';
+import { findInBackup } from './backup-files.ts';
+import { adviseCompact, adviseNothing, adviseSalvage, type Finding } from './finding.ts';
 import { Fold } from './fold.ts';
 
 const looksMax = 3;
@@ -62,20 +64,23 @@ async function lookOnce(directory: string, isMoving: boolean, progress: Progress
   const findings: Finding[] = [];
   let leftOut = 0;
   const add: Add = (finding) => {
-    if (findings.length < findingsMax) findings.push({ advice: adviseSalvage(directory), ...finding });
+    const advice = isMoving ? adviseCompact(directory) : adviseSalvage(directory);
+    if (findings.length < findingsMax) findings.push({ advice, ...finding });
     else leftOut++;
   };
   const { survey, position } = parts;
   const { run, isMissing, from, synced } = findRun(survey.segments);
   findInFiles(directory, parts, add);
   findInRun(directory, parts, run, isMoving, add);
+  const isDamaged = findings.some(({ severity }) => severity === 'damage');
   for (const finding of findBroken(survey.segments, from.segment, run)) {
-    const isTail = finding.ordinal > synced && !isMissing;
+    const isTail = finding.ordinal > synced && !isMissing && !isDamaged;
     if (!isMoving || !isTail) add(isTail ? tornTail(finding) : broken(finding));
   }
   const whole = run.batches.filter(({ batch }) => !isMoving || batch.ordinal <= Math.max(synced, 1));
   const { fold, records } = await foldWhole(parts, whole, add, progress);
   const ended = parts.book === undefined ? 0 : findInBook(parts.book, isMoving, add, progress);
+  if (isBackup(directory)) await findInBackup(directory, add, progress);
   const last = whole.at(-1)?.batch;
   return {
     directory,
@@ -135,13 +140,13 @@ function findInRun(directory: string, parts: Parts, run: Run, isMoving: boolean,
     if (!(error instanceof JournalError)) throw error;
     const advice =
       error.code === 'journal_foreign'
-        ? 'Put back the book that belongs to this journal, or restore a backup of both.'
-        : adviseSalvage(directory);
+        ? { advice: 'Put back the book that belongs to this journal, or restore a backup of both.' }
+        : {};
     add({
       severity: 'damage',
       code: error.code,
       message: error.message,
-      advice,
+      ...advice,
       segment: run.segment,
       sequence: run.sequence,
       byte: run.block * blockBytes,

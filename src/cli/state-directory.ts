@@ -59,6 +59,8 @@ export function lookAtRest(stateDir: string): Disposable {
   if (!look.isMoving) return look;
   look[Symbol.dispose]();
   throw new StoreInUseError(
-    `A broker runs on ${stateDir}, and this needs a store that nobody writes to. Stop it first with: deye broker stop --state-dir ${shellQuoted(stateDir)}`,
+    readBrokerInfo(stateDir) === undefined
+      ? `Another command works on the store in ${stateDir}. Try again when it is done.`
+      : `A broker runs on ${stateDir}, and this needs a store that nobody writes to. Stop it first with: deye broker stop --state-dir ${shellQuoted(stateDir)}`,
   );
 }

@@ -1,7 +1,9 @@
 /** The private directories of a store, and what may stand in for them: nothing. */
 import { existsSync, lstatSync, mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { shellQuoted } from '../text/shell.ts';
 import { bookIn, journalIn, stateDirectoryOf } from './layout.ts';
+import { isBackup } from './manifest.ts';
 import { syncDirectory } from './new-directory.ts';
 import { StoreError } from './port.ts';
 
@@ -53,6 +55,11 @@ export function refuseLink(path: string, kind: 'file' | 'directory'): void {
 
 /** Throws a StoreError where a store is named in the place of its state directory: another would be made inside it. */
 export function refuseStore(stateDirectory: string): void {
+  if (isBackup(stateDirectory))
+    throw new StoreError(
+      'store_unsafe',
+      `${stateDirectory} is a backup. Restore it first with: deye store restore ${shellQuoted(stateDirectory)} --state-dir NEW_DIR`,
+    );
   if (existsSync(journalIn(stateDirectory)) && existsSync(bookIn(stateDirectory)))
     throw new StoreError(
       'store_unsafe',
