@@ -7,15 +7,17 @@ import { type BrokerInfo, directoryIdentity, identityOf, infoFile, readBrokerInf
 
 export class AlreadyRunningError extends Error {
   override readonly name = 'AlreadyRunningError';
-  readonly code = 'already_running';
+  /** `store_in_use`: by a command, or by a broker that has not said yet who it is. */
+  readonly code: 'already_running' | 'store_in_use';
   readonly info: BrokerInfo | undefined;
 
   constructor(stateDir: string, info: BrokerInfo | undefined) {
     super(
       info === undefined
-        ? `A broker, or a command that works on its store, holds ${stateDir}.`
+        ? `A broker, or a command that works on its store, holds ${stateDir}. Try again when it is done.`
         : `A broker is already ${info.state}: pid ${info.pid}, socket ${info.socket}.`,
     );
+    this.code = info === undefined ? 'store_in_use' : 'already_running';
     this.info = info;
   }
 }

@@ -74,7 +74,8 @@ export async function startInBackground(flags: StartFlags, watch: StartWatch = {
       const { pid, socket, ...report } = outcome.ready;
       return { ...describe(pid, socket, version), already_running: false, ...report };
     }
-    if (outcome.failed.code !== 'already_running') throw new StartError(outcome.failed.code, outcome.failed.message);
+    if (!['already_running', 'store_in_use'].includes(outcome.failed.code))
+      throw new StartError(outcome.failed.code, outcome.failed.message);
     const info = await announced(stateDir, log, watch);
     if (info !== undefined) {
       const refusal = conflict(info, configuration, flags);

@@ -44,7 +44,8 @@ export async function runInForeground(flags: StartFlags): Promise<number> {
       return 1;
     }
     if (error instanceof AlreadyRunningError) {
-      const refusal = error.info && conflict(error.info, await loadConfiguration(flags), flags);
+      if (error.info === undefined) throw error;
+      const refusal = conflict(error.info, await loadConfiguration(flags), flags);
       if (refusal !== undefined) throw refusal;
       process.stderr.write(`${message}\n`);
       return 0;

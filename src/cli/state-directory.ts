@@ -38,7 +38,7 @@ function lockOrNothing(path: string): Disposable | undefined {
 }
 
 /** A broker writes to what a command needs at rest. */
-class StoreInUseError extends Error {
+export class StoreInUseError extends Error {
   override readonly name = 'StoreInUseError';
   readonly code = 'store_in_use';
 }
@@ -48,7 +48,7 @@ export function lockAtRest(stateDir: string): Disposable {
   try {
     return lockStateDirectory(stateDir);
   } catch (error) {
-    if (error instanceof AlreadyRunningError) throw new StoreInUseError(`${error.message} Try again when it is done.`);
+    if (error instanceof AlreadyRunningError) throw new StoreInUseError(error.message);
     throw error;
   }
 }

@@ -9,7 +9,7 @@ import { stateDirectoryOf } from '../store/layout.ts';
 import { TransportError } from '../transport/error.ts';
 import { UsageError } from './error.ts';
 import { checkSameBroker } from './same-broker.ts';
-import { stateDirectoryAt } from './state-directory.ts';
+import { StoreInUseError, stateDirectoryAt } from './state-directory.ts';
 
 export interface StoreFlags {
   readonly socket?: string | undefined;
@@ -33,6 +33,10 @@ export async function findStore(flags: StoreFlags, connect: Connect): Promise<Fo
   if (named !== undefined) return { broker: named };
   const stateDirectory = stateDirectoryAt(place.stateDir.value);
   const info = readBrokerInfo(stateDirectory);
+  if (info?.state === 'starting')
+    throw new StoreInUseError(
+      `A broker (pid ${info.pid}) is starting on ${stateDirectory}. Try again when it is ready.`,
+    );
   return info === undefined ? { stateDirectory } : { broker: await connect({ socket: info.socket }) };
 }
 

@@ -136,6 +136,7 @@ export async function restore(from: string, to: string): Promise<Restored> {
 
 export async function salvage(from: string, to: string, acceptGap: boolean): Promise<Salvaged> {
   const directory = stateDirectoryAt(resolve(from));
+  refuseWithin(directory, to);
   using _look = lookAtRest(directory);
   using bar = progressBar();
   return await stateDirectory(

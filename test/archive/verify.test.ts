@@ -12,6 +12,7 @@ import { writeRecord } from '../../src/core/record-bytes.ts';
 import { fileDisk } from '../../src/journal/file-disk.ts';
 import { blockBytes, headerBytes } from '../../src/journal/header.ts';
 import { surveyJournal } from '../../src/journal/survey.ts';
+import { backupAtRest } from '../../src/store/backup.ts';
 import { journalStoreIn } from '../../src/store/journal-directory.ts';
 import { loadAt, submitted } from '../conformance/records.ts';
 import {
@@ -73,6 +74,60 @@ test('a whole store is whole, and all of it is counted', async () => {
   expect(found.book_sequence).toBe(found.sequence);
   expect(new Set(told)).toEqual(new Set(['reading the journal true', 'reading records true', 'reading the book true']));
   await verified(sound);
+});
+
+describe('a backup', () => {
+  let backup: string;
+  beforeAll(async () => {
+    backup = scratch.path('backup');
+    await backupAtRest(sound, backup, { version: '1.2.3', wallMs: 1 });
+  });
+
+  test('that is whole', async () => expect((await verified(backup)).is_whole).toBe(true));
+
+  test.each<[string, (directory: string) => void, string]>([
+    ['a word of its manifest', (one) => damage(join(one, 'manifest.json'), 20, Buffer.from('x')), 'is no whole backup'],
+    [
+      'a byte behind the last batch',
+      (one) => {
+        const last = readdirSync(join(one, 'journal')).filter((name) => name.endsWith('.journal'))[0]!;
+        const path = join(one, 'journal', last);
+        damage(path, readFileSync(path).length - 5, Uint8Array.of(1));
+      },
+      'is not as the manifest says',
+    ],
+    [
+      'a file that is gone',
+      (one) => rmSync(join(one, 'journal', 'journal.json')),
+      'is missing, which the manifest names',
+    ],
+  ])('%s: what a restore refuses is damage', async (_, change, said) => {
+    const directory = scratch.copy(backup);
+    change(directory);
+    expect(await damaged(directory)).toMatch(new RegExp(`backup_damaged: .*${said}`));
+  });
+});
+
+test('what is missing at the end, which the book has seen, is not called half written', async () => {
+  const directory = scratch.copy(sound);
+  const { sequence } = await verifyStore(sound, { isMoving: false });
+  const last = Math.max(
+    ...readdirSync(join(directory, 'journal')).flatMap((name) =>
+      name.endsWith('.journal') ? [Number.parseInt(name, 10)] : [],
+    ),
+  );
+  let cut = false;
+  for (let number = last; !cut && number > 0; number--) {
+    const batch = (await batchesOf(directory, number)).findLast((one) => one.kind === 'records');
+    if (batch === undefined) continue;
+    truncateSync(segment(directory, number), batch.block * blockBytes + 200);
+    for (let later = number + 1; later <= last; later++) rmSync(segment(directory, later));
+    cut = true;
+  }
+  const found = await verified(directory);
+  expect(found.sequence).toBeLessThan(sequence);
+  expect(found.is_whole).toBe(false);
+  expect(found.findings.map(({ code }) => code)).not.toContain('torn_tail');
 });
 
 describe('the journal', () => {

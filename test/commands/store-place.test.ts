@@ -3,9 +3,10 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSy
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../../src/index.ts';
-import { World } from '../process/daemon.ts';
+import { ended, World } from '../process/daemon.ts';
 import { brokerOn } from '../store/broker.ts';
 import { damage, Scratch } from '../store/fixture.ts';
+import { until } from '../until.ts';
 
 const scratch = new Scratch();
 let sound: string;
@@ -240,6 +241,37 @@ describe('flags of the commands for a store', () => {
 });
 
 describe('a state directory that a command makes', () => {
+  test('is its own until it is made, or gone', async () => {
+    await using world = new World();
+    const [lines, backup, to, go] = [scratch.path(), scratch.path(), scratch.path(), scratch.path()];
+    expect((await world.run(['store', 'backup', backup, '--state-dir', sound])).code).toBe(0);
+    expect((await world.run(['store', 'export', lines, '--state-dir', sound])).code).toBe(0);
+    const importing = world.shell(
+      `(head -c 3000 ${lines}; until [ -e ${go} ]; do sleep 0.05; done; echo garbage) | "$0" "$@"`,
+      ...['store', 'import', '-', '--state-dir', to],
+    );
+    await until(() => existsSync(to) && readdirSync(to).some((name) => name.includes('unfinished')), 'it began');
+    const beside = [
+      ['store', 'restore', backup, '--state-dir', to],
+      ['store', 'import', lines, '--state-dir', to],
+      ['store', 'salvage', sound, to],
+    ];
+    for (const args of beside) {
+      const { code, stderr } = await world.run(args);
+      expect([args, code, stderr]).toEqual([args, 75, expect.stringContaining('[store_in_use]')]);
+    }
+    const start = await world.run(['broker', 'start', '--foreground', '--no-collectors', '--state-dir', to]);
+    expect([start.code, start.stderr]).toEqual([
+      75,
+      expect.stringMatching(/a command that works on its store.*\[store_in_use\]/),
+    ]);
+    writeFileSync(go, '');
+    await ended(importing);
+    expect(importing.exitCode).toBe(1);
+    expect(existsSync(to)).toBe(false);
+    expect((await world.run(['store', 'restore', backup, '--state-dir', to])).code).toBe(0);
+  });
+
   test('is refused as a start would, where it is there and open to others', async () => {
     await using world = new World();
     const [copy, lines, open] = [scratch.path(), scratch.path(), scratch.path('open to others')];

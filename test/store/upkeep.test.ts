@@ -1,5 +1,5 @@
 /** A store that runs is looked at, copied and compacted: nothing is lost, whatever ends it, and commits go on. */
-import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { restoreBackup } from '../../src/archive/restore.ts';
@@ -190,6 +190,30 @@ test('what is kept ready for a large batch that does not come is given back; the
   const again = await open();
   expect([again.synced.sequence, again.space.segments]).toEqual([2, 2]);
   await again.close();
+});
+
+test('compact: files that are removed while segments are released are told as that, and all is written back', async () => {
+  const directory = scratch.path();
+  const store = await wasteful(directory);
+  const compacting = store.compact().catch((error: unknown) => error);
+  let isGone = false;
+  const segments = (): number => readdirSync(journalIn(directory)).filter((name) => name.endsWith('.journal')).length;
+  const before = segments();
+  await until(() => {
+    if (segments() < before - 3) {
+      rmSync(directory, { recursive: true });
+      isGone = true;
+    }
+    return isGone;
+  }, 'some are released');
+  expect(await compacting).toMatchObject({ code: 'store_removed' });
+  await expect(store.check()).rejects.toMatchObject({
+    code: 'store_removed',
+    message: expect.stringMatching(/was (removed|moved) while it was open.*written back to/),
+  });
+  await store.close().catch(() => {});
+  const [tasks] = await contentOf(directory);
+  expect(tasks.filter(({ state }) => !isEnded(state))).toHaveLength(12);
 });
 
 test('compact: commits go on meanwhile', async () => {
