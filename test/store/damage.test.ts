@@ -44,6 +44,12 @@ async function judge(what: string, image: Image, expected = grown.expected): Pro
   return judged;
 }
 
+/** Of the main file, without the room behind it that was had for what is to come. */
+function savedIn(image: Image): Buffer {
+  const main = image.get('book.db')!;
+  return main.subarray(0, main.findLastIndex((byte) => byte !== 0) + 1);
+}
+
 const logOf = (image: Image): Buffer => image.get('book.db-wal') ?? Buffer.alloc(0);
 
 const codeOf = (judged: StoreError | 'whole'): string => (judged === 'whole' ? judged : judged.code);
@@ -172,7 +178,7 @@ describe('the book', () => {
         for (const name of ['book.db', 'book.db-wal']) {
           const mixed = withFile(image, name, other.image.get(name));
           const judged = await judge(`${name} of moment ${moments.indexOf(other)} in ${index}`, mixed, expected);
-          const isOne = image.get('book.db')!.equals(other.image.get('book.db')!);
+          const isOne = savedIn(image).equals(savedIn(other.image));
           if (isOne) continue; // one is a beginning of the other
           refused++;
           expect(codeOf(judged)).toBe('store_corrupt');
