@@ -64,6 +64,8 @@ export class JournalStore implements Store {
   #upkeep: Upkeep | undefined;
   #rescued: Promise<StoreError> | undefined;
   #failure: StoreError | undefined;
+  /** Somebody has got the failure. */
+  #isTold = false;
   #closed = false;
 
   constructor(parts: JournalStoreParts) {
@@ -114,12 +116,12 @@ export class JournalStore implements Store {
   }
 
   async #append(records: readonly JournalRecord[], rewrite?: Rewrite): Promise<void> {
-    if (this.#failure !== undefined) throw await (this.#rescued ?? this.#failure);
+    if (this.#failure !== undefined) throw await this.#refusal(this.#failure);
     this.#upkeep?.look();
     try {
       await this.#batches.append(records, rewrite);
     } catch (error) {
-      throw await this.#lost(error as Error);
+      throw await this.#refusal(await this.#lost(error as Error));
     }
   }
 
@@ -136,7 +138,7 @@ export class JournalStore implements Store {
     try {
       await this.#batches.makeRoom(bytes);
     } catch (error) {
-      throw await this.#lost(error as Error);
+      throw await this.#refusal(await this.#lost(error as Error));
     }
   }
 
@@ -200,14 +202,14 @@ export class JournalStore implements Store {
   readonly compact: Store['compact'] = (options = {}) => this.#upkeep!.compact(options);
 
   async check(): Promise<void> {
-    if (this.#failure !== undefined) throw await (this.#rescued ?? this.#failure);
+    if (this.#failure !== undefined) throw await this.#refusal(this.#failure);
     this.#upkeep?.look();
     try {
       await this.#journal.check();
       await this.#parts.book.check();
       if (this.room.full && this.#batches.isIdle) await this.#upkeep?.relieve();
     } catch (error) {
-      throw await this.#lost(error as Error);
+      throw await this.#refusal(await this.#lost(error as Error));
     }
   }
 
@@ -217,7 +219,7 @@ export class JournalStore implements Store {
     await this.#upkeep?.close();
     try {
       // Files that were lost without notice are saved, and what failed without notice is reported.
-      if (this.#batches !== undefined) {
+      if (this.#batches !== undefined && !this.#isTold) {
         if (this.#failure === undefined) await this.#feed.flush();
         await this.check();
       }
@@ -284,6 +286,11 @@ export class JournalStore implements Store {
   fail(error: Error): void {
     if (this.#upkeep === undefined) this.#refuse(error);
     else void this.#lost(error);
+  }
+
+  async #refusal(failure: StoreError): Promise<StoreError> {
+    this.#isTold = true;
+    return (await this.#rescued) ?? failure;
   }
 
   #refuse(error: Error): StoreError {
