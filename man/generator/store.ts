@@ -20,6 +20,7 @@ export function storePage(version: string): string {
     ...recovery,
     ...backups,
     ...exports,
+    ...operation,
     ...byHand,
     heading('see also'),
     paragraph(
@@ -219,6 +220,23 @@ const exports = [
   term(
     '{"end": …}',
     'the last line: how many settings and tasks there are, and crc, the CRC-32 of all bytes before this line',
+  ),
+];
+
+const operation = [
+  heading('a full disk'),
+  paragraph(
+    'Nothing new is accepted (store_full), and what runs may end, in the segments that are kept ready. The journal takes no segment that does not leave as much of the disk to the book, and a row is entered only where the main file of the book has room for it. Once a second the broker saves the book, releases what nobody needs, and goes to smaller segments; when that is enough, or space was freed, it goes on by itself. Both stand on the log. What helps: free some space; let tasks end, or cancel them; a shorter retention_ms, or lower ended_tasks_max and book_bytes_max; a backup on another disk, restored there. One commit that ends more than half of the free space holds must wait for more.',
+  ),
+  heading('in the status'),
+  term('kept ready', 'bytes of segments that are prepared for what comes, or released and to be used again'),
+  term(
+    'held by NAME from batch N',
+    'nothing from that batch on is released: store, for what lives and what is not safe in the book yet; backup; body, for a payload that is being read',
+  ),
+  heading('another place'),
+  paragraph(
+    'A state directory may be moved, or put in the place of another, while no broker runs on either: after a salvage or a restore move the old one away and the new one there, and clients find the broker where it was. What was moved away under a running broker is older than what that has written back: start none on it.',
   ),
 ];
 
