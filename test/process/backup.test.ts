@@ -52,6 +52,8 @@ test('kill -9 in the middle of a compact', async () => {
   const first = await world.broker();
   const client = await world.client({ reconnect: false });
   const ids = await submit(client, 15);
+  for (let round = 0; round < 4; round++)
+    for (const id of await submit(client, 15)) await client.request('task.cancel', { id });
   const { journal: before } = await client.request('store.status', {});
   const compact = client.request('store.compact', {}).catch(() => {});
   const looking = await world.client({ reconnect: false });
