@@ -47,6 +47,11 @@ export class StoreUpkeep {
     const made = this.#cancellable(to, (signal) => store.backup(directory, { version, wallMs, signal }));
     const failed = (error: Error): Fault => {
       const cause = error instanceof StoreError ? error.code : 'store_failed';
+      if (cause === 'store_corrupt')
+        return fault(
+          'store_failed',
+          `No backup was made. ${error.message} What lives the broker has in memory: deye store compact writes it again, and the damage of the journal goes.`,
+        );
       const advice = cause === 'store_failed' ? ' Try again; if it stays so, see: deye broker logs' : '';
       return fault('backup_failed', `No backup was made. ${error.message}${advice}`, { cause });
     };

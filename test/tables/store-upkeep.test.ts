@@ -151,6 +151,11 @@ test('store.compact: store_full; what else goes wrong is told as such', async ()
     code: 'backup_failed',
     context: { cause: 'store_full' },
   });
+  error = new StoreError('store_corrupt', 'The journal is damaged.');
+  expect(await operator.refused('store.backup', { directory })).toMatchObject({
+    code: 'store_failed', // trying again does not help
+    message: expect.stringMatching(/journal is damaged\. .*deye store compact/),
+  });
   error = new Error('The disk hums.');
   const failed = { code: 'store_failed', message: expect.stringContaining('The disk hums.') };
   expect(await operator.refused('store.compact', {})).toMatchObject(failed);
