@@ -262,6 +262,23 @@ describe('a book whose journal is released', () => {
     expect((await contentOf((await salvaged(directory, true)).to))[0]).toEqual(all);
   });
 
+  test('beside a write-ahead file: that is left out, and both are told', async () => {
+    const directory = scratch.copy(released);
+    const path = join(directory, 'book.db');
+    const db = new DatabaseSync(path);
+    db.exec('PRAGMA wal_autocheckpoint = 0; UPDATE position SET epoch = epoch');
+    const log = readFileSync(`${path}-wal`);
+    db.close();
+    damage(path, 0, new Uint8Array(4096));
+    writeFileSync(`${path}-wal`, log.subarray(0, 40)); // no frame is whole
+    const { lost, to } = await salvaged(directory, true);
+    expect(lost.book).toEqual([
+      expect.stringMatching(/^Its first page is damaged/),
+      expect.stringMatching(/^Its write-ahead file is damaged.* is left out/),
+    ]);
+    expect((await contentOf(to))[0]).toEqual(all);
+  });
+
   test('where it stands is damaged: every row is had back, and that is told by the name of the book', async () => {
     const directory = scratch.copy(released);
     const db = new DatabaseSync(join(directory, 'book.db'));

@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSy
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../../src/index.ts';
+import { lockFile } from '../../src/transport/file-lock.ts';
 import { ended, World } from '../process/daemon.ts';
 import { brokerOn } from '../store/broker.ts';
 import { damage, Scratch } from '../store/fixture.ts';
@@ -54,6 +55,25 @@ test('a store that is named itself is that of the broker that runs on its state 
     const { code, stderr } = await world.run(['store', 'salvage', named, scratch.path()]);
     expect([code, stderr]).toEqual([75, expect.stringContaining('[store_in_use]')]);
   }
+});
+
+test('a store that another command works on is in use', async () => {
+  await using world = new World();
+  const [state, backup] = [scratch.path(), scratch.path()];
+  expect((await world.run(['store', 'backup', backup, '--state-dir', sound])).code).toBe(0);
+  expect((await world.run(['store', 'restore', backup, '--state-dir', state])).code).toBe(0);
+  using _lock = lockFile(join(state, 'broker.lock'));
+  for (const args of [
+    ['status', '--state-dir', state],
+    ['backup', scratch.path(), '--state-dir', state],
+    ['export', '--state-dir', state],
+    ['salvage', state, scratch.path()],
+  ])
+    expect(await world.run(['store', ...args])).toMatchObject({
+      code: 75,
+      stderr: expect.stringMatching(/^deye: Another command works on the store in .*\[store_in_use\]/),
+    });
+  expect((await world.run(['store', 'verify', state])).code).toBe(0);
 });
 
 test('a copy of a state directory is not that of the broker that runs on the other', async () => {

@@ -28,3 +28,33 @@ test('what lives is as large as its full records, whatever their bytes are in', 
   live.fold(moved(1, 'completed'), { batch: 2, end: 50 }, undefined);
   expect(live.bytes).toBe(0);
 });
+
+test('one that is written again twice stands where the last of them put it, once that is safe; not at all when it has ended', () => {
+  const payloads = new Payloads(0);
+  const live = new LiveState(payloads);
+  const payload = new Uint8Array(20).fill(7);
+  for (const seq of [1, 2]) live.fold(submitted(seq, `t${seq}`, { payload }), { batch: 1, end: 100 * seq }, undefined);
+  live.cut()();
+  const placesOf = () => [1, 2].map((seq) => payloads.place(seq)?.batch);
+  const again = (batch: number) => {
+    for (const seq of [1, 2])
+      if (live.task(`t${seq}`) !== undefined) live.rewritten(seq, { batch, end: 100 * seq }, payload);
+    return live.cut();
+  };
+  const [second, third] = [again(2), again(3)];
+  second();
+  expect(placesOf()).toEqual([1, 1]);
+  const places: (number | undefined)[] = [];
+  const ends = {
+    attempt: () => {},
+    delete: () => {},
+    end: (...[, , , , place]: readonly unknown[]) => places.push((place as { batch: number }).batch),
+  };
+  live.fold(moved(1, 'completed'), { batch: 4, end: 50 }, ends);
+  third();
+  expect([places, placesOf()]).toEqual([[3], [undefined, 3]]);
+  const [fifth, sixth] = [again(5), again(6)];
+  fifth();
+  sixth();
+  expect(placesOf()).toEqual([undefined, 6]);
+});
