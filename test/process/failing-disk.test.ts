@@ -49,4 +49,37 @@ describe.skipIf(cannotTrace)('the disk fails', () => {
       await again.close();
     },
   );
+
+  test('a write to the book: that is no full disk; a restart has every end that was acknowledged', async () => {
+    await using world = new World();
+    const log = join(world.state, 'store', 'book.db-wal');
+    const inject = traced(join(world.directory, 'trace'), `-P '${log}' -e 'inject=pwrite64:error=EIO:when=40+'`);
+    const broker = world.shell(inject, 'broker', 'start', '--foreground', '--no-collectors');
+    let errors = '';
+    broker.stderr!.on('data', (chunk) => (errors += chunk));
+    await world.ready();
+    const client = await world.client({ reconnect: false });
+    const cancelled: string[] = [];
+    for (let isOver = false; !isOver; ) {
+      const id = await client.submit({ operation: 'scan' }).then(
+        (submitted) => submitted.id,
+        () => undefined,
+      );
+      isOver =
+        id === undefined ||
+        !(await client.request('task.cancel', { id }).then(
+          () => true,
+          () => false,
+        ));
+      if (!isOver) cancelled.push(id!);
+    }
+    await ended(broker);
+    expect([broker.exitCode, broker.signalCode], errors).toEqual([1, null]);
+    expect(errors).toMatch(/The book .*book\.db failed: disk I\/O error/);
+    expect(cancelled.length).toBeGreaterThan(1);
+    await world.broker();
+    const again = await world.client();
+    for (const id of cancelled) expect(await again.request('task.show', { id })).toMatchObject({ state: 'cancelled' });
+    await again.close();
+  });
 });
