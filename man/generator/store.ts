@@ -69,7 +69,7 @@ const files = [
   ),
   term(
     'store/book.db',
-    'SQLite: a row for each task that ended (task), its payload and result (body), an attempt each (attempt), and the last batch of the journal that is in it (position). Its write-ahead file, book.db-wal, belongs to it while it is there',
+    'SQLite: a row for each task that ended (task), its payload and result (body), an attempt each (attempt), and the last batch of the journal that is in it (position). Its write-ahead file, book.db-wal, belongs to it while it is there; zeros behind its last page are room for what that has',
   ),
   term(
     '.export-XXXXXX, and .store.unfinished-XXXXXX',
