@@ -37,8 +37,10 @@ const migrations = [
 const noBytes = new Uint8Array(0);
 
 /** A CRC-32 over the columns beside a record, if there are some, and the record. */
-export const checksum = (bytes: Uint8Array, keys?: readonly (string | number | null)[]): number =>
-  crc32(bytes, keys === undefined ? 0 : crc32(JSON.stringify(keys)));
+export function checksum(bytes: Uint8Array, keys?: readonly (string | number | null)[]): number {
+  const crc = keys === undefined ? 0 : crc32(JSON.stringify(keys));
+  return bytes.length === 0 ? crc : crc32(bytes, crc); // on Node 22 nothing at all may make it 0
+}
 
 /** Whether the file is a book that this deye knows; 0 is a new one. Throws a BookError. */
 export function versionOf(db: DatabaseSync, path: string): number {
