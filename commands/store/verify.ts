@@ -9,7 +9,7 @@ export default class StoreVerify extends PlainCommand {
   static override summary = 'Read every byte of a store and say whether it is whole; changes nothing.';
   static override description =
     `Reads every segment, batch and record of the journal and every row of the book, checks their checksums, and lists
-what it finds, with its place and what to do. While a broker writes to the store it looks at what is synced. Exits with
+what it finds, with its place and what to do; the files of a backup are compared with its manifest. While a broker writes to the store it looks at what is synced. Exits with
 1 when something that was acknowledged is damaged; a note alone is no damage.`;
   static override examples = [
     '<%= config.bin %> store verify',

@@ -226,7 +226,7 @@ const exports = [
 const operation = [
   heading('a full disk'),
   paragraph(
-    'Nothing new is accepted (store_full), and what runs may end, in the segments that are kept ready. The journal takes no segment that does not leave as much of the disk to the book, and a row is entered only where the main file of the book has room for it. Once a second the broker saves the book, releases what nobody needs, and goes to smaller segments; when that is enough, or space was freed, it goes on by itself. Both stand on the log. What helps: free some space; let tasks end, or cancel them; a shorter retention_ms, or lower ended_tasks_max and book_bytes_max; a backup on another disk, restored there. One commit that ends more than half of the free space holds must wait for more.',
+    'Nothing new is accepted (store_full), and what runs may end, in the segments that are kept ready. The journal takes no segment that does not leave as much of the disk to the book, and a row is entered only where the main file of the book has room for it. Once a second the broker saves the book, releases what nobody needs, and goes to smaller segments; when that is enough, or space was freed, it goes on by itself. Both stand on the log. What helps: free some space; let tasks end, or cancel them; a shorter retention_ms, or lower ended_tasks_max and book_bytes_max; a backup on another disk, restored there. The rows of one commit are entered together, twice over until they are saved: what ends more at once than half of the free space holds waits until there is more.',
   ),
   heading('in the status'),
   term('kept ready', 'bytes of segments that are prepared for what comes, or released and to be used again'),

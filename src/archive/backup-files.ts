@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileChecksum } from '../store/copy-file.ts';
-import { readManifest } from '../store/manifest.ts';
+import { differenceOf, readManifest } from '../store/manifest.ts';
 import { StoreError } from '../store/port.ts';
 import type { Progress } from '../store/progress.ts';
 import type { Finding } from './finding.ts';
@@ -22,12 +22,11 @@ export async function findInBackup(
     });
   try {
     const { files } = readManifest(directory);
-    for (const [at, { name, bytes, crc }] of files.entries()) {
+    for (const [at, file] of files.entries()) {
       progress('comparing with the manifest', at, files.length);
-      const path = join(directory, name);
-      const found = existsSync(path) ? await fileChecksum(path) : undefined;
-      if (found === undefined) changed(`${name} is missing, which the manifest names.`);
-      else if (found.bytes !== bytes || found.crc !== crc) changed(`${name} is not as the manifest says.`);
+      const path = join(directory, file.name);
+      const difference = differenceOf(file, existsSync(path) ? await fileChecksum(path) : undefined);
+      if (difference !== undefined) changed(`${difference}.`);
     }
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;

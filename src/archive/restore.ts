@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { copyFile } from '../store/copy-file.ts';
 import { openJournalIn } from '../store/journal-files.ts';
 import { journalIn } from '../store/layout.ts';
-import { type Manifest, readManifest } from '../store/manifest.ts';
+import { differenceOf, type Manifest, readManifest } from '../store/manifest.ts';
 import { buildDirectory } from '../store/new-directory.ts';
 import { openParts } from '../store/parts.ts';
 import { StoreError } from '../store/port.ts';
@@ -39,7 +39,8 @@ async function copyChecked(backup: string, draft: string, { files }: Manifest, p
   const all = files.reduce((sum, { bytes }) => sum + bytes, 0);
   let done = 0;
   mkdirSync(journalIn(draft), { mode: 0o700 });
-  for (const { name, bytes, crc } of files) {
+  for (const file of files) {
+    const { name } = file;
     if (!/^(journal\/)?[\w.]+$/.test(name) || name.includes('..'))
       throw damaged(backup, `its manifest names ${JSON.stringify(name)}, which is no file of a store`);
     const copied = await copyFile(join(backup, name), join(draft, name), {
@@ -48,14 +49,11 @@ async function copyChecked(backup: string, draft: string, { files }: Manifest, p
         progress('copying the backup', done, all);
       },
     }).catch((cause: NodeJS.ErrnoException) => {
-      if (cause.code === 'ENOENT') throw damaged(backup, `${name} is missing`, cause);
+      if (cause.code === 'ENOENT') throw damaged(backup, differenceOf(file, undefined)!, cause);
       throw cause.code === 'store_unsafe' ? damaged(backup, `${name} is no regular file`, cause) : cause;
     });
-    if (copied.bytes !== bytes || copied.crc !== crc)
-      throw damaged(
-        backup,
-        `${name} is not as the manifest says: ${copied.bytes} bytes, CRC-32 ${copied.crc}, and not ${bytes} and ${crc}`,
-      );
+    const difference = differenceOf(file, copied);
+    if (difference !== undefined) throw damaged(backup, difference);
   }
 }
 

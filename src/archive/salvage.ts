@@ -76,22 +76,18 @@ async function copyBook(directory: string, scratch: string, losses: Losses): Pro
   for (const suffix of ['', '-wal'])
     if (existsSync(bookIn(directory) + suffix)) await copyFile(bookIn(directory) + suffix, book + suffix);
   if (!existsSync(book) || damageOf(book) === undefined) return;
-  const hasLog = existsSync(log);
+  const told = existsSync(log) ? [logLeftOut] : [];
   rmSync(log, { force: true });
-  const leftOut = (): void => {
-    if (hasLog)
-      losses.book(
-        'Its write-ahead file is damaged, or of another time, and is left out; rows that were being saved to the main file may be missing.',
-      );
-  };
-  const code = damageOf(book);
-  if (code === undefined) return leftOut();
-  if (code !== 'book_damaged') return;
-  renewFirstPage(book);
-  if (damageOf(book) !== undefined) return;
-  losses.book('Its first page is damaged. It was read with that of a new book; rows may be missing.');
-  leftOut();
+  if (damageOf(book) === 'book_damaged') {
+    renewFirstPage(book);
+    told.unshift(pageRenewed);
+  }
+  if (damageOf(book) === undefined) for (const what of told) losses.book(what);
 }
+
+const logLeftOut =
+  'Its write-ahead file is damaged, or of another time, and is left out; rows that were being saved to the main file may be missing.';
+const pageRenewed = 'Its first page is damaged. It was read with that of a new book; rows may be missing.';
 
 /** Why it cannot be read, as the code of an error. What has the tables of a book is one, whatever else it says that it is. */
 function damageOf(path: string): string | undefined {

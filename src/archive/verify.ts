@@ -64,7 +64,8 @@ async function lookOnce(directory: string, isMoving: boolean, progress: Progress
   const findings: Finding[] = [];
   let leftOut = 0;
   const add: Add = (finding) => {
-    const advice = isMoving ? adviseCompact(directory) : adviseSalvage(directory);
+    const isInJournal = finding.segment !== undefined;
+    const advice = isMoving && isInJournal ? adviseCompact(directory) : adviseSalvage(directory);
     if (findings.length < findingsMax) findings.push({ advice, ...finding });
     else leftOut++;
   };

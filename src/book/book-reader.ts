@@ -2,9 +2,9 @@
  * A book that is only read, whole or damaged: every row is looked at, and what is wrong with one holds up no other.
  * Statements are short, so that a broker that writes the same book is never held up either.
  */
-import { closeSync, openSync } from 'node:fs';
-import { backup, DatabaseSync, type StatementSync } from 'node:sqlite';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { RecordOf } from '../core/record.ts';
+import { copyPages } from './copy-pages.ts';
 import { BookError, damagedBook, explainBook } from './error.ts';
 import type { BookPosition } from './port.ts';
 import { attemptOf, bodyOf, type Row, taskOf } from './row.ts';
@@ -25,8 +25,6 @@ interface BookEntry {
 }
 
 const slice = 500;
-/** In one step: a backup in several begins again each time a broker writes. */
-const allPages = 2 ** 31 - 1;
 const noBytes = new Uint8Array(0);
 interface Scan {
   /** A table, and its key up to the `seq`. */
@@ -156,11 +154,10 @@ export class BookReader implements Disposable {
     };
   }
 
-  /** Copies the book as it is at one moment, by SQLite's own backup, into a file that only we may read. */
+  /** Copies the book as it is at one moment. */
   async copyTo(path: string): Promise<void> {
-    closeSync(openSync(path, 'wx', 0o600));
     try {
-      await backup(this.#db, path, { rate: allPages });
+      await copyPages(this.#db, path);
     } catch (cause) {
       const { code, message } = explainBook(this.#path, cause);
       // The book itself is only read: it is the copy that cannot grow.

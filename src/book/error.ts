@@ -1,15 +1,13 @@
 /** What goes wrong with the book, and what SQLite's errors mean for it. */
-import { closeSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
 
 /** Primary result codes of SQLite, as https://sqlite.org/rescode.html numbers them. */
 const code = { corrupt: 11, full: 13, notADatabase: 26 } as const;
 /** IOERR_WRITE: a disk that fails, or a limit on a file's size. */
 const writeFailed = 778;
 
-/** More than SQLite writes at once. */
-const triedBytes = 128 * 1024;
-/** What the system says of a full disk, or of a limit. */
-const fullNames: readonly string[] = ['ENOSPC', 'EDQUOT', 'EFBIG'];
+/** Whether the system says that a disk is full, or a file's size limited. */
+export const isNoSpace = (error: unknown): boolean =>
+  ['ENOSPC', 'EDQUOT', 'EFBIG'].includes((error as NodeJS.ErrnoException).code ?? '');
 
 /** An operational error of a book; `code` is stable. */
 export class BookError extends Error {
@@ -40,31 +38,15 @@ export const damagedBook = (path: string, what: string, cause?: unknown): BookEr
 const fullBook = (path: string, cause: unknown): BookError =>
   new BookError('book_full', `The book ${path} cannot grow: the disk is full, or its size is limited.`, { cause });
 
-/** Whether a file may be longer than those of the book are: tried, since SQLite does not say why it could not write. */
-function canGrow(path: string): boolean {
-  const longest = Math.max(
-    ...['', '-wal'].map((suffix) => statSync(path + suffix, { throwIfNoEntry: false })?.size ?? 0),
-  );
-  const tried = `${path}.tried`;
-  try {
-    const fd = openSync(tried, 'w', 0o600);
-    try {
-      writeSync(fd, new Uint8Array(1), 0, 1, longest + triedBytes);
-    } finally {
-      closeSync(fd);
-      rmSync(tried);
-    }
-    return true;
-  } catch (error) {
-    return !fullNames.includes((error as NodeJS.ErrnoException).code ?? '');
-  }
-}
-
-/** Any error as a BookError. */
-export function explainBook(path: string, cause: unknown): BookError {
+/**
+ * Any error as a BookError.
+ *
+ * @param canGrow whether its files may be longer than they are: SQLite does not say why it could not write
+ */
+export function explainBook(path: string, cause: unknown, canGrow: () => boolean = () => false): BookError {
   if (cause instanceof BookError) return cause;
-  const { errcode = 0, code: name = '', message } = cause as { errcode?: number; code?: string; message: string };
-  if (fullNames.includes(name) || (errcode === writeFailed && !canGrow(path))) return fullBook(path, cause);
+  const { errcode = 0, message } = cause as { errcode?: number; message: string };
+  if (isNoSpace(cause) || (errcode === writeFailed && !canGrow())) return fullBook(path, cause);
   switch (errcode & 0xff) {
     case code.corrupt:
     case code.notADatabase:

@@ -3,9 +3,9 @@
  * version, so one that is damaged hides no row for ever. Offsets as https://sqlite.org/fileformat2.html gives them.
  */
 import { closeSync, openSync, readSync, rmSync, statSync, writeSync } from 'node:fs';
-import { openBook } from './schema.ts';
+import { openBook, pageBytes } from './schema.ts';
+import { filesOf } from './write-ahead.ts';
 
-const pageBytes = 4096;
 const at = { pageCount: 28, freeList: 32, freePages: 36 } as const;
 
 /** Writes the first page of a new book over that of the one at `path`, which nobody has open. */
@@ -20,7 +20,7 @@ export function renewFirstPage(path: string): void {
     page.writeUInt32BE(0, at.freePages);
     withFile(path, 'r+', (fd) => writeSync(fd, page, 0, pageBytes, 0));
   } finally {
-    for (const suffix of ['', '-wal', '-shm']) rmSync(fresh + suffix, { force: true });
+    for (const file of filesOf(fresh)) rmSync(file, { force: true });
   }
 }
 

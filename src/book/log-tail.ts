@@ -4,8 +4,9 @@
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { endianness } from 'node:os';
+import { pageBytes } from './schema.ts';
 
-const [headerBytes, frameHeaderBytes, pageBytes] = [32, 24, 4096];
+const [headerBytes, frameHeaderBytes] = [32, 24];
 const frameBytes = frameHeaderBytes + pageBytes;
 /** Of the last frame that is committed, in the index: in the order of bytes of the machine. */
 const lastFrameAt = 16;

@@ -7,9 +7,9 @@ import type { Expired } from '../core/expire.ts';
 import { endedStates, type TaskState } from '../protocol/state.ts';
 import { afterIds } from '../protocol/uuid-time.ts';
 import type { Expiry } from './port.ts';
+import { bodyBytesSql, pageBytes, pagesOf } from './schema.ts';
 import { Slice } from './slice.ts';
 
-const pageBytes = 4096;
 /** What deleting a task costs beside its bodies, in pages, about: a row, its attempts, and an entry in each index. */
 const taskCost = 8;
 /** A file may have free pages for what comes next: so many, and this part of those in use. */
@@ -52,7 +52,7 @@ export class BookRetention {
 
   /** Gives free pages back, all of them or what the file may not have; whether there are more. Outside a transaction. */
   shrink(isAll: boolean): boolean {
-    const before = isAll ? this.#pages('freelist_count') : this.#spare();
+    const before = isAll ? pagesOf(this.#db, 'freelist_count') : this.#spare();
     if (before <= 0) return false;
     const startedMs = performance.now();
     const pages = Math.min(before, this.#shrinking.size);
@@ -95,7 +95,8 @@ export class BookRetention {
 
   /** The tasks whose bodies make the book larger than it may be, as many as one slice deletes. */
   #tooLarge(bytesMax: number, limit: number): number[] {
-    const over = this.#pages('page_count') - this.#pages('freelist_count') - Math.floor(bytesMax / pageBytes);
+    const over =
+      pagesOf(this.#db, 'page_count') - pagesOf(this.#db, 'freelist_count') - Math.floor(bytesMax / pageBytes);
     const found = new Set<number>();
     let cost = 0;
     let freed = 0;
@@ -111,12 +112,8 @@ export class BookRetention {
 
   /** Free pages beyond what the file may have. */
   #spare(): number {
-    const free = this.#pages('freelist_count');
-    return free - Math.max(freePagesMin, Math.ceil((this.#pages('page_count') - free) * freePart));
-  }
-
-  #pages(pragma: 'page_count' | 'freelist_count'): number {
-    return Number(this.#db.prepare(`PRAGMA ${pragma}`).get()![pragma]);
+    const free = pagesOf(this.#db, 'freelist_count');
+    return free - Math.max(freePagesMin, Math.ceil((pagesOf(this.#db, 'page_count') - free) * freePart));
   }
 }
 
@@ -124,6 +121,6 @@ const costOf = (tasks: number, bodyBytes: number): number => tasks * taskCost + 
 
 const statements = (db: DatabaseSync) => ({
   tasks: db.prepare('SELECT seq, id, since_ms FROM task WHERE state = ? AND since_ms < ? ORDER BY since_ms LIMIT ?'),
-  bytesOf: db.prepare('SELECT coalesce(sum(length(bytes)), 0) AS bytes FROM body WHERE is_last IN (0, 1) AND seq = ?'),
+  bytesOf: db.prepare(bodyBytesSql),
   bodies: db.prepare('SELECT seq, length(bytes) AS bytes FROM body ORDER BY is_last, seq, kind'),
 });

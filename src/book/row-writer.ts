@@ -6,7 +6,7 @@ import type { RecordOf } from '../core/record.ts';
 import { readRecord, writeRecord } from '../core/record-bytes.ts';
 import { keptFromMs } from '../core/replay.ts';
 import { isEnded } from '../protocol/state.ts';
-import { type BookTotals, checksum } from './schema.ts';
+import { type BookTotals, bodyBytesSql, checksum } from './schema.ts';
 
 const noBytes = new Uint8Array(0);
 
@@ -101,7 +101,7 @@ const statements = (db: DatabaseSync) => ({
   task: db.prepare('INSERT INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'),
   body: db.prepare('INSERT OR REPLACE INTO body VALUES (?, ?, ?, ?, ?)'),
   attempt: db.prepare('INSERT OR REPLACE INTO attempt VALUES (?, ?, ?, ?)'),
-  bytesOf: db.prepare('SELECT coalesce(sum(length(bytes)), 0) AS bytes FROM body WHERE is_last IN (0, 1) AND seq = ?'),
+  bytesOf: db.prepare(bodyBytesSql),
   removeTask: db.prepare('DELETE FROM task WHERE seq = ?'),
   removeBodies: db.prepare('DELETE FROM body WHERE is_last IN (0, 1) AND seq = ?'),
   removeAttempts: db.prepare('DELETE FROM attempt WHERE seq = ?'),

@@ -34,6 +34,16 @@ const migrations = [
      row_crc INTEGER NOT NULL) STRICT;`,
 ];
 
+/** Of every book: SQLite's default. */
+export const pageBytes = 4096;
+/** Of one task's payload and result. */
+export const bodyBytesSql =
+  'SELECT coalesce(sum(length(bytes)), 0) AS bytes FROM body WHERE is_last IN (0, 1) AND seq = ?';
+
+/** How many pages there are, as the open transaction leaves them. */
+export const pagesOf = (db: DatabaseSync, pragma: 'page_count' | 'freelist_count'): number =>
+  Number(db.prepare(`PRAGMA ${pragma}`).get()![pragma]);
+
 const noBytes = new Uint8Array(0);
 
 /** A CRC-32 over the columns beside a record, if there are some, and the record. */

@@ -1,10 +1,11 @@
 /** The book on SQLite, synchronous; a thread of its own runs it, so that nothing here holds up the loop. */
-import { closeSync, openSync, statSync } from 'node:fs';
-import { backup, DatabaseSync, type StatementSync } from 'node:sqlite';
+import { statSync } from 'node:fs';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { Expired } from '../core/expire.ts';
 import type { AttemptRecord, StoredTask } from '../core/record.ts';
 import { endedStates, type TaskState } from '../protocol/state.ts';
 import { uuidFirst } from '../protocol/uuid-time.ts';
+import { copyPages } from './copy-pages.ts';
 import { type BookError, explainBook } from './error.ts';
 import { MainFile } from './main-file.ts';
 import { OpenFiles } from './open-files.ts';
@@ -12,12 +13,12 @@ import type { BookPosition, BookSize, EndedFilter, EndedTask, Expiry, Newest, Sh
 import { BookRetention } from './retention.ts';
 import { attemptOf, bodyOf, type Row, taskOf } from './row.ts';
 import { RowWriter } from './row-writer.ts';
-import { openBook, type Point, positionIn, standingIn, standingRow } from './schema.ts';
+import { openBook, type Point, pageBytes, pagesOf, positionIn, standingIn, standingRow } from './schema.ts';
 import { hasWriteAhead, refuseEmptied, refuseStrange, savedIn } from './write-ahead.ts';
 
 const noBytes = new Uint8Array(0);
-/** Of a copy, in one step. */
-const allPages = 2 ** 31 - 1;
+/** More bytes than SQLite writes at once. */
+const written = 128 * 1024;
 
 export class SqliteBook {
   readonly #path: string;
@@ -51,10 +52,10 @@ export class SqliteBook {
       this.#retention = new BookRetention(this.#db);
       const standing = standingIn(this.#db, path);
       if (standing !== undefined) this.#rows.totals = standing.totals;
-      this.#files = new OpenFiles(path);
       keeper ??= keeperOf(path);
       this.#keeper = keeper;
       this.#main = new MainFile(path);
+      this.#files = new OpenFiles(path);
     } catch (error) {
       db?.close();
       keeper?.close(); // last: what is refused is left as it is
@@ -74,7 +75,7 @@ export class SqliteBook {
     try {
       this.#rows.enter(records);
       this.#stand.run(...standingRow({ position, totals: this.#rows.totals, saved: this.#saved }));
-      this.#main.extend(this.#pageBytes);
+      this.#main.extend(pagesOf(this.#db, 'page_count') * pageBytes);
       this.#db.exec('COMMIT');
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
@@ -181,35 +182,30 @@ export class SqliteBook {
     this.#files.check();
   }
 
-  /** Page by page: tables stay where they are in every book (`first-page.ts`). */
-  async copyTo(path: string): Promise<void> {
-    closeSync(openSync(path, 'wx', 0o600));
-    await backup(this.#db, path, { rate: allPages });
+  copyTo(path: string): Promise<void> {
+    return copyPages(this.#db, path);
   }
 
   /** Saves nothing when a file is not what it was: pages of two times would be mixed. */
   close(): void {
-    let isSound = true;
-    try {
-      this.#files.check();
-    } catch {
-      isSound = false;
-    }
-    if (isSound) this.#keeper.close();
-    this.#db.close();
-    if (!isSound) this.#keeper.close();
+    const [first, last] = this.#isSound ? [this.#keeper, this.#db] : [this.#db, this.#keeper];
+    first.close();
+    last.close();
     this.#main.close();
     this.#files.close();
   }
 
   explain(error: unknown): BookError {
-    return explainBook(this.#path, error);
+    return explainBook(this.#path, error, () => this.#main.mayHave(this.#unsavedBytes + written));
   }
 
-  /** Of all pages, as the open transaction leaves them. */
-  get #pageBytes(): number {
-    const [pages, bytes] = [this.#db.prepare('PRAGMA page_count').get()!, this.#db.prepare('PRAGMA page_size').get()!];
-    return Number(pages.page_count) * Number(bytes.page_size);
+  get #isSound(): boolean {
+    try {
+      this.#files.check();
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   /** Of the write-ahead file. */

@@ -11,6 +11,9 @@ import { type Point, positionIn, standingIn, versionOf } from './schema.ts';
 
 const nowhere: Point = { sequence: 0, crc: 0 };
 
+/** What SQLite has of a book: the main file, and what it keeps beside that while it is open. */
+export const filesOf = (path: string): string[] => ['', '-wal', '-shm'].map((suffix) => path + suffix);
+
 export const hasWriteAhead = (path: string): boolean => existsSync(`${path}-wal`) && statSync(`${path}-wal`).size > 0;
 
 /** SQLite deletes a write-ahead file beside an empty main file. Throws a BookError. */

@@ -50,7 +50,7 @@ export class StoreUpkeep {
       if (cause === 'store_corrupt')
         return fault(
           'store_failed',
-          `No backup was made. ${error.message} What lives the broker has in memory: deye store compact writes it again, and the damage of the journal goes.`,
+          `No backup was made. ${error.message} What lives the broker has in memory: deye store compact writes it again, and damage of the journal goes; that of the book stays.`,
         );
       const advice = cause === 'store_failed' ? ' Try again; if it stays so, see: deye broker logs' : '';
       return fault('backup_failed', `No backup was made. ${error.message}${advice}`, { cause });

@@ -17,7 +17,7 @@ import { refuseStore } from '../store/own-directory.ts';
 import { statusAtRest } from '../store/status.ts';
 import { shellQuoted } from '../text/shell.ts';
 import { checkPrivateDirectory } from '../transport/private-directory.ts';
-import { refuseWithin } from './backup-place.ts';
+import { refuseWithin } from './copy-place.ts';
 import { UsageError } from './error.ts';
 import { elapsedLine, progressBar } from './progress.ts';
 import { lockAtRest, lookAt, lookAtRest, stateDirectoryAt } from './state-directory.ts';
@@ -161,9 +161,10 @@ export async function exportTo(
     return await exportFrom(storeAt(found.stateDirectory), to, version);
   }
   const { broker } = found;
-  const { directory: store = join(tmpdir(), 'store') } = await broker.request('store.status', {});
-  if (to !== undefined) refuseWithin(stateDirectoryOf(store), to);
-  await using place = makeDraft(dirname(store), '.export-'); // interrupted, the broker ends its part by itself
+  const { directory: store } = await broker.request('store.status', {});
+  if (to !== undefined && store !== undefined) refuseWithin(stateDirectoryOf(store), to);
+  const parent = store === undefined ? tmpdir() : dirname(store); // one in memory is refused there
+  await using place = makeDraft(parent, '.export-'); // interrupted, the broker ends its part by itself
   const copy = join(place.path, 'store');
   {
     using _line = elapsedLine('the broker copies its store');

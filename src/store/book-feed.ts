@@ -188,7 +188,7 @@ export class BookFeed {
     await this.#running;
   }
 
-  /** Saves what the book has taken in; on a full disk it may not be able to. */
+  /** Makes safe what the book has taken in. */
   async save(): Promise<void> {
     if (this.#applied > this.#safe) await this.#checkpoint().catch((error: Error) => this.#stopped(error));
   }

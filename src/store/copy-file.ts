@@ -1,5 +1,5 @@
 /** Copies of files, synced, with the CRC-32 of what was read. */
-import { open, stat } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { StoreError } from './port.ts';
 
@@ -21,8 +21,7 @@ interface CopyOptions {
 /** `to` must not be there. The CRC-32 is that of the whole copy. */
 export async function copyFile(from: string, to: string, options: CopyOptions = {}): Promise<CopiedFile> {
   const { zeros = 0, each = () => {} } = options;
-  if (!(await stat(from)).isFile()) throw new StoreError('store_unsafe', `${from} is no regular file.`); // a FIFO would wait
-  await using source = await open(from, 'r');
+  await using source = await openFile(from);
   await using target = await open(to, 'wx', 0o600);
   const { bytes: wanted = (await source.stat()).size } = options;
   const chunk = Buffer.alloc(chunkBytes);
@@ -46,7 +45,7 @@ export async function copyFile(from: string, to: string, options: CopyOptions = 
 }
 
 export async function fileChecksum(path: string): Promise<CopiedFile> {
-  await using file = await open(path, 'r');
+  await using file = await openFile(path);
   const chunk = Buffer.alloc(chunkBytes);
   let [at, crc] = [0, 0];
   for (;;) {
@@ -55,6 +54,12 @@ export async function fileChecksum(path: string): Promise<CopiedFile> {
     crc = crc32(chunk.subarray(0, bytesRead), crc);
     at += bytesRead;
   }
+}
+
+/** To read. Looked at before: a FIFO would wait for whoever writes to it. */
+async function openFile(path: string): Promise<FileHandle> {
+  if (!(await stat(path)).isFile()) throw new StoreError('store_unsafe', `${path} is no regular file.`);
+  return open(path, 'r');
 }
 
 export async function syncFile(path: string): Promise<void> {

@@ -1,6 +1,7 @@
 /** The book of a directory. One that was made beside a journal that is then refused goes away again, when it is closed. */
 import { existsSync, rmSync } from 'node:fs';
 import { ThreadedBook } from '../book/threaded-book.ts';
+import { filesOf } from '../book/write-ahead.ts';
 
 export class DirectoryBook extends ThreadedBook {
   readonly #files: readonly string[];
@@ -9,7 +10,7 @@ export class DirectoryBook extends ThreadedBook {
 
   constructor(path: string) {
     super(path);
-    this.#files = ['', '-wal', '-shm'].map((suffix) => path + suffix);
+    this.#files = filesOf(path);
   }
 
   override open(): ReturnType<ThreadedBook['open']> {

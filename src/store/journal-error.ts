@@ -77,8 +77,15 @@ export function explainPart(cause: Error, directory?: string): StoreError {
 
 export type Loss = 'removed' | 'moved' | 'replaced' | 'cut';
 
-/** How files of the store were lost while it was open, when that is what went wrong. What a cut book held the journal has. */
-export function lossOf(error: Error): Loss | undefined {
-  const code = 'code' in error ? String(error.code) : '';
-  return code === 'book_cut' ? undefined : (/_(removed|moved|replaced|cut)$/.exec(code)?.[1] as Loss | undefined);
-}
+/** What is gone, and is saved from memory. What a book that is cut has lost the journal has. */
+const losses: Partial<Readonly<Record<string, Loss>>> = {
+  journal_removed: 'removed',
+  journal_moved: 'moved',
+  journal_replaced: 'replaced',
+  journal_cut: 'cut',
+  book_removed: 'removed',
+  book_replaced: 'replaced',
+};
+
+/** How files of the store were lost while it was open, when that is what went wrong. */
+export const lossOf = (error: Error): Loss | undefined => ('code' in error ? losses[String(error.code)] : undefined);

@@ -4,6 +4,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { BackedUp } from '../protocol/store-methods.ts';
+import type { CopiedFile } from './copy-file.ts';
 import { StoreError } from './port.ts';
 
 const name = 'manifest.json';
@@ -21,7 +22,11 @@ export interface Manifest {
   readonly sequence: number;
   readonly crc: number;
   readonly made_at_ms: number;
-  readonly files: readonly { readonly name: string; readonly bytes: number; readonly crc: number }[];
+  readonly files: readonly ManifestFile[];
+}
+
+interface ManifestFile extends CopiedFile {
+  readonly name: string;
 }
 
 const crcOf = (manifest: object): number => crc32(JSON.stringify(manifest));
@@ -62,6 +67,16 @@ export function readManifest(directory: string): Manifest {
     );
   if (crcOf(manifest) !== stated) return refuse(`${name} was changed`);
   return manifest;
+}
+
+/** What is wrong with a file of a backup; undefined when it is the one that the manifest names. */
+export function differenceOf(
+  { name: file, bytes, crc }: ManifestFile,
+  found: CopiedFile | undefined,
+): string | undefined {
+  if (found === undefined) return `${file} is missing`;
+  if (found.bytes === bytes && found.crc === crc) return undefined;
+  return `${file} is not as the manifest says: ${found.bytes} bytes, CRC-32 ${found.crc}, and not ${bytes} and ${crc}`;
 }
 
 /** What is told of a backup. */

@@ -1,6 +1,7 @@
 /** The private directories of a store, and what may stand in for them: nothing. */
 import { existsSync, lstatSync, mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { filesOf } from '../book/write-ahead.ts';
 import { shellQuoted } from '../text/shell.ts';
 import { bookIn, journalIn, stateDirectoryOf } from './layout.ts';
 import { isBackup } from './manifest.ts';
@@ -39,7 +40,7 @@ function syncName(directory: string, sync: (path: string) => void): void {
 
 /** What stands in for the book, or for a file that SQLite has beside it. */
 export function refuseStrangeBook(directory: string): void {
-  for (const suffix of ['', '-wal', '-shm']) refuseLink(bookIn(directory) + suffix, 'file');
+  for (const file of filesOf(bookIn(directory))) refuseLink(file, 'file');
 }
 
 export function refuseLink(path: string, kind: 'file' | 'directory'): void {

@@ -2,7 +2,6 @@
  * What a store does about a full disk by itself, where no commit comes any more to let anything go: the book is saved, which
  * gives its write-ahead file back, and what nobody needs is released.
  */
-import type { JournalSpace } from '../journal/port.ts';
 import type { CompactParts } from './compact.ts';
 import { isTooLarge, wantedBytes } from './journal-size.ts';
 
@@ -26,7 +25,8 @@ export async function relieve(parts: CompactParts): Promise<void> {
 }
 
 /** Releases the oldest segments, one after the other, and what lives in them goes to the newest where that gains something. */
-async function letGo({ journal, live, feed, room, append }: CompactParts): Promise<void> {
+async function letGo(parts: CompactParts): Promise<void> {
+  const { journal, live, feed, room, append } = parts;
   const end = journal.last.sequence;
   for (let before = -1; before !== journal.first; ) {
     before = journal.first;
@@ -34,7 +34,7 @@ async function letGo({ journal, live, feed, room, append }: CompactParts): Promi
     const isHeld = [...journal.holds].some(([name, from]) => name !== 'store' && from <= oldestLast);
     if (oldestLast === 0 || oldestLast > end || isHeld || feed.needed <= oldestLast) return;
     const lives = live.oldest !== undefined && live.oldest.batch <= oldestLast;
-    if (lives && !isLarge(journal.space, live.bytes)) return;
+    if (lives && !isTooLarge(parts)) return;
     // The first lets go, or writes again what holds the segment; the last states the floor.
     for (let stuck = 0; stuck < 2 && journal.first === before; stuck++) {
       if (room().bytes < 2 * emptyBytes) await journal.makeRoom(2 * emptyBytes);
@@ -46,7 +46,3 @@ async function letGo({ journal, live, feed, room, append }: CompactParts): Promi
     }
   }
 }
-
-/** Whether the journal has more than twice what lives, and the two segments that it always has. */
-const isLarge = ({ usedBytes, segments }: JournalSpace, alive: number): boolean =>
-  usedBytes > 2 * alive + (2 * usedBytes) / segments;

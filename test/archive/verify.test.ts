@@ -96,11 +96,7 @@ describe('a backup', () => {
       },
       'is not as the manifest says',
     ],
-    [
-      'a file that is gone',
-      (one) => rmSync(join(one, 'journal', 'journal.json')),
-      'is missing, which the manifest names',
-    ],
+    ['a file that is gone', (one) => rmSync(join(one, 'journal', 'journal.json')), 'journal.json is missing'],
   ])('%s: what a restore refuses is damage', async (_, change, said) => {
     const directory = scratch.copy(backup);
     change(directory);

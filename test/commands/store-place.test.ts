@@ -267,7 +267,7 @@ describe('a state directory that a command makes', () => {
     expect((await world.run(['store', 'backup', backup, '--state-dir', sound])).code).toBe(0);
     expect((await world.run(['store', 'export', lines, '--state-dir', sound])).code).toBe(0);
     const importing = world.shell(
-      `(head -c 3000 ${lines}; until [ -e ${go} ]; do sleep 0.05; done; echo garbage) | "$0" "$@"`,
+      `(head -c 3000 ${lines}; until [ -e ${go} ] || [ $((tries++)) -gt 600 ]; do sleep 0.05; done; echo garbage) | "$0" "$@"`,
       ...['store', 'import', '-', '--state-dir', to],
     );
     await until(() => existsSync(to) && readdirSync(to).some((name) => name.includes('unfinished')), 'it began');

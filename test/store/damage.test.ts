@@ -8,6 +8,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { verifyStore } from '../../src/archive/verify.ts';
 import { blockBytes, headerBytes } from '../../src/journal/header.ts';
 import { StoreError } from '../../src/store/port.ts';
+import { missing } from '../interop/missing.ts';
 import { dice } from '../journal/history.ts';
 import {
   flipped,
@@ -250,7 +251,7 @@ test('a store that is whole starts, from the same bytes, however it ended', asyn
   for (const image of [grown.stopped, grown.killed]) expect(await outcome(image, grown.expected)).toBe('whole');
 });
 
-test.skipIf(process.platform !== 'linux')('a start that refuses leaves no file open', async () => {
+test.skipIf(missing(process.platform !== 'linux', '/proc'))('a start that refuses leaves no file open', async () => {
   for (const name of [segmentNames()[1]!, 'book.db']) {
     const bytes = Buffer.from(grown.stopped.get(name)!).fill(1, blockBytes, blockBytes + 50);
     if (name === 'book.db') bytes.fill(1, 0, 100);

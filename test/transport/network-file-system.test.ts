@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { networkWarning } from '../../src/transport/network-file-system.ts';
+import { missing } from '../interop/missing.ts';
 import { brokerOn } from '../store/broker.ts';
 
 const statfsSync = vi.hoisted(() => vi.fn());
@@ -11,7 +12,7 @@ vi.mock('node:fs', async (load) => {
   return { ...real, statfsSync: statfsSync.mockImplementation(real.statfsSync) };
 });
 
-const onLinux = test.skipIf(process.platform !== 'linux');
+const onLinux = test.skipIf(missing(process.platform !== 'linux', 'the file systems of Linux'));
 
 onLinux.each([
   [0x6969, 'NFS'],
