@@ -173,7 +173,11 @@ const recovery = [
     'Damage: the start is refused, the place is named, and nothing is changed. deye store verify lists all of it. Restore a backup, or take what is whole with deye store salvage.',
   ),
   term('a segment that the last batch points to is not there', 'Damage, in the same way.'),
-  term('a head, or journal.json, that is not whole', 'Read around, and made again.'),
+  term(
+    'no segment at all, and a book that has taken something in',
+    'Damage, in the same way. A salvage takes what had ended from the book; what lived is lost.',
+  ),
+  term('a head, or journal.json, that is not whole', 'Read around, and made again, which the log says.'),
   term(
     'a segment, or a book, of another store',
     'Refused. Put back the one that belongs there, or restore a backup of both.',

@@ -18,7 +18,8 @@ export interface Lost {
   readonly batches: readonly { readonly first: number; readonly last: number }[];
   readonly records: readonly { readonly sequence: number; readonly byte: number; readonly why: string }[];
   readonly tasks: readonly LostTask[];
-  /** What is wrong with the book as a whole. */
+  /** What is wrong with the journal as a whole, and with the book. */
+  readonly journal: readonly string[];
   readonly book: readonly string[];
 }
 
@@ -31,6 +32,7 @@ export class Losses {
   readonly #rows = new Map<number, LostTask[]>();
   readonly #orphans: LostTask[] = [];
   readonly #unseen = new Set<number>();
+  readonly #journal: string[] = [];
   readonly #book: string[] = [];
   readonly #told: (text: string) => string;
 
@@ -39,8 +41,12 @@ export class Losses {
     this.#told = told;
   }
 
-  gap({ after, last }: Gap): void {
-    this.#batches.push({ first: after === undefined ? 0 : after + 1, last });
+  gap({ after, last, before }: Gap): void {
+    if (after === undefined && before === undefined)
+      this.#journal.push(
+        `Nothing of it is there. What had not ended at batch ${last} is missing, and all that came later.`,
+      );
+    else this.#batches.push({ first: after === undefined ? 0 : after + 1, last });
   }
 
   record(sequence: number, byte: number, why: string): void {
@@ -81,8 +87,8 @@ export class Losses {
       what: 'it was submitted in what is missing',
     }));
     const tasks = [...[...this.#rows.values()].flat(), ...this.#orphans, ...unseen];
-    const [batches, records, book] = [this.#batches, this.#records, this.#book];
-    const is_nothing = [tasks, batches, records, book].every(({ length }) => length === 0);
-    return { is_nothing, batches, records, tasks, book };
+    const [batches, records, journal, book] = [this.#batches, this.#records, this.#journal, this.#book];
+    const is_nothing = [tasks, batches, records, journal, book].every(({ length }) => length === 0);
+    return { is_nothing, batches, records, tasks, journal, book };
   }
 }

@@ -101,13 +101,16 @@ export class BookReader implements Disposable {
 
   /** Reads every row, and whatever SQLite checks. Throws a BookError at the first that is not whole. */
   check(each: () => void = () => {}): void {
-    const [flaw] = this.isEmpty ? [] : this.flaws();
+    if (this.isEmpty) return;
+    const [flaw] = this.flaws();
     if (flaw !== undefined) throw damagedBook(this.#path, flaw);
-    for (const [table, read] of this.isEmpty ? [] : tables)
-      for (const row of this.#db.prepare(`SELECT * FROM ${table}`).iterate()) {
-        read(this.#path, row);
-        each();
-      }
+    this.#orExplained(() => {
+      for (const [table, read] of tables)
+        for (const row of this.#db.prepare(`SELECT * FROM ${table}`).iterate()) {
+          read(this.#path, row);
+          each();
+        }
+    });
   }
 
   /** Every `seq` that any table knows, in order. A page that cannot be read is come to from its other side. */

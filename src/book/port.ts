@@ -108,7 +108,7 @@ export interface Book {
   shrink(isAll: boolean): Promise<Shrunk>;
   newest(wallMs: number, idsAheadMax: number): Promise<Newest>;
   size(): Promise<BookSize>;
-  /** Rejects with `book_removed` or `book_replaced` when its files are not those that it opened. */
+  /** Rejects with `book_removed`, `book_replaced` or `book_cut` when its files are not what they were. */
   check(): Promise<void>;
   /** Writes all that is in it into a new file; it need not be where it was opened any more. */
   copyTo(path: string): Promise<void>;

@@ -100,6 +100,7 @@ const namesShown = 20;
 
 export function salvagedText({ lost, may_run_again, ...found }: Salvaged, start: string): string {
   const missing = [
+    ...lost.journal.map((what) => `the journal: ${what}`),
     ...lost.book.map((what) => `the book: ${what}`),
     ...lost.batches.map(({ first, last }) => `batches ${first === 0 ? 'up to' : `${first} to`} ${last}`),
     ...lost.records.map(({ sequence, byte, why }) => `a record of batch ${sequence}, at byte ${byte}: ${why}`),
@@ -126,8 +127,9 @@ export function salvagedText({ lost, may_run_again, ...found }: Salvaged, start:
 }
 
 /** Batches and tasks apart: a task may be named because its batch is. */
-function missingText({ book, batches, records, tasks }: Salvaged['lost']): string {
+function missingText({ journal, book, batches, records, tasks }: Salvaged['lost']): string {
   const counts = [
+    journal.length > 0 && 'the journal',
     batches.length > 0 && counted(batchCount(batches), 'batch', 'batches'),
     records.length > 0 && counted(records.length, 'record'),
     tasks.length > 0 && counted(new Set(tasks.map(({ seq }) => seq)).size, 'task'),

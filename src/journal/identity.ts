@@ -5,7 +5,7 @@ import { blockBytes, readSegmentHead, saltBytes } from './header.ts';
 import { JournalError } from './port.ts';
 import { readAll } from './scan.ts';
 
-const identityName = 'journal.json';
+export const identityName = 'journal.json';
 const formatVersion = 1;
 const textBytesMax = 64 * 1024;
 

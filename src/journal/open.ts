@@ -6,10 +6,10 @@
 import type { Disk, DiskFile } from './disk.ts';
 import { FileJournal } from './file-journal.ts';
 import { saltBytes, segmentHead } from './header.ts';
-import { type Identity, identityOfSegments, readIdentity, writeIdentity } from './identity.ts';
+import { type Identity, identityName, identityOfSegments, readIdentity, writeIdentity } from './identity.ts';
 import { JournalError } from './port.ts';
 import { type Run, recoverRun, type Witnesses } from './recovery.ts';
-import { type ScannedSegment, scanSegments, segmentNumber } from './scan.ts';
+import { type ScannedSegment, scanSegments, segmentName, segmentNumber } from './scan.ts';
 import { type Segment, SegmentFiles, smallestSegment, startOf, type UsedSegment } from './segments.ts';
 import { cutTail } from './torn-tail.ts';
 import { removeUnborn } from './unborn.ts';
@@ -25,8 +25,10 @@ export interface RecoveryWatch {
   readonly reading?: (at: number, of: number) => void;
   /** A torn tail is cut: how many bytes behind which batch, and the file that they stand in if there was space. */
   readonly cut?: (sequence: number, bytes: number, copy: string | undefined) => void;
-  /** So many segments lie before the first that is needed, and were not looked at. */
+  /** So many segments lie before the first that is needed. */
   readonly ignored?: (segments: number) => void;
+  /** What was damaged and stands elsewhere, too, is written again. */
+  readonly repaired?: (what: string) => void;
 }
 
 export interface FileJournalOptions {
@@ -89,7 +91,10 @@ async function openWith(options: OpenJournalOptions, handles: Map<number, DiskFi
   if (written === undefined) await removeUnborn(disk, handles);
   const identity = written ?? (await identityOfSegments(handles));
   const opened = identity === undefined ? await create(options, handles) : await recover(options, identity, handles);
-  if (written === undefined && identity !== undefined) await writeIdentity(disk, identity);
+  if (written === undefined && identity !== undefined) {
+    await writeIdentity(disk, identity);
+    options.repaired?.(identityName);
+  }
   const journal = new FileJournal(opened, options);
   try {
     await journal.begin();
@@ -142,7 +147,7 @@ async function recover(
   const files = filesOf(options, storeId, Math.max(...handles.keys()));
   await cutTail(options, files, scanned, handles, run);
   const used = usedSegments(scanned, handles, run);
-  await repairHeads(used, scanned, storeId);
+  await repairHeads(used, scanned, storeId, options);
   for (const { number, file } of [...used, ...files.spares]) if (handles.has(number)) await file.sync();
   await disk.sync();
   // Only now is the floor, too, more than something read from the page cache.
@@ -157,10 +162,18 @@ async function recover(
 }
 
 /** A head that is damaged is written again: its salt was found elsewhere, and that may be damaged next. */
-async function repairHeads(used: readonly Segment[], scanned: readonly ScannedSegment[], storeId: Uint8Array) {
+async function repairHeads(
+  used: readonly Segment[],
+  scanned: readonly ScannedSegment[],
+  storeId: Uint8Array,
+  { repaired }: RecoveryWatch,
+): Promise<void> {
   const whole = new Set(scanned.filter(({ isWhole }) => isWhole).map(({ number }) => number));
-  for (const { number, salt, file } of used)
-    if (!whole.has(number)) await file.write([segmentHead({ storeId, segment: number, salt })], 0);
+  for (const { number, salt, file } of used) {
+    if (whole.has(number)) continue;
+    await file.write([segmentHead({ storeId, segment: number, salt })], 0);
+    repaired?.(`the head of ${segmentName(number)}`);
+  }
 }
 
 function usedSegments(

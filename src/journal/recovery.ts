@@ -3,7 +3,7 @@
  * (written, never synced, never answered) or damage (it was synced once). Nothing here reads or writes.
  *
  * The run begins at the highest floor whose run is whole up to the batch that states it, or that a later batch knows to
- * be synced; files before it are not looked at, whatever they hold. It ends at the first batch that is not there, does
+ * be synced; files before it mean nothing, whatever they hold. It ends at the first batch that is not there, does
  * not carry on the chain of CRCs, or belongs to an earlier epoch. When a valid batch beyond, the book or a backup's
  * manifest says that this one was synced, that is damage and nothing is touched; otherwise the tail is cut.
  */
@@ -56,7 +56,7 @@ export function recoverRun(segments: readonly FoundSegment[], { book, manifest }
   const synced = highestSynced(batchesBeyond(segments, run));
   if (synced > run.ordinal)
     throw damage(run, `a later one says that ${synced - run.ordinal} from there on were synced`);
-  if (!run.hasSegment) throw damage(run, 'it was there once');
+  if (!run.hasSegment) throw run.batches.length === 0 ? noBeginning(segments) : damage(run, 'it was there once');
   if (manifest !== undefined && manifest > run.sequence)
     throw damage(run, `the manifest of the backup says that it goes on to ${manifest}`);
   if (book !== undefined) checkBook(run, book);
@@ -71,6 +71,16 @@ const damage = (run: Run, witness: string): JournalError =>
         ? `at byte ${run.block * blockBytes} of segment ${run.segment}`
         : `segment ${run.segment} is missing`
     }, and ${witness}.`,
+  );
+
+const noBeginning = (segments: readonly FoundSegment[]): JournalError =>
+  new JournalError(
+    'journal_damaged',
+    `The journal is damaged: its beginning is missing. ${
+      segments.length === 0
+        ? 'There is no segment.'
+        : `The first segment that is there is ${Math.min(...segments.map(({ number }) => number))}, and nothing says that it may begin with that.`
+    }`,
   );
 
 function checkBook(run: Run, book: Position): void {

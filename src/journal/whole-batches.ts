@@ -9,7 +9,7 @@ import type { PlacedBatch } from './survey.ts';
 
 /** Batches that were synced once and are not whole any more. */
 export interface Gap {
-  /** The last batch of records before; undefined when the journal's beginning is missing. */
+  /** The last batch of records before; undefined when the journal's beginning is missing, or all of it. */
   readonly after: number | undefined;
   /** The last batch of records in the gap. */
   readonly last: number;
@@ -44,7 +44,7 @@ export function wholeBatches(segments: readonly FoundSegment[], book: Position |
     // What the journal writes for itself knows the batch of records before it, also one that is missing and told.
     records = { sequence: batch.sequence, crc: batch.kind === 'records' ? crc : batch.recordsChain };
   }
-  const last = records?.sequence;
+  const last = batches.length === 0 ? undefined : records?.sequence;
   if (synced > ordinal)
     gaps.push({ after: last, last: Math.max(book?.sequence ?? 0, (last ?? 0) + 1), before: undefined });
   else if (book !== undefined && book.sequence > (last ?? 0))

@@ -5,7 +5,7 @@ import type { BookPosition } from '../book/port.ts';
 import { fileDisk } from '../journal/file-disk.ts';
 import { JournalError } from '../journal/port.ts';
 import { type Survey, surveyJournal } from '../journal/survey.ts';
-import { explainPart } from './journal-error.ts';
+import { explainPart, storeWord } from './journal-error.ts';
 import { bookIn, journalIn } from './layout.ts';
 import { refuseStrangeBook } from './own-directory.ts';
 import { StoreError } from './port.ts';
@@ -21,21 +21,23 @@ export interface Parts extends AsyncDisposable {
 
 /**
  * @param isMoving whether a broker writes to them meanwhile.
- * @param bookDirectory where the book is, if it was copied. Rejects with a StoreError or a JournalError.
+ * @param salvaged where the book was copied for a salvage, which takes what there is: the journal may be gone.
+ * Rejects with a StoreError or a JournalError.
  */
 export async function openParts(
   directory: string,
   isMoving: boolean,
   progress: Progress = () => {},
-  bookDirectory = directory,
+  salvaged?: string,
 ): Promise<Parts> {
-  const { book, bookError, position } = openBookIn(bookDirectory, isMoving);
+  const { book, bookError, position } = openBookIn(salvaged ?? directory, isMoving);
   try {
-    const survey = existsSync(journalIn(directory))
+    const found = existsSync(journalIn(directory))
       ? await surveyJournal(fileDisk(journalIn(directory), { readOnly: true }), (done, all) =>
           progress('reading the journal', Math.min(done, all), all),
         )
       : undefined;
+    const survey = found ?? (salvaged === undefined || position === undefined ? undefined : noJournal(position));
     if (survey === undefined) throw missing(directory, book !== undefined || bookError !== undefined);
     return {
       book,
@@ -52,6 +54,14 @@ export async function openParts(
     throw isAnswer(error) ? explainPart(error) : error;
   }
 }
+
+const noJournal = ({ storeId }: BookPosition): Survey => ({
+  storeId: Buffer.from(storeId, 'hex'),
+  hasIdentity: false,
+  segments: [],
+  async *bodies() {},
+  [Symbol.asyncDispose]: async () => {},
+});
 
 /** It says all there is to say of the store, whoever looks at it. */
 const isAnswer = (error: unknown): error is JournalError =>
@@ -83,9 +93,9 @@ function hasRows(book: BookReader): boolean {
 
 const missing = (directory: string, hasBook: boolean): Error =>
   hasBook
-    ? new JournalError(
-        'journal_damaged',
-        `The book is in ${directory}, and the journal is not: its files were removed. Restore a backup.`,
+    ? new StoreError(
+        'store_corrupt',
+        `The book is in ${directory}, and the journal is not: its files were removed. Restore a backup, or take what has ended with: deye store salvage ${storeWord(directory)} NEW_DIR`,
       )
     : new StoreError(
         'store_unavailable',

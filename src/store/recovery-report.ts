@@ -28,7 +28,10 @@ export class RecoveryReport implements Required<RecoveryWatch> {
   };
 
   readonly ignored = (count: number): void =>
-    this.#found(`${segments(count)} of the journal that nothing needs any more: not read, to be used again`);
+    this.#found(`${segments(count)} of the journal that nothing needs any more: to be used again`);
+
+  readonly repaired = (what: string): void =>
+    this.#found(`${what} was missing or damaged, and was written again from what stands elsewhere in the journal`);
 
   /** Which batch is folded. Called for each of them, so it speaks only once in a while. */
   folding(at: number, from: number, to: number): void {

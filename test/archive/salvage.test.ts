@@ -81,7 +81,7 @@ test.each(['sound', 'open'])(
       epoch: 2,
       may_run_again: [],
     });
-    expect(result.lost).toEqual({ is_nothing: true, batches: [], records: [], tasks: [], book: [] });
+    expect(result.lost).toEqual({ is_nothing: true, batches: [], records: [], tasks: [], journal: [], book: [] });
     const [tasks, settings, nextSeq, mark] = await contentOf(result.to);
     expect(tasks).toEqual(content);
     expect([settings, nextSeq]).toEqual([new Map([['strategy', 'round_robin']]), taskCount + 1]);
@@ -203,6 +203,26 @@ test('the end of the journal is gone: the book knows how far it went', async () 
   expect(result.live_tasks + result.ended_tasks).toBe(tasks.length);
   expect(idsOf(tasks)).toEqual(expect.arrayContaining(idsOf(content.filter(({ state }) => state === 'completed'))));
   expect(result.may_run_again).toEqual(idsOf(tasks.filter(({ state }) => state === 'pending' || state === 'retrying')));
+});
+
+test.each([
+  ['with its directory', /^/],
+  ['its files', /./],
+  ['its segments', /\.journal$/],
+])('the whole journal is gone, %s: the book has what has ended', async (what, names) => {
+  const directory = scratch.copy(sound);
+  const journal = journalIn(directory);
+  for (const name of readdirSync(journal)) if (names.test(name)) rmSync(join(journal, name));
+  if (what === 'with its directory') rmSync(journal, { recursive: true });
+  expect(await salvaged(directory)).toMatchObject({ is_written: false });
+  const result = await salvaged(directory, true);
+  expect(result.lost).toMatchObject({
+    batches: [],
+    journal: [expect.stringMatching(/^Nothing of it is there\. .* batch \d+ /)],
+  });
+  const [tasks] = await contentOf(result.to);
+  expect(tasks).toEqual(content.filter(({ state }) => isEnded(state)));
+  expect(result).toMatchObject({ live_tasks: 0, ended_tasks: tasks.length });
 });
 
 test('rows that are damaged are had back from the journal', async () => {

@@ -359,7 +359,7 @@ test('what is no store is named, with what to do', async () => {
   const bookOnly = scratch.copy(sound);
   rmSync(join(bookOnly, 'journal'), { recursive: true });
   await expect(verifyStore(bookOnly, { isMoving: false })).rejects.toMatchObject({
-    code: 'journal_damaged',
+    code: 'store_corrupt',
     message: expect.stringContaining('backup'),
   });
   expect(readdirSync(bookOnly)).toEqual(['book.db']);

@@ -78,7 +78,7 @@ test('the beginning, and the end', () => {
     { after: 4, last: 6, before: undefined },
   ]);
   expect(wholeBatches(without(one, 1, 2, 3, 4, 5, 6), { sequence: 6, crc: 6 }).gaps).toEqual([
-    { after: 0, last: 6, before: undefined },
+    { after: undefined, last: 6, before: undefined },
   ]);
 });
 

@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { pino } from 'pino';
 import { afterAll, expect, test, vi } from 'vitest';
 import { StartLog } from '../../src/broker/start-log.ts';
@@ -63,6 +63,20 @@ test('segments before the first that is needed are said to be ignored', async ()
   expect(found.join('\n')).toMatch(
     new RegExp(`^${ignored + 1} segments? of the journal that nothing needs any more: `),
   );
+});
+
+test('what is written again is said', async () => {
+  const directory = scratch.path();
+  const writer = await writing(directory);
+  await writer.stop();
+  const journal = journalIn(directory);
+  const [first] = readdirSync(journal).filter((name) => name.endsWith('.journal'));
+  const again = async () => (await startOf(directory)).found.filter((what) => what.includes('written again'));
+  damage(`${journal}/${first}`, 0, Buffer.alloc(100));
+  expect(await again()).toEqual([expect.stringContaining(`the head of ${first} was`)]);
+  writeFileSync(`${journal}/journal.json`, '');
+  expect(await again()).toEqual([expect.stringContaining('journal.json was')]);
+  expect(await again()).toEqual([]);
 });
 
 test('no copy of a torn tail is said, too', () => {
