@@ -1,11 +1,11 @@
 /** What every command shares: the flags, one client, output for people and programs, errors with their exit codes. */
-import { Command, Errors, Flags } from '@oclif/core';
+import { Command, Errors, Flags, type Interfaces } from '@oclif/core';
 import { type Client, connect } from '../client/client.ts';
 import type { ConnectOptions } from '../client/dial.ts';
 import { findSocket } from '../configuration/place.ts';
 import { TransportError } from '../transport/error.ts';
 import { commandError, report } from './error.ts';
-import { endingSignals, signalNames } from './exit.ts';
+import { endingSignals, exitCodes, signalNames } from './exit.ts';
 import { notEmpty } from './flags.ts';
 import { hint } from './hint.ts';
 import { formatOf, formats, formatted, itemFormatter, type OutputFlags } from './output.ts';
@@ -16,6 +16,9 @@ interface ConnectHow extends Pick<ConnectOptions, 'role' | 'reconnect'> {
   /** What to do where no broker runs. Default: start one. */
   readonly advice?: string | undefined;
 }
+
+/** Values by the names of their flags or arguments. */
+type Parsed = Record<string, unknown>;
 
 /** Of those that have no flag for the broker that they ask, if any. */
 export abstract class PlainCommand extends Command {
@@ -77,6 +80,18 @@ export abstract class PlainCommand extends Command {
   /** A line for people beside the data: progress, a hint, a warning. */
   protected note(text: string): void {
     process.stderr.write(`${text}\n`);
+  }
+
+  /** An argument that is there and empty is most often a variable of a script that is not set. */
+  protected override async parse<F extends Parsed, B extends Parsed, A extends Parsed>(
+    options?: Interfaces.Input<F, B, A>,
+    argv?: string[],
+  ): Promise<Interfaces.ParserOutput<F, B, A>> {
+    const parsed = await super.parse(options, argv);
+    for (const [name, value] of Object.entries(parsed.args))
+      if (value === '')
+        throw new Errors.CLIError(`The argument ${name.toUpperCase()} is empty.`, { exit: exitCodes.usage });
+    return parsed;
   }
 
   override async init(): Promise<void> {

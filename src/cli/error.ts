@@ -1,4 +1,5 @@
 /** Errors as a command ends with them: one line for people, an object for programs, and the exit code. */
+import { getSystemErrorMessage } from 'node:util';
 import { Errors } from '@oclif/core';
 import { jsonOf } from '../text/json.ts';
 import { plain, plainLines } from '../text/plain.ts';
@@ -25,7 +26,14 @@ export function commandError(error: Error & { readonly code?: string }, command:
       exit: error.oclif.exit ?? exitCodes.usage,
     };
   const code = error.code ?? 'internal';
-  return { code, message: error.message, exit: exitOf(code) };
+  return { code, message: fileErrorText(error) ?? error.message, exit: exitOf(code) };
+}
+
+/** What the system says of a file that nobody has explained better; undefined for another error. */
+function fileErrorText({ code, path, errno }: NodeJS.ErrnoException): string | undefined {
+  if (path === undefined || errno === undefined) return undefined;
+  const why = code === 'ENOTDIR' ? 'something on the way to it is not a directory' : getSystemErrorMessage(errno);
+  return `${path} cannot be used: ${why}. See that it can, or name another place.`;
 }
 
 /** oclif explains over several lines, with tabs and lists; this is the same in one sentence. */

@@ -38,7 +38,7 @@ export class RecoveryReport implements Required<RecoveryWatch> {
     const percent = Math.floor((100 * (at - from)) / (to - from + 1));
     if (percent === this.#percent) return;
     this.#percent = percent;
-    this.#progress(`folding batch ${at} of ${from} to ${to}`);
+    this.#progress(`folding batch ${at - from + 1} of ${to - from + 1}`);
   }
 
   /** A batch that the book does not have yet. */

@@ -257,6 +257,10 @@ describe('flags of the commands for a store', () => {
       const { code, stderr } = await world.run([...args, '--socket=']);
       expect([args, code, stderr]).toEqual([args, 2, expect.stringMatching(/--socket: .* is empty\..*\[usage\]/)]);
     }
+    for (const words of ['store verify', 'store backup', 'store salvage a', 'task submit']) {
+      const { code, stderr } = await world.run([...words.split(' '), '']);
+      expect([words, code, stderr]).toEqual([words, 2, expect.stringMatching(/argument [A-Z_]+ is empty\..*\[usage\]/)]);
+    }
   });
 });
 
