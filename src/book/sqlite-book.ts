@@ -83,8 +83,8 @@ export class SqliteBook {
       throw error;
     }
     this.#files.written();
-    const { tasks, bytes } = this.#rows.deleted;
-    if (tasks > 0) this.#retention.took(tasks, bytes, performance.now() - startedMs);
+    const { tasks, bytes, part } = this.#rows.deleted;
+    if (tasks > 0) this.#retention.took(tasks, bytes, part * (performance.now() - startedMs));
     return this.#unsavedBytes;
   }
 

@@ -206,6 +206,20 @@ describe('the book on SQLite', () => {
     expect(Math.max(...slices.map(({ length }) => length))).toBeGreaterThan(slices[0]!.length);
   });
 
+  test('what is entered beside them does not make slices smaller', () => {
+    const { book } = opened();
+    const ended = (first: number, count: number) =>
+      Array.from({ length: count }, (_, at) => endedTask(first + at, `t${first + at}`));
+    book.apply(bytesOf(...ended(1, 1000)), positionAt(1));
+    const slices: (readonly number[])[] = [];
+    for (let sequence = 2; sequence < 22; sequence++) {
+      const { tasks } = book.expired(expiryOf({ beforeMs: 1e6 }));
+      slices.push(tasks);
+      book.apply(bytesOf(...ended(1000 * sequence, 1000), { kind: 'purged', seqs: tasks }), positionAt(sequence));
+    }
+    expect(Math.max(...slices.map(({ length }) => length))).toBeGreaterThan(10 * slices[0]!.length);
+  });
+
   test('a slice is as many tasks as their bodies allow, and one at least', () => {
     const { book } = opened();
     const large = specOf('large', { payload: new Uint8Array(400_000) });

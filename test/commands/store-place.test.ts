@@ -259,7 +259,11 @@ describe('flags of the commands for a store', () => {
     }
     for (const words of ['store verify', 'store backup', 'store salvage a', 'task submit']) {
       const { code, stderr } = await world.run([...words.split(' '), '']);
-      expect([words, code, stderr]).toEqual([words, 2, expect.stringMatching(/argument [A-Z_]+ is empty\..*\[usage\]/)]);
+      expect([words, code, stderr]).toEqual([
+        words,
+        2,
+        expect.stringMatching(/argument [A-Z_]+ is empty\..*\[usage\]/),
+      ]);
     }
   });
 });
