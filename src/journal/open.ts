@@ -8,7 +8,7 @@ import { FileJournal } from './file-journal.ts';
 import { saltBytes, segmentHead } from './header.ts';
 import { type Identity, identityName, identityOfSegments, readIdentity, writeIdentity } from './identity.ts';
 import { JournalError } from './port.ts';
-import { type Run, recoverRun, type Witnesses } from './recovery.ts';
+import { type Run, recordsCrcOf, recoverRun, type Witnesses } from './recovery.ts';
 import { type ScannedSegment, scanSegments, segmentName, segmentNumber } from './scan.ts';
 import { type Segment, SegmentFiles, smallestSegment, startOf, type UsedSegment } from './segments.ts';
 import { cutTail } from './torn-tail.ts';
@@ -156,7 +156,7 @@ async function recover(
   for (const { number, bytes } of ignored) await files.release({ number, file: handles.get(number)!, bytes });
   const { ordinal, sequence, crc } = run;
   const last = run.batches.at(-1)?.batch;
-  const recordsCrc = last === undefined ? 0 : last.kind === 'records' ? last.crc : last.recordsChain;
+  const recordsCrc = last === undefined ? 0 : recordsCrcOf(last);
   const epoch = Math.max(run.epoch, known.epoch ?? 0) + 1;
   return { storeId, segmentBytes, files, used, epoch, ordinal, sequence, crc, recordsCrc };
 }

@@ -17,6 +17,9 @@ export interface FoundBatch extends BatchHeader {
   readonly blocks: number;
 }
 
+/** Of the last batch of records up to this one; what the journal writes for itself knows it. */
+export const recordsCrcOf = (batch: FoundBatch): number => (batch.kind === 'records' ? batch.crc : batch.recordsChain);
+
 export interface FoundSegment {
   readonly number: number;
   /** In order of their blocks. */

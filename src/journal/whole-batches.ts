@@ -4,7 +4,7 @@
  * once: else it is a torn tail, which nobody was answered for.
  */
 import type { Position } from './port.ts';
-import { type FoundBatch, type FoundSegment, findRun } from './recovery.ts';
+import { type FoundBatch, type FoundSegment, findRun, recordsCrcOf } from './recovery.ts';
 import type { PlacedBatch } from './survey.ts';
 
 /** Batches that were synced once and are not whole any more. */
@@ -42,7 +42,7 @@ export function wholeBatches(segments: readonly FoundSegment[], book: Position |
     batches.push(placed);
     ({ ordinal, crc } = batch);
     // What the journal writes for itself knows the batch of records before it, also one that is missing and told.
-    records = { sequence: batch.sequence, crc: batch.kind === 'records' ? crc : batch.recordsChain };
+    records = { sequence: batch.sequence, crc: recordsCrcOf(batch) };
   }
   const last = batches.length === 0 ? undefined : records?.sequence;
   if (synced > ordinal)

@@ -8,7 +8,7 @@ import { BookReader } from '../book/book-reader.ts';
 import { fileDisk } from '../journal/file-disk.ts';
 import { blockBytes } from '../journal/header.ts';
 import type { Position } from '../journal/port.ts';
-import { findRun, type Run } from '../journal/recovery.ts';
+import { findRun, type Run, recordsCrcOf } from '../journal/recovery.ts';
 import { segmentName } from '../journal/scan.ts';
 import { type PlacedBatch, surveyJournal } from '../journal/survey.ts';
 import { type CopiedFile, copyFile, fileChecksum, syncFile } from './copy-file.ts';
@@ -44,7 +44,7 @@ export async function backupAtRest(directory: string, to: string, options: CopyO
   const last = run.batches.at(-1)?.batch;
   const synced: Position = {
     sequence: run.sequence,
-    crc: last === undefined ? 0 : last.kind === 'records' ? last.crc : last.recordsChain,
+    crc: last === undefined ? 0 : recordsCrcOf(last),
   };
   const storeId = Buffer.from(parts.survey.storeId).toString('hex');
   const position = async (): Promise<BackupPosition> => ({ storeId, epoch: run.epoch, synced });
