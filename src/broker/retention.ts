@@ -1,6 +1,7 @@
 /**
- * Deleting what ended long ago, and what is too much: at the start and once a minute, in slices, each a step of the core
- * like any other, so that commits and reads in between do not wait. A clock that is far ahead makes everything old: after
+ * Deleting what ended long ago, and what is too much: at the start and from then on, soon again where there was something
+ * and once a minute where there was not, in slices, each a step of the core like any other, so that commits and reads in
+ * between do not wait. A clock that is far ahead makes everything old: after
  * more than a day in which no broker ran or the clock jumped, nothing is deleted for an hour, in which the clock can be set
  * right.
  */
@@ -12,7 +13,9 @@ import { duration } from '../text/quantity.ts';
 import type { Now } from '../time/now.ts';
 import { ClockWatch } from './clock-watch.ts';
 
+/** From one look to the next: the longest, and the first after one that found something. Each that finds nothing doubles it. */
 const everyMs = 60_000;
+const soonMs = 1000;
 /** Most tasks of one slice; how many it is follows from how long the last ones took. */
 const sliceTasks = 10_000;
 const pauseMs = 10;
@@ -38,6 +41,7 @@ export class Retention {
   readonly #clockWatch: ClockWatch;
   /** In monotonic time. */
   #heldUntilMs = 0;
+  #untilNextMs = everyMs;
 
   constructor(options: RetentionOptions) {
     this.#options = options;
@@ -69,8 +73,14 @@ export class Retention {
     this.#clockWatch.look(moment);
     const heldMs = this.#heldUntilMs - moment.monotonicMs;
     if (heldMs > 0) return after(heldMs, this.#purge);
-    this.#slice(moment).then((isMore) => after(isMore ? pauseMs : everyMs, this.#purge), failed);
+    this.#slice(moment).then((isMore) => after(this.#pause(isMore), this.#purge), failed);
   };
+
+  #pause(isMore: boolean): number {
+    const ms = isMore ? pauseMs : this.#untilNextMs;
+    this.#untilNextMs = isMore ? soonMs : Math.min(everyMs, 2 * ms);
+    return ms;
+  }
 
   /** Whether there may be more to do, and room to do it. */
   async #slice({ wallMs }: Now): Promise<boolean> {

@@ -224,8 +224,11 @@ export class JournalStore implements Store {
         await this.check();
       }
     } finally {
-      await this.#journal?.close();
-      await this.#book.close();
+      try {
+        await this.#journal?.close();
+      } finally {
+        await this.#book.close();
+      }
     }
   }
 

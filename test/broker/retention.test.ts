@@ -78,8 +78,18 @@ test('what is found is a step of the core, and the next look comes soon after th
     { kind: 'expire', expired: { tasks: [1, 2, 3], bodies: [], beforeMs: 3 } },
     { kind: 'expire', expired: { tasks: [], bodies: [1, 2], beforeMs: 0 } },
   ]);
-  expect(waits).toEqual([10, 10, 60_000]);
+  expect(waits).toEqual([10, 10, 1000]);
   expect(shrunk).toBe(1);
+});
+
+test('where there was something it looks soon again, and less often where there is nothing', async () => {
+  const nothing: readonly Found[] = Array.from({ length: 9 }, () => [0, 0]);
+  const { waits } = await rounds([[0, 0], [3, 0], ...nothing, [3, 0], [0, 0]]);
+  expect(waits).toEqual([
+    ...[60_000, 10],
+    ...[1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000],
+    ...[10, 1000],
+  ]);
 });
 
 test('what the disk has no room for is looked for again a minute later', async () => {
@@ -90,7 +100,7 @@ test('what the disk has no room for is looked for again a minute later', async (
 test('what was freed is given back in slices, too', async () => {
   const nothing: Found = [0, 0];
   const { waits, inputs } = await rounds([nothing, nothing, nothing, nothing], [true, true, false, false]);
-  expect([waits, inputs]).toEqual([[10, 10, 60_000, 60_000], []]);
+  expect([waits, inputs]).toEqual([[10, 10, 1000, 2000], []]);
 });
 
 const hour = 3_600_000;
