@@ -8,7 +8,7 @@ import { copyPages } from './copy-pages.ts';
 import { BookError, damagedBook, explainBook } from './error.ts';
 import type { BookPosition } from './port.ts';
 import { attemptOf, bodyOf, type Row, taskOf } from './row.ts';
-import { hasOwnTables, positionIn, versionOf } from './schema.ts';
+import { busyMs, hasOwnTables, positionIn, versionOf } from './schema.ts';
 import { hasWriteAhead, mainFileOf, refuseEmptied, refuseStrange, savedIn } from './write-ahead.ts';
 
 /** What belongs to one `seq`: the row of the task when it has ended, its bodies and its attempts. */
@@ -57,7 +57,7 @@ export class BookReader implements Disposable {
       // Immutable: SQLite makes no file beside it. What is in a write-ahead file is found only without.
       const location = isMoving || hasLog ? path : mainFileOf(path);
       this.#db = new DatabaseSync(location, { readOnly: true });
-      this.#db.exec('PRAGMA busy_timeout = 2000');
+      this.#db.exec(`PRAGMA busy_timeout = ${busyMs}`);
       if (saved !== undefined && versionOf(this.#db, path) > 0) refuseStrange(this.#db, path, saved);
     } catch (error) {
       throw explainBook(path, error);

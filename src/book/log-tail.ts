@@ -26,12 +26,15 @@ export class LogTail {
   /** The number of the last frame; 0 for none. */
   #last = 0;
   #frame = nothing;
-  #salts = nothing;
+  #salts: Buffer;
+  /** SQLite began the file anew when it wrote to it the last time. */
+  isNew = false;
 
   /** @param main the main file of the book, which is open */
   constructor(main: string) {
     this.#log = `${main}-wal`;
     this.#index = openOrNot(`${main}-shm`);
+    this.#salts = withFile(this.#log, (log) => log.read(salts.inHeader, salts.bytes)) ?? nothing;
   }
 
   /** Call before SQLite writes to it: whether what it wrote before is still there. */
@@ -54,9 +57,9 @@ export class LogTail {
 
   #hasAll(log: OpenFile, last: number): boolean {
     const own = log.read(salts.inHeader, salts.bytes);
-    const isBegunAnew = !own.equals(this.#salts);
-    let isWhole = last === 0 || (log.size >= endOf(last) && (isBegunAnew || this.#hasLast(log)));
-    for (let frame = isBegunAnew ? 1 : this.#last + 1; isWhole && frame <= last; frame++)
+    this.isNew = !own.equals(this.#salts);
+    let isWhole = last === 0 || (log.size >= endOf(last) && (this.isNew || this.#hasLast(log)));
+    for (let frame = this.isNew ? 1 : this.#last + 1; isWhole && frame <= last; frame++)
       isWhole = log.read(endOf(frame - 1) + salts.inFrame, salts.bytes).equals(own);
     this.#last = last;
     this.#salts = own;

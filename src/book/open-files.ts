@@ -57,6 +57,11 @@ export class OpenFiles {
     }
   }
 
+  /** SQLite began the write-ahead file anew when it wrote to it the last time. */
+  get isLogNew(): boolean {
+    return this.#tail.isNew;
+  }
+
   /** Call when SQLite has closed them. */
   close(): void {
     this.#tail.close();

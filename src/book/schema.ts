@@ -34,6 +34,8 @@ const migrations = [
      row_crc INTEGER NOT NULL) STRICT;`,
 ];
 
+/** How long a statement waits for another program. */
+export const busyMs = 2000;
 /** Of every book: SQLite's default. */
 export const pageBytes = 4096;
 /** Of one task's payload and result. */
@@ -129,7 +131,7 @@ export function openBook(path: string): DatabaseSync {
 
 /** Makes sure that it is a book, of this version, and sets what a connection needs. */
 function prepareBook(path: string, db: DatabaseSync): void {
-  db.exec('PRAGMA busy_timeout = 2000');
+  db.exec(`PRAGMA busy_timeout = ${busyMs}`);
   const version = versionOf(db, path);
   if (version === 0) db.exec('PRAGMA auto_vacuum = INCREMENTAL');
   db.exec(

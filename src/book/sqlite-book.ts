@@ -13,8 +13,8 @@ import type { BookPosition, BookSize, EndedFilter, EndedTask, Expiry, Newest, Sh
 import { BookRetention } from './retention.ts';
 import { attemptOf, bodyOf, type Row, taskOf } from './row.ts';
 import { RowWriter } from './row-writer.ts';
-import { openBook, type Point, pageBytes, pagesOf, positionIn, standingIn, standingRow } from './schema.ts';
-import { hasWriteAhead, refuseEmptied, refuseStrange, savedIn } from './write-ahead.ts';
+import { busyMs, openBook, type Point, pageBytes, pagesOf, positionIn, standingIn, standingRow } from './schema.ts';
+import { hasWriteAhead, nowhere, refuseEmptied, refuseStrange, savedIn } from './write-ahead.ts';
 
 const noBytes = new Uint8Array(0);
 /** More bytes than SQLite writes at once. */
@@ -31,7 +31,7 @@ export class SqliteBook {
   readonly #stand: StatementSync;
   readonly #retention: BookRetention;
   /** Where the main file stands. */
-  #saved: Point = { sequence: 0, crc: 0 };
+  #saved: Point = nowhere;
 
   /** Opens or creates the book at `path`. Throws a BookError. */
   constructor(path: string) {
@@ -70,6 +70,7 @@ export class SqliteBook {
   apply(records: Uint8Array, position: BookPosition): number {
     const startedMs = performance.now();
     const before = { ...this.#rows.totals };
+    const stood = this.open() ?? nowhere;
     this.#files.checkLength();
     this.#db.exec('BEGIN IMMEDIATE');
     try {
@@ -85,17 +86,42 @@ export class SqliteBook {
     this.#files.written();
     const { tasks, bytes, part } = this.#rows.deleted;
     if (tasks > 0) this.#retention.took(tasks, bytes, part * (performance.now() - startedMs));
+    this.#standOn(stood, position);
     return this.#unsavedBytes;
+  }
+
+  /**
+   * SQLite begins the write-ahead file anew where all of it is in the main file, whoever saved it: another program may have.
+   * What says where the main file stands is right then from the next transaction on.
+   */
+  #standOn(stood: Point, position: BookPosition): void {
+    if (!this.#files.isLogNew || (stood.sequence === this.#saved.sequence && stood.crc === this.#saved.crc)) return;
+    this.#saved = stood;
+    this.#stand.run(...standingRow({ position, totals: this.#rows.totals, saved: this.#saved }));
+    this.#files.written();
   }
 
   checkpoint(): BookPosition | undefined {
     this.#files.checkLength();
-    const { busy } = this.#db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()!;
+    const { busy, log, checkpointed } = this.#withoutWaiting(() =>
+      this.#db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get(),
+    )!;
     this.#files.written();
-    if (busy !== 0) return undefined; // another program reads the book
+    // Another reads the book. Where that needs nothing of the write-ahead file it is saved whole, and SQLite begins it anew.
+    if (busy !== 0 && !(Number(log) >= 0 && log === checkpointed)) return undefined;
     const position = this.open();
     this.#saved = position ?? this.#saved;
     return position;
+  }
+
+  /** For whoever reads the book: a backup may take long, and rows wait meanwhile. */
+  #withoutWaiting<T>(run: () => T): T {
+    this.#db.exec('PRAGMA busy_timeout = 0');
+    try {
+      return run();
+    } finally {
+      this.#db.exec(`PRAGMA busy_timeout = ${busyMs}`);
+    }
   }
 
   show(id: string): EndedTask | undefined {
@@ -153,6 +179,8 @@ export class SqliteBook {
     this.#files.checkLength();
     const isMore = this.#retention.shrink(isAll);
     this.#files.written();
+    const position = this.open();
+    if (position !== undefined) this.#standOn(position, position);
     return { isMore, unsavedBytes: this.#unsavedBytes };
   }
 
@@ -228,7 +256,7 @@ export class SqliteBook {
 function keeperOf(path: string): DatabaseSync {
   const keeper = new DatabaseSync(path, { readOnly: true });
   try {
-    keeper.exec('PRAGMA busy_timeout = 2000; PRAGMA user_version');
+    keeper.exec(`PRAGMA busy_timeout = ${busyMs}; PRAGMA user_version`);
   } catch {} // why is told when the book is opened
   return keeper;
 }

@@ -9,7 +9,8 @@ import { pathToFileURL } from 'node:url';
 import { damagedBook } from './error.ts';
 import { type Point, positionIn, standingIn, versionOf } from './schema.ts';
 
-const nowhere: Point = { sequence: 0, crc: 0 };
+/** Of a book that is new. */
+export const nowhere: Point = { sequence: 0, crc: 0 };
 
 /** What SQLite has of a book: the main file, and what it keeps beside that while it is open. */
 export const filesOf = (path: string): string[] => ['', '-wal', '-shm'].map((suffix) => path + suffix);

@@ -121,9 +121,10 @@ export class SegmentFiles {
       if (old !== undefined) this.#free.unshift(old);
       return false;
     }
-    if (old !== undefined) await disk.rename(segmentName(old.number), name);
-    const file = old?.file ?? (await disk.open(name, { create: true, synced }));
+    let file: DiskFile | undefined;
     try {
+      if (old !== undefined) await disk.rename(segmentName(old.number), name);
+      file = old?.file ?? (await disk.open(name, { create: true, synced }));
       const segment = await this.clear(file, {
         number,
         salt: newSalt(number),
@@ -134,8 +135,8 @@ export class SegmentFiles {
       this.spares.push(segment);
       return true;
     } catch (error) {
-      if (old !== undefined) this.#free.unshift({ ...old, number });
-      else {
+      if (old !== undefined) this.#free.unshift(file === undefined ? old : { ...old, number });
+      else if (file !== undefined) {
         await file.close();
         await disk.remove(name);
       }

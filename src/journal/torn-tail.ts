@@ -86,16 +86,17 @@ async function copyTail(disk: Disk, from: DiskFile, start: number, end: number):
   const name = `journal.torn-${(numbers.at(-1) ?? 0) + 1}`;
   const bytes = new Uint8Array(end - start);
   await from.read(bytes, start);
-  const copy = await disk.open(name, { create: true, synced: false });
+  let copy: DiskFile | undefined;
   try {
+    copy = await disk.open(name, { create: true, synced: false });
     await copy.write([bytes], 0);
     await copy.sync();
     return name;
   } catch (error) {
     if (!(error instanceof DiskFullError)) throw error;
-    await disk.remove(name);
+    if (copy !== undefined) await disk.remove(name);
     return undefined;
   } finally {
-    await copy.close();
+    await copy?.close();
   }
 }

@@ -3,8 +3,10 @@
  * floor is not needed and not looked at. Behind a break nothing is taken unless something says that the break was synced
  * once: else it is a torn tail, which nobody was answered for.
  */
+import { blockBytes } from './header.ts';
 import type { Position } from './port.ts';
 import { type FoundBatch, type FoundSegment, findRun, recordsCrcOf } from './recovery.ts';
+import type { ScannedSegment } from './scan.ts';
 import type { PlacedBatch } from './survey.ts';
 
 /** Batches that were synced once and are not whole any more. */
@@ -23,7 +25,10 @@ interface WholeBatches {
   readonly gaps: readonly Gap[];
 }
 
-export function wholeBatches(segments: readonly FoundSegment[], book: Position | undefined): WholeBatches {
+/** What is known of the file of a segment beside its batches. */
+type Found = FoundSegment & Partial<Pick<ScannedSegment, 'isWhole' | 'contentBytes'>>;
+
+export function wholeBatches(segments: readonly Found[], book: Position | undefined): WholeBatches {
   const { from, synced } = findRun(segments);
   const batches: PlacedBatch[] = [];
   const gaps: Gap[] = [];
@@ -45,11 +50,18 @@ export function wholeBatches(segments: readonly FoundSegment[], book: Position |
     records = { sequence: batch.sequence, crc: recordsCrcOf(batch) };
   }
   const last = batches.length === 0 ? undefined : records?.sequence;
-  if (synced > ordinal)
+  if (synced > ordinal || leadsNowhere(batches.at(-1), segments))
     gaps.push({ after: last, last: Math.max(book?.sequence ?? 0, (last ?? 0) + 1), before: undefined });
   else if (book !== undefined && book.sequence > (last ?? 0))
     gaps.push({ after: last, last: book.sequence, before: undefined });
   return { batches, gaps };
+}
+
+/** Whether it closes its segment, and the one that follows is not there: that was synced before. */
+function leadsNowhere(last: PlacedBatch | undefined, segments: readonly Found[]): boolean {
+  if (last?.batch.kind !== 'close') return false;
+  const next = segments.find(({ number }) => number === last.batch.pointer!.segment);
+  return next === undefined || (next.isWhole === false && next.contentBytes! > blockBytes && next.batches.length === 0);
 }
 
 const countOf = ({ kind }: FoundBatch): number => (kind === 'records' ? 1 : 0);

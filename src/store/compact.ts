@@ -52,12 +52,15 @@ export async function compact(parts: CompactParts, signal: AbortSignal): Promise
 
 /** A batch that has changed on the disk goes with its segment. */
 async function isWhole(journal: Journal): Promise<boolean> {
+  journal.hold('compact', journal.first); // commits release what is read here
   try {
     for await (const _ of journal.read(journal.first));
     return true;
   } catch (error) {
     if (error instanceof JournalError && error.code === 'journal_damaged') return false;
     throw error;
+  } finally {
+    journal.hold('compact', undefined);
   }
 }
 

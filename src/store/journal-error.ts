@@ -1,6 +1,7 @@
 /** What goes wrong with the journal or the book, as an error of the store. */
 import { BookError } from '../book/error.ts';
 import { UnknownRecordError } from '../core/record-bytes.ts';
+import { DiskFullError } from '../journal/disk.ts';
 import { isFullDisk } from '../journal/file-disk.ts';
 import { JournalError } from '../journal/port.ts';
 import { shellQuoted } from '../text/shell.ts';
@@ -54,7 +55,7 @@ export function explainPart(cause: Error, directory?: string): StoreError {
       { cause },
     );
   const { code = '' } = cause as NodeJS.ErrnoException;
-  if (isFullDisk(cause))
+  if (cause instanceof DiskFullError || isFullDisk(cause))
     return new StoreError('store_full', `The disk under the store is full (${cause.message}). Free some space.`, {
       cause,
     });

@@ -256,7 +256,7 @@ export class JournalStore implements Store {
       settings: new Map(settings),
       nextSeq,
       expiredBeforeMs,
-      ...newestOf(newest, tasks, options),
+      ...newestOf(newest, [...tasks, ...this.#feed.tasks.values()], options), // on a full disk some stay in the feed
     };
   }
 

@@ -1,10 +1,13 @@
-/** What a start is told of the ids and instants that were: those of the book and of what lives, as one. */
+/** What a start is told of the ids and instants that were: those of the book, of what is on its way there, and of what lives, as one. */
 import type { Newest } from '../book/port.ts';
 import type { StoredTask } from '../core/record.ts';
 import { uuidFirst } from '../protocol/uuid-time.ts';
 import type { Loaded, LoadOptions } from './port.ts';
 
-/** @param book was asked for one id more from ahead of the clock than are told one by one. */
+/**
+ * @param book was asked for one id more from ahead of the clock than are told one by one.
+ * @param tasks those that are not in it.
+ */
 export function newestOf(
   book: Newest,
   tasks: Iterable<StoredTask>,

@@ -225,6 +225,22 @@ test.each([
   expect(result).toMatchObject({ live_tasks: 0, ended_tasks: tasks.length });
 });
 
+test('the last segment is gone, and the book with it: the one before says that there was more', async () => {
+  const directory = scratch.copy(sound);
+  await using survey = await surveyJournal(fileDisk(journalIn(directory), { readOnly: true }));
+  const used = survey!.segments.filter(({ batches }) => batches.length > 0);
+  const last = used.at(-2)!.batches.at(-1)!.sequence;
+  for (const name of ['book.db', 'book.db-wal', 'book.db-shm']) rmSync(join(directory, name), { force: true });
+  rmSync(segment(directory, used.at(-1)!.number));
+  expect(await salvaged(directory)).toMatchObject({ is_written: false });
+  const result = await salvaged(directory, true);
+  expect(result.lost.batches).toEqual([{ first: last + 1, last: last + 1 }]);
+  expect(result.may_run_again).toHaveLength(result.live_tasks);
+  // Another's file in its place says no more than none.
+  writeFileSync(segment(directory, used.at(-1)!.number), readFileSync(segment(directory, 1)));
+  expect((await salvaged(directory, true)).lost.batches).toEqual(result.lost.batches);
+});
+
 test('rows that are damaged are had back from the journal', async () => {
   const directory = scratch.copy(sound);
   const db = new DatabaseSync(join(directory, 'book.db'));

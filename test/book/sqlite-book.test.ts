@@ -15,6 +15,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { BookReader } from '../../src/book/book-reader.ts';
 import type { EndedFilter } from '../../src/book/port.ts';
+import { busyMs } from '../../src/book/schema.ts';
 import { SqliteBook } from '../../src/book/sqlite-book.ts';
 import { ThreadedBook } from '../../src/book/threaded-book.ts';
 import { bookConformance, bytesOf, endedTask, failedAttempt, positionAt } from '../conformance/book.ts';
@@ -68,6 +69,60 @@ test('nothing more is safe while another program reads the book, and it goes on'
   expect(book.checkpoint()).toBeUndefined();
   other.close();
   expect(book.checkpoint()).toEqual(positionAt(2));
+});
+
+describe('a write-ahead file that SQLite began anew without a checkpoint of ours belongs to its main file', () => {
+  const readNewest = (path: string, book: SqliteBook): void => {
+    const other = new DatabaseSync(path);
+    other.exec('BEGIN');
+    other.prepare('SELECT * FROM task').all();
+    book.checkpoint();
+    other.close();
+  };
+  const saved = (path: string): void => {
+    const other = new DatabaseSync(path);
+    other.exec('PRAGMA wal_checkpoint(PASSIVE)');
+    other.close();
+  };
+  test.each<[string, (path: string, book: SqliteBook) => void]>([
+    ['another program read the newest of it while it was saved', readNewest],
+    ['another program saved it', saved],
+    [
+      'another program saved it, and pages were given back then',
+      (path, book) => {
+        book.apply(bytesOf({ kind: 'purged', seqs: [7] }), positionAt(2));
+        saved(path);
+        book.shrink(true);
+      },
+    ],
+  ])('%s', (_, act) => {
+    const { book, path } = opened();
+    const large = specOf('large', { payload: new Uint8Array(400_000) });
+    book.apply(bytesOf(endedTask(1, 'a'), endedTask(7, 'large', { spec: large })), positionAt(1));
+    act(path, book);
+    book.apply(bytesOf(endedTask(2, 'b')), positionAt(3));
+    book.apply(bytesOf(endedTask(3, 'c')), positionAt(4));
+    const copy = newPath();
+    for (const suffix of ['', '-wal']) copyFileSync(path + suffix, copy + suffix); // as a kill leaves it
+    const { book: again } = opened(copy);
+    expect(again.open()).toEqual(positionAt(4));
+    expect(['a', 'b', 'c'].map((id) => again.show(id)?.seq)).toEqual([1, 2, 3]);
+  });
+
+  test('whoever reads it holds nothing up', () => {
+    const { book, path } = opened();
+    book.apply(bytesOf(endedTask(1, 'a')), positionAt(1));
+    const other = new DatabaseSync(path);
+    other.exec('BEGIN');
+    other.prepare('SELECT * FROM task').all();
+    const exec = vi.spyOn(DatabaseSync.prototype, 'exec');
+    expect(book.checkpoint()).toEqual(positionAt(1)); // all of it is in the main file
+    expect(exec.mock.calls.flat()).toEqual(['PRAGMA busy_timeout = 0', `PRAGMA busy_timeout = ${busyMs}`]);
+    exec.mockRestore();
+    book.apply(bytesOf(endedTask(2, 'b')), positionAt(2));
+    expect(book.checkpoint()).toBeUndefined();
+    other.close();
+  });
 });
 
 describe('the write-ahead file is cut while the book is open', () => {
@@ -125,7 +180,7 @@ describe('the write-ahead file is cut while the book is open', () => {
     const other = new DatabaseSync(path);
     other.exec('BEGIN');
     other.prepare('SELECT * FROM task').all();
-    expect(book.checkpoint()).toBeUndefined();
+    expect(book.checkpoint()).toEqual(positionAt(3));
     other.close();
     for (const sequence of [4, 5, 6]) book.apply(bytesOf(endedTask(sequence, `t${sequence}`)), positionAt(sequence));
     expect(book.checkpoint()).toEqual(positionAt(6));

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { Writer } from '../../src/core/bytes.ts';
 import { writeRecord } from '../../src/core/record-bytes.ts';
 import { blockBytes, headerBytes, readSegmentHead, writeHeader } from '../../src/journal/header.ts';
+import { uuidv7 } from '../../src/protocol/uuid.ts';
 import type { StoreError } from '../../src/store/port.ts';
 import { deletionOf, expiryOf, moved, purge, submitted } from '../conformance/records.ts';
 import { BookTwin } from '../twins/book.ts';
@@ -223,6 +224,22 @@ describe('a start', () => {
     while (bench.store.room.full) await turn();
     expect((await look()).tasks).toEqual([]);
     expect(await bench.store.show('t1')).toBeUndefined();
+  });
+
+  test('what has ended and is not in the book when a start finds that full is known to the start', async () => {
+    const bench = await new StoreBench().start();
+    const [id, aheadId] = [-1, 1].map((hours) => uuidv7(2_000_000_000_000 + hours * 3_600_000)) as [string, string];
+    const old = { atMs: 1_999_999_999_000 };
+    bench.isFull = true;
+    await bench.store.commit([submitted(1, id), moved(1, 'completed', old)]);
+    await bench.store.commit([submitted(2, aheadId), moved(2, 'completed', old)]);
+    while (!bench.store.room.full) await turn();
+    bench.kill();
+    await bench.start();
+    expect(bench.loaded).toMatchObject({
+      ...{ tasks: [], newestId: id, idsAhead: [aheadId], newestAtMs: old.atMs, nextSeq: 3 },
+    });
+    expect([...(await bench.store.states([id, aheadId])).values()]).toEqual(['completed', 'completed']);
   });
 
   test('space that a full disk does not let the book give back fails nothing', async () => {
