@@ -44,7 +44,7 @@ export class Losses {
   gap({ after, last, before }: Gap): void {
     if (after === undefined && before === undefined)
       this.#journal.push(
-        `Nothing of it is there. What had not ended at batch ${last} is missing, and all that came later.`,
+        `Nothing of it is there. What had not ended at batch ${last} is missing, all that came later, and which ids were deleted: tasks with such ids run again.`,
       );
     else this.#batches.push({ first: after === undefined ? 0 : after + 1, last });
   }

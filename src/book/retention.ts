@@ -36,10 +36,10 @@ export class BookRetention {
 
   /** @param tasks how many there are. */
   expired(expiry: Expiry, tasks: number): Expired {
-    const { wallMs, limit, tasksMax, bytesMax } = expiry;
+    const { wallMs, limit, bytesMax } = expiry;
     const most = Math.min(limit, Math.ceil(this.#deleting.size / taskCost));
     const old = this.#tooOld(expiry, most);
-    const found = this.#within(old.length > 0 ? old : this.#oldestOf(Math.min(most, tasks - tasksMax)));
+    const found = this.#within(old.length > 0 ? old : this.#tooMany(expiry, tasks, most));
     if (found.length === 0) return { tasks: [], bodies: this.#tooLarge(bytesMax, limit), beforeMs: 0 };
     const ids = found.map(({ id }) => id);
     return { tasks: found.map(({ seq }) => seq), bodies: [], beforeMs: afterIds(ids, wallMs) };
@@ -66,13 +66,19 @@ export class BookRetention {
     return this.#first(endedStates, boundOf, most);
   }
 
-  /** Whatever their age; dead letters when there is nothing else. */
-  #oldestOf(count: number): Candidate[] {
+  /** Those whose ids are ahead of the clock, which no mark could tell from new ones, only beyond twice the number. */
+  #tooMany({ tasksMax, wallMs }: Expiry, tasks: number, most: number): Candidate[] {
+    const oldest = this.#oldestOf(Math.min(most, tasks - tasksMax), wallMs + 1);
+    return oldest.length > 0 ? oldest : this.#oldestOf(Math.min(most, tasks - 2 * tasksMax), Number.MAX_SAFE_INTEGER);
+  }
+
+  /** Dead letters when there is nothing else. */
+  #oldestOf(count: number, beforeMs: number): Candidate[] {
     if (count <= 0) return [];
     const others = endedStates.filter((state) => state !== 'dead_letter');
-    const oldest = this.#first(others, () => Number.MAX_SAFE_INTEGER, count);
+    const oldest = this.#first(others, () => beforeMs, count);
     if (oldest.length === count) return oldest;
-    return [...oldest, ...this.#first(['dead_letter'], () => Number.MAX_SAFE_INTEGER, count - oldest.length)];
+    return [...oldest, ...this.#first(['dead_letter'], () => beforeMs, count - oldest.length)];
   }
 
   #first(states: readonly TaskState[], boundOf: (state: TaskState) => number, most: number): Candidate[] {

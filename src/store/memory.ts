@@ -92,7 +92,12 @@ export class MemoryStore implements Store {
     const ended = [...this.#rows.values()].filter(({ state }) => isEnded(state));
     const boundOf = ({ state }: Row): number => (state === 'dead_letter' ? deadLettersBeforeMs : beforeMs);
     let found = ended.filter((row) => keptFromMs(row) < boundOf(row));
-    if (found.length === 0 && ended.length > tasksMax) found = oldestFirst(ended).slice(0, ended.length - tasksMax);
+    if (found.length === 0)
+      found = tooMany(
+        ended.filter((row) => keptFromMs(row) <= wallMs),
+        ended.length - tasksMax,
+      );
+    if (found.length === 0) found = tooMany(ended, ended.length - 2 * tasksMax);
     if (found.length > 0) {
       found = found.slice(0, limit);
       const ids = found.map(({ spec }) => spec.id);
@@ -185,6 +190,9 @@ const withoutPayload = <R extends StoredTask>(row: R): R => ({ ...row, spec: { .
 const bodyBytes = ({ spec, result }: Row): number => spec.payload.length + (result?.length ?? 0);
 
 /** Dead letters last. */
+/** The oldest, so many of them. */
+const tooMany = (rows: Row[], count: number): Row[] => (count > 0 ? oldestFirst(rows).slice(0, count) : []);
+
 const oldestFirst = (rows: Row[]): Row[] =>
   rows.sort(
     (a, b) =>

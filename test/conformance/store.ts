@@ -234,6 +234,21 @@ export function storeConformance(name: string, open: () => { store: Store; reope
       });
     });
 
+    test('beyond a number of tasks an id from ahead of the clock is kept, up to as many again', async () => {
+      const { store } = await fresh();
+      const ids = [-500, 500, 600, 700].map((at) => uuidv7(nowMs + at));
+      const ends = [1, 2, 3, 4].map((seq) => moved(seq, seq === 3 ? 'dead_letter' : 'completed', { atMs: nowMs }));
+      await store.commit([...ids.map((id, at) => submitted(at + 1, id)), ...ends]);
+      const over = async (tasksMax: number) => (await store.expired(expiryOf({ tasksMax, wallMs: nowMs }))).tasks;
+      expect(await over(2)).toEqual([1]);
+      await store.commit([{ kind: 'purged', seqs: [1] }]);
+      expect(await over(2)).toEqual([]);
+      expect(await over(1)).toEqual([2]);
+      expect(await over(0)).toEqual([2, 4, 3]);
+      const later = async (wallMs: number) => (await store.expired(expiryOf({ tasksMax: 2, wallMs }))).tasks;
+      expect([await later(nowMs + 499), await later(nowMs + 500)]).toEqual([[], [2]]);
+    });
+
     test('beyond a number of bytes the oldest lose their bodies, dead letters last, and nothing else', async () => {
       const { store, reopen } = await fresh();
       const seqs = Array.from({ length: 60 }, (_, at) => at + 1);
