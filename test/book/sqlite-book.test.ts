@@ -215,6 +215,21 @@ test('a write-ahead file of another time is left as it is by the open that refus
   }
 });
 
+test('a write-ahead file over a main file that went another way at the same batch is refused', () => {
+  const both = [11, 22].map((crc) => {
+    const one = opened();
+    one.book.apply(bytesOf(endedTask(1, `t${crc}`)), { ...positionAt(1), crc });
+    one.book.checkpoint();
+    const main = readFileSync(one.path);
+    one.book.apply(bytesOf(endedTask(2, 'b')), { ...positionAt(2), crc });
+    return { main, log: readFileSync(`${one.path}-wal`) };
+  });
+  const path = newPath();
+  writeFileSync(path, both[0]!.main);
+  writeFileSync(`${path}-wal`, both[1]!.log);
+  expect(() => opened(path)).toThrow(expect.objectContaining({ code: 'book_damaged' }));
+});
+
 test('a write-ahead file beside an empty main file is left as it is', () => {
   const { book, path } = opened();
   book.apply(bytesOf(endedTask(1, 'a')), positionAt(1));

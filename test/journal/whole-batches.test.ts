@@ -45,6 +45,15 @@ test('behind a break that nothing calls synced there is only a torn tail', () =>
   expect([ordinals(found), found.gaps]).toEqual([[1, 2, 3], []]);
 });
 
+test('behind the last batch that the book has taken in there is only a torn tail', () => {
+  const torn = without(
+    segment(records, () => 2),
+    4,
+  );
+  const found = wholeBatches(torn, { sequence: 3, crc: 3 });
+  expect([ordinals(found), found.gaps]).toEqual([[1, 2, 3], []]);
+});
+
 test('a break that a later batch calls synced is a gap, and so is one that the book calls so', () => {
   const later = wholeBatches(
     without(

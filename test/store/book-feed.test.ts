@@ -4,6 +4,8 @@ import type { Book } from '../../src/book/port.ts';
 import type { RecordOf } from '../../src/core/record.ts';
 import { BookFeed } from '../../src/store/book-feed.ts';
 import { storeSizes } from '../../src/store/sizes.ts';
+import { endedTask, positionAt } from '../conformance/book.ts';
+import { moved } from '../conformance/records.ts';
 import { until } from '../until.ts';
 
 const attemptOf = (attempt: number): RecordOf<'attempt'> => ({
@@ -60,4 +62,27 @@ test('who waits for room waits until there is some, not until all is in the book
   await room;
   expect(applied).toBeGreaterThan(3);
   expect(applied).toBeLessThan(20);
+});
+
+test('what is in the book and safe holds nothing of the journal', async () => {
+  let applied = 0;
+  const book: Pick<Book, 'apply' | 'checkpoint'> = {
+    apply: async (_, { sequence }) => {
+      applied = sequence;
+      return 0;
+    },
+    checkpoint: async () => positionAt(applied),
+  };
+  const feed = new BookFeed({
+    ...{ book: book as Book, sizes: { ...storeSizes, gatherMs: 0 }, position: 0 },
+    read: async () => undefined,
+    failed: (error) => expect.unreachable(error.message),
+  });
+  for (const end of [2, 3]) {
+    feed.end(endedTask(end, `t${end}`), moved(end, 'completed') as RecordOf<'moved'>, end, 1, undefined);
+    feed.cut(100)(positionAt(end));
+    expect(feed.needed).toBe(1); // the full record of the task
+    await feed.flush();
+    expect(feed.needed).toBe(end + 1);
+  }
 });
