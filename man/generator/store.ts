@@ -69,7 +69,15 @@ const files = [
   ),
   term(
     'store/book.db',
-    'SQLite: a row for each task that ended (task), its payload and result (body), an attempt each (attempt), and the last batch of the journal that is in it (position). Its write-ahead file, book.db-wal, belongs to it while it is there; zeros behind its last page are room for what that has',
+    'SQLite: a row for each task that ended (task), its payload and result (body), an attempt each (attempt), and the last batch of the journal that is in it (position). Its write-ahead file, book.db-wal, belongs to it while it is there; zeros behind its last page are room for what that has. Programs that have it open share an index of that, book.db-shm',
+  ),
+  term(
+    'store.saved-MS, and store.removed-MS',
+    'what a broker wrote whose files were taken away while it ran: a whole store, beside one that was put in its place; and what was left of the old one where the new one is in its place. MS is the time, in milliseconds since 1970',
+  ),
+  term(
+    'deye.db.migrated',
+    'the store of an earlier deye, kept when it was brought over; store/migrated.json says which file that was. It may be removed. store.new is a bringing over that has not ended',
   ),
   term(
     '.export-XXXXXX, and .store.unfinished-XXXXXX',

@@ -16,6 +16,9 @@ const taskCost = 8;
 const freePagesMin = 256;
 const freePart = 1 / 8;
 
+const doneStates = endedStates.filter((state) => state !== 'dead_letter');
+const anyTime = Number.MAX_SAFE_INTEGER;
+
 interface Candidate {
   readonly seq: number;
   readonly id: string;
@@ -66,22 +69,23 @@ export class BookRetention {
     return this.#first(endedStates, boundOf, most);
   }
 
-  /** Those whose ids are ahead of the clock, which no mark could tell from new ones, only beyond twice the number. */
+  /**
+   * Dead letters when there is nothing else. Those whose ids are ahead of the clock, which no mark could tell from new ones,
+   * only beyond twice the number.
+   */
   #tooMany({ tasksMax, wallMs }: Expiry, tasks: number, most: number): Candidate[] {
-    const oldest = this.#oldestOf(Math.min(most, tasks - tasksMax), wallMs + 1);
-    return oldest.length > 0 ? oldest : this.#oldestOf(Math.min(most, tasks - 2 * tasksMax), Number.MAX_SAFE_INTEGER);
-  }
-
-  /** Dead letters when there is nothing else. */
-  #oldestOf(count: number, beforeMs: number): Candidate[] {
-    if (count <= 0) return [];
-    const others = endedStates.filter((state) => state !== 'dead_letter');
-    const oldest = this.#first(others, () => beforeMs, count);
-    if (oldest.length === count) return oldest;
-    return [...oldest, ...this.#first(['dead_letter'], () => beforeMs, count - oldest.length)];
+    const over = Math.min(most, tasks - tasksMax);
+    const past = this.#first(doneStates, () => wallMs + 1, over);
+    if (past.length < over && this.#first(doneStates, () => anyTime, over).length === past.length)
+      past.push(...this.#first(['dead_letter'], () => wallMs + 1, over - past.length));
+    if (past.length > 0) return past;
+    const far = Math.min(most, tasks - 2 * tasksMax);
+    const ahead = this.#first(doneStates, () => anyTime, far);
+    return [...ahead, ...this.#first(['dead_letter'], () => anyTime, far - ahead.length)];
   }
 
   #first(states: readonly TaskState[], boundOf: (state: TaskState) => number, most: number): Candidate[] {
+    if (most <= 0) return [];
     return states
       .flatMap((state) => this.#oldest.tasks.all(state, boundOf(state), most))
       .map(({ seq, id, since_ms }) => ({ seq: Number(seq), id: String(id), sinceMs: Number(since_ms) }))

@@ -1,9 +1,8 @@
 /**
  * Deleting what ended long ago, and what is too much: at the start and from then on, soon again where there was something
  * and once a minute where there was not, in slices, each a step of the core like any other, so that commits and reads in
- * between do not wait. A clock that is far ahead makes everything old: after
- * more than a day in which no broker ran or the clock jumped, nothing is deleted for an hour, in which the clock can be set
- * right.
+ * between do not wait. A clock that is far ahead makes everything old: after more than a day in which nothing was stored or
+ * the clock jumped, nothing is deleted for an hour, in which the clock can be set right.
  */
 import type { Logger } from 'pino';
 import type { Input } from '../core/input.ts';

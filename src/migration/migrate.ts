@@ -3,7 +3,7 @@
  * back and compared, and takes its place by one rename; the old file is kept under another name. A kill at any point
  * leaves the old one as it was, or the new one whole.
  */
-import { closeSync, fsyncSync, lstatSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { lstatSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { Writer } from '../core/bytes.ts';
@@ -13,6 +13,7 @@ import { bytesOf } from '../core/record-size.ts';
 import { fullRecord, newDurable, replay } from '../core/replay.ts';
 import { isEnded, type TaskState } from '../protocol/state.ts';
 import { journalStoreIn } from '../store/journal-directory.ts';
+import { syncDirectory } from '../store/new-directory.ts';
 import { StoreError } from '../store/port.ts';
 import { OldStore } from './old-store.ts';
 
@@ -57,11 +58,11 @@ export async function migrateOldStore(
     // SQLite does not touch the file any more.
     mark(made, old);
     renameSync(made, store);
-    syncPath(directory);
+    syncDirectory(directory);
     progress('the old file is put aside');
   }
   renameSync(old, kept);
-  syncPath(directory);
+  syncDirectory(directory);
   return { tasks, kept };
 }
 
@@ -154,9 +155,8 @@ function markOf(old: string): Mark {
 /** Notes in the new store which file it was made of. */
 function mark(directory: string, old: string): void {
   const path = join(directory, markName);
-  writeFileSync(path, JSON.stringify(markOf(old)), { mode: 0o600 });
-  syncPath(path);
-  syncPath(directory);
+  writeFileSync(path, JSON.stringify(markOf(old)), { mode: 0o600, flush: true });
+  syncDirectory(directory);
 }
 
 function isMarkOf(store: string, old: string): boolean {
@@ -165,10 +165,4 @@ function isMarkOf(store: string, old: string): boolean {
   } catch {
     return false; // there is none
   }
-}
-
-function syncPath(path: string): void {
-  const descriptor = openSync(path, 'r');
-  fsyncSync(descriptor);
-  closeSync(descriptor);
 }

@@ -224,11 +224,7 @@ export class JournalStore implements Store {
         await this.check();
       }
     } finally {
-      try {
-        await this.#journal?.close();
-      } finally {
-        await this.#book.close();
-      }
+      await Promise.resolve(this.#journal?.close()).finally(() => this.#book.close());
     }
   }
 

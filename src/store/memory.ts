@@ -92,12 +92,7 @@ export class MemoryStore implements Store {
     const ended = [...this.#rows.values()].filter(({ state }) => isEnded(state));
     const boundOf = ({ state }: Row): number => (state === 'dead_letter' ? deadLettersBeforeMs : beforeMs);
     let found = ended.filter((row) => keptFromMs(row) < boundOf(row));
-    if (found.length === 0)
-      found = tooMany(
-        ended.filter((row) => keptFromMs(row) <= wallMs),
-        ended.length - tasksMax,
-      );
-    if (found.length === 0) found = tooMany(ended, ended.length - 2 * tasksMax);
+    if (found.length === 0) found = tooMany(ended, tasksMax, wallMs);
     if (found.length > 0) {
       found = found.slice(0, limit);
       const ids = found.map(({ spec }) => spec.id);
@@ -189,10 +184,16 @@ const withoutPayload = <R extends StoredTask>(row: R): R => ({ ...row, spec: { .
 
 const bodyBytes = ({ spec, result }: Row): number => spec.payload.length + (result?.length ?? 0);
 
-/** Dead letters last. */
-/** The oldest, so many of them. */
-const tooMany = (rows: Row[], count: number): Row[] => (count > 0 ? oldestFirst(rows).slice(0, count) : []);
+/** Dead letters last; those whose ids are ahead of the clock only beyond twice the number. */
+function tooMany(ended: readonly Row[], tasksMax: number, wallMs: number): Row[] {
+  const over = Math.max(0, ended.length - tasksMax);
+  const past = ended.filter((row) => keptFromMs(row) <= wallMs);
+  const [done, donePast] = [ended, past].map((rows) => rows.filter(({ state }) => state !== 'dead_letter'));
+  const gone = oldestFirst(done!.length > donePast!.length ? donePast! : past).slice(0, over);
+  return gone.length > 0 ? gone : oldestFirst([...ended]).slice(0, Math.max(0, ended.length - 2 * tasksMax));
+}
 
+/** Dead letters last. */
 const oldestFirst = (rows: Row[]): Row[] =>
   rows.sort(
     (a, b) =>

@@ -73,18 +73,19 @@ export class Rewriting {
   }
 
   async #readAhead(upTo: number): Promise<void> {
-    const wanted: { readonly id: string; readonly place: Place }[] = [];
+    const wanted: { readonly seq: number; readonly id: string; readonly place: Place }[] = [];
     let bytes = 0;
     for (const key of this.#live.upTo(upTo)) {
       const record = this.#live.fullRecord(key);
       if (record.kind !== 'task' || !isAbsent(record.spec.payload)) continue;
       const place = this.#payloads.place(record.seq)!;
-      wanted.push({ id: record.spec.id, place });
+      wanted.push({ seq: record.seq, id: record.spec.id, place });
       bytes += place.length;
       if (bytes > aheadBytes) break;
     }
     const ahead = new Map<Place, Uint8Array>();
-    for (const { id, place } of wanted) {
+    for (const { seq, id, place } of wanted) {
+      if (this.#payloads.place(seq) !== place) continue; // it has ended meanwhile, and its segment may be gone
       const payload = this.#ahead.get(place) ?? (await this.#read(id, place));
       if (payload !== undefined) ahead.set(place, payload);
     }

@@ -28,6 +28,7 @@ interface Running {
 export class Upkeep {
   readonly #parts: UpkeepParts;
   #running: Running | undefined;
+  #relieving: Promise<unknown> = Promise.resolve();
 
   constructor(parts: UpkeepParts) {
     this.#parts = parts;
@@ -57,7 +58,9 @@ export class Upkeep {
 
   /** Call while the disk is full, and no commit is under way. */
   relieve(): Promise<void> {
-    return this.#running === undefined ? relieve(this.#parts) : Promise.resolve();
+    const relieving = this.#running === undefined ? relieve(this.#parts) : Promise.resolve();
+    this.#relieving = relieving.catch(() => {}); // who called it is told
+    return relieving;
   }
 
   /** Ends a backup that keeps too much. Call often. */
@@ -77,6 +80,7 @@ export class Upkeep {
   async close(): Promise<void> {
     this.#running?.stop.abort(new StoreError('upkeep_ended', `${this.#running.what} was ended: the store is closed.`));
     await this.#running?.ended;
+    await this.#relieving;
   }
 
   #end(code: StoreError['code'], why: string): void {
