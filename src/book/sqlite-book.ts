@@ -30,8 +30,10 @@ export class SqliteBook {
   readonly #rows: RowWriter;
   readonly #stand: StatementSync;
   readonly #retention: BookRetention;
+  /** What `open` reads, without a look; undefined for a book that is new. */
+  #position: BookPosition | undefined;
   /** Where the main file stands. */
-  #saved: Point = nowhere;
+  #saved: Point;
 
   /** Opens or creates the book at `path`. Throws a BookError. */
   constructor(path: string) {
@@ -46,12 +48,13 @@ export class SqliteBook {
       db = openBook(path);
       this.#db = db;
       if (saved !== undefined) refuseStrange(this.#db, path, saved);
-      this.#saved = saved ?? positionIn(this.#db, path) ?? this.#saved;
       this.#rows = new RowWriter(this.#db);
       this.#stand = this.#db.prepare('INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
       this.#retention = new BookRetention(this.#db);
       const standing = standingIn(this.#db, path);
       if (standing !== undefined) this.#rows.totals = standing.totals;
+      this.#position = standing?.position;
+      this.#saved = saved ?? this.#position ?? nowhere;
       keeper ??= keeperOf(path);
       this.#keeper = keeper;
       this.#main = new MainFile(path);
@@ -70,7 +73,7 @@ export class SqliteBook {
   apply(records: Uint8Array, position: BookPosition): number {
     const startedMs = performance.now();
     const before = { ...this.#rows.totals };
-    const stood = this.open() ?? nowhere;
+    const stood = this.#position ?? nowhere;
     this.#files.checkLength();
     this.#db.exec('BEGIN IMMEDIATE');
     try {
@@ -83,10 +86,11 @@ export class SqliteBook {
       this.#rows.totals = before;
       throw error;
     }
+    this.#position = position;
     this.#files.written();
     const { tasks, bytes, part } = this.#rows.deleted;
     if (tasks > 0) this.#retention.took(tasks, bytes, part * (performance.now() - startedMs));
-    this.#standOn(stood, position);
+    this.#standOn(stood);
     return this.#unsavedBytes;
   }
 
@@ -94,10 +98,11 @@ export class SqliteBook {
    * SQLite begins the write-ahead file anew where all of it is in the main file, whoever saved it: another program may have.
    * What says where the main file stands is right then from the next transaction on.
    */
-  #standOn(stood: Point, position: BookPosition): void {
-    if (!this.#files.isLogNew || (stood.sequence === this.#saved.sequence && stood.crc === this.#saved.crc)) return;
+  #standOn(stood: Point): void {
+    const isKnown = stood.sequence === this.#saved.sequence && stood.crc === this.#saved.crc;
+    if (!this.#files.isLogNew || isKnown) return;
     this.#saved = stood;
-    this.#stand.run(...standingRow({ position, totals: this.#rows.totals, saved: this.#saved }));
+    this.#stand.run(...standingRow({ position: this.#position!, totals: this.#rows.totals, saved: stood }));
     this.#files.written();
   }
 
@@ -109,9 +114,8 @@ export class SqliteBook {
     this.#files.written();
     // Another reads the book. Where that needs nothing of the write-ahead file it is saved whole, and SQLite begins it anew.
     if (busy !== 0 && !(Number(log) >= 0 && log === checkpointed)) return undefined;
-    const position = this.open();
-    this.#saved = position ?? this.#saved;
-    return position;
+    this.#saved = this.#position ?? this.#saved;
+    return this.#position;
   }
 
   /** For whoever reads the book: a backup may take long, and rows wait meanwhile. */
@@ -179,8 +183,7 @@ export class SqliteBook {
     this.#files.checkLength();
     const isMore = this.#retention.shrink(isAll);
     this.#files.written();
-    const position = this.open();
-    if (position !== undefined) this.#standOn(position, position);
+    if (this.#position !== undefined) this.#standOn(this.#position);
     return { isMore, unsavedBytes: this.#unsavedBytes };
   }
 

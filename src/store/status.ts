@@ -43,7 +43,7 @@ export async function statusOf(parts: StatusParts): Promise<StoreStatus> {
     journal: {
       bytes_used: space.usedBytes,
       bytes_ready: space.readyBytes,
-      bytes_alive: live.bytes,
+      bytes_alive: Math.min(live.bytes, space.usedBytes),
       segments: space.segments,
       first_sequence: journal.first,
       last_sequence: journal.last.sequence,
@@ -83,7 +83,7 @@ export async function statusAtRest(directory: string, progress?: Progress): Prom
     journal: {
       bytes_used: bytesUsed,
       bytes_ready: bytesOf(survey.segments) - bytesUsed,
-      bytes_alive: live.bytes,
+      bytes_alive: Math.min(live.bytes, bytesUsed),
       segments: segments.length,
       first_sequence: first ?? run.sequence + 1,
       last_sequence: run.sequence,
